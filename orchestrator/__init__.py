@@ -1,0 +1,1 @@
+"""A containerized-task orchestrator around one operator. A DAG file imports from here; nothing heavy loads."""

@@ -1,0 +1,1 @@
+"""What may be asked of the leader: the one place where all faces meet."""

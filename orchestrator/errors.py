@@ -1,0 +1,138 @@
+"""Every error that the orchestrator raises on purpose. One root; ids are attributes, and the message is
+built from them and says what to do. Expected outcomes of a try are values (`orchestrator.states.Reason`),
+not errors.
+"""
+
+
+class OrchestratorError(Exception):
+    """Root of all errors of this package. `fix` is one sentence that says what to do, or empty."""
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  fix: {self.fix}" if self.fix else self.message
+
+
+class SettingsError(OrchestratorError):
+    """A setting is unknown, malformed, or contradicts another."""
+
+
+class NoProjectError(OrchestratorError):
+    """There is no `dags/` folder here or above."""
+
+
+class AuthoringError(OrchestratorError):
+    """A DAG file says something that cannot be. `rule` names the check (spec authoring 2)."""
+
+    def __init__(self, message: str, *, rule: str, line: int | None = None, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.rule = rule
+        self.line = line
+
+
+class NotFoundError(OrchestratorError):
+    """No such DAG, run, task, try or image. `kind` and `name` say which."""
+
+    def __init__(self, kind: str, name: str, *, nearest: str | None = None, fix: str = "") -> None:
+        hint = f"; did you mean {nearest!r}?" if nearest else ""
+        super().__init__(f"no {kind} {name!r}{hint}", fix=fix)
+        self.kind = kind
+        self.name = name
+
+
+class RequestRefusedError(OrchestratorError):
+    """The leader refused a request (trigger, pause, ...); nothing was changed."""
+
+
+# --- engine -------------------------------------------------------------------------------------------
+
+
+class EngineError(OrchestratorError):
+    """Root of what an engine may answer."""
+
+
+class EngineUnavailableError(EngineError):
+    """The engine cannot be reached, or did not answer in time. Infrastructure: wait, then ask again."""
+
+
+class EngineTimeoutError(EngineUnavailableError):
+    """A call was sent and not answered: it may or may not have taken effect. Inspect before anything else."""
+
+
+class NoSuchContainerError(EngineError):
+    """The engine knows no container of this id or name."""
+
+
+class NameTakenError(EngineError):
+    """Create met another container of the same name. `holder` is that container's id, if known."""
+
+    def __init__(self, name: str, holder: str | None) -> None:
+        super().__init__(f"the container name {name} is taken by {holder or 'another container'}")
+        self.name = name
+        self.holder = holder
+
+
+class ContainerRunningError(EngineError):
+    """A remove without force met a running container (409)."""
+
+
+class NoSuchFileError(EngineError):
+    """The container has no file at this path."""
+
+
+class FileTooLargeError(EngineError):
+    """A file in a container is larger than the caller allows. `size` and `limit` are bytes."""
+
+    def __init__(self, path: str, size: int, limit: int) -> None:
+        super().__init__(f"{path} holds {size} B, more than the {limit} B allowed")
+        self.path, self.size, self.limit = path, size, limit
+
+
+class LaunchRefusedError(EngineError):
+    """The engine refuses this container for good; `code` is a `ReasonCode` value, the text is the engine's."""
+
+    def __init__(self, code: str, message: str, *, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.code = code
+
+
+# --- images -------------------------------------------------------------------------------------------
+
+
+class ImageError(OrchestratorError):
+    """An image cannot be had. `code` is a `ReasonCode` value; `wait` says that trying later may help."""
+
+    def __init__(self, code: str, message: str, *, wait: bool = False, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.code = code
+        self.wait = wait
+
+
+# --- store --------------------------------------------------------------------------------------------
+
+
+class StoreError(OrchestratorError):
+    """Root of what the database may answer."""
+
+
+class StoreUnavailableError(StoreError):
+    """The database cannot be reached or written now; whether the last commit took effect is unknown."""
+
+
+class SchemaError(StoreError):
+    """The database's schema is older or newer than this program; the fix names the command."""
+
+
+class FencedError(StoreError):
+    """Another scheduler leads now: this one's epoch is over and it must write nothing."""
+
+
+class StoreConflictError(StoreError):
+    """A guarded move met a row in another state: the world in memory is not the database's."""
+
+
+class SchedulerRunningError(StoreError):
+    """Another scheduler process holds this home."""

@@ -1,0 +1,78 @@
+"""Identities: what they are made of, and the names derived from them (spec images-and-engine 4)."""
+
+import hashlib
+import re
+import secrets
+from typing import NewType
+
+import msgspec
+
+DeploymentId = NewType("DeploymentId", str)  #: 8 characters [0-9a-f]; tests add `t` and 4 more
+TryId = NewType("TryId", str)  #: 16 random hex digits, one an intent
+ContainerId = NewType("ContainerId", str)  #: the engine's 64 hex digits
+VersionId = NewType("VersionId", str)  #: 16 hex digits of the hash of a serialized DAG
+Epoch = NewType("Epoch", int)  #: grows with each leadership
+
+#: `map_index` of a task instance that is not mapped.
+UNMAPPED = -1
+
+_DAG_ID = re.compile(r"[A-Za-z0-9._-]{1,250}")
+
+
+class RunKey(msgspec.Struct, frozen=True, order=True):
+    """Names a DAG run."""
+
+    dag_id: str
+    run_id: str
+
+
+class TaskKey(msgspec.Struct, frozen=True, order=True):
+    """Names a task instance: one task (and map index) in one run."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = UNMAPPED
+
+    @property
+    def run(self) -> RunKey:
+        return RunKey(self.dag_id, self.run_id)
+
+
+class TryKey(msgspec.Struct, frozen=True, order=True):
+    """Names one try of a task instance; `number` counts from 1 and never repeats."""
+
+    task: TaskKey
+    number: int
+
+
+def is_identifier(text: str) -> bool:
+    """Whether `text` may be a DAG or task id: letters, digits, `._-`, at most 250 characters."""
+    return _DAG_ID.fullmatch(text) is not None
+
+
+def new_deployment_id() -> DeploymentId:
+    return DeploymentId(secrets.token_hex(4))
+
+
+def new_test_deployment_id(base: DeploymentId) -> DeploymentId:
+    """A deployment of its own for one `dags test`, recognisable as a child of `base`."""
+    return DeploymentId(f"{base[:8]}t{secrets.token_hex(2)}")
+
+
+def new_try_id() -> TryId:
+    return TryId(secrets.token_hex(8))
+
+
+def container_name(deployment: DeploymentId, key: TryKey) -> str:
+    """`orc-<deployment>-<dag 12>-<task 12>-<hash 8>-<map or m>-<try>`: at most 63 characters, lower case,
+    derived from identity only, so that a try created twice meets itself."""
+    task = key.task
+    identity = "\0".join((task.dag_id, task.run_id, task.task_id, str(task.map_index)))
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    index = "m" if task.map_index == UNMAPPED else str(task.map_index)
+    return f"orc-{deployment}-{_short(task.dag_id)}-{_short(task.task_id)}-{digest}-{index}-{key.number}"
+
+
+def _short(text: str) -> str:
+    return re.sub(r"[^a-z0-9_.]", "_", text.lower())[:12].strip("_.") or "x"

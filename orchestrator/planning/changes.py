@@ -1,0 +1,130 @@
+"""What `decide` wants done, as values. `Put...` and `Answered` are written by the Store in one transaction
+and applied to the world after the commit; the others are effects, sent out after the commit."""
+
+from datetime import datetime
+
+from orchestrator.ids import RunKey
+from orchestrator.planning.rows import (
+    Answer,
+    Dag,
+    DagVersion,
+    Reason,
+    Request,
+    Result,
+    Run,
+    TaskInstance,
+    Try,
+)
+from orchestrator.spec.container import ImageFacts
+from orchestrator.spec.dag import ParsedFile, TaskSpec
+from orchestrator.spec.value import Value
+
+# --- rows ---------------------------------------------------------------------------------------------
+
+
+class PutFile(Value, frozen=True, kw_only=True):
+    """Record what a parse of a DAG file gave (its problems too), or with `gone`, that it is no more."""
+
+    parsed: ParsedFile
+    at: datetime
+    gone: bool = False
+
+
+class PutDag(Value, frozen=True, kw_only=True):
+    """Insert or replace a DAG's row."""
+
+    dag: Dag
+
+
+class PutVersion(Value, frozen=True, kw_only=True):
+    """Insert a DAG version; the same version again is nothing new."""
+
+    version: DagVersion
+
+
+class PutRun(Value, frozen=True, kw_only=True):
+    """Insert a run (`before` None), or move it on from exactly `before`."""
+
+    run: Run
+    before: Run | None
+
+
+class PutTask(Value, frozen=True, kw_only=True):
+    """Insert a task instance (`before` None), or move it on from exactly `before`'s state."""
+
+    task: TaskInstance
+    before: TaskInstance | None
+
+
+class PutTry(Value, frozen=True, kw_only=True):
+    """Insert a try (`before` None: the intent), or move it on."""
+
+    attempt: Try
+    before: Try | None
+
+
+class PutResult(Value, frozen=True, kw_only=True):
+    """Insert or replace a task instance's result."""
+
+    result: Result
+
+
+class Answered(Value, frozen=True, kw_only=True):
+    """Write a request's outcome; whoever waits is woken after the commit."""
+
+    request: Request
+    answer: Answer
+    at: datetime
+
+
+# --- in memory only -----------------------------------------------------------------------------------
+
+
+class Noted(Value, frozen=True, kw_only=True):
+    """A waiting task instance has a new first reason; kept in memory, shown by `explain`."""
+
+    task: TaskInstance
+    reason: Reason | None
+
+
+# --- effects ------------------------------------------------------------------------------------------
+
+
+class PinImages(Value, frozen=True, kw_only=True):
+    """Look up what these image names mean now; answered by `ImagesPinned`."""
+
+    run: RunKey
+    images: tuple[str, ...]
+
+
+class Prepare(Value, frozen=True, kw_only=True):
+    """Render (if needed) and get the image; answered by `Prepared` or `PrepareFailed`."""
+
+    run: Run
+    task: TaskInstance
+    spec: TaskSpec
+    number: int
+
+
+class Launch(Value, frozen=True, kw_only=True):
+    """Create and start the container of a committed intent; `image` as known when it was prepared."""
+
+    attempt: Try
+    image: ImageFacts | None = None
+
+
+class Stop(Value, frozen=True, kw_only=True):
+    """Signal the try's container, then kill it after its grace; answered by `Exited`."""
+
+    attempt: Try
+
+
+class Collect(Value, frozen=True, kw_only=True):
+    """After the outcome: read the log to its end, remove the container; answered by `Collected`."""
+
+    attempt: Try
+
+
+Row = PutFile | PutDag | PutVersion | PutRun | PutTask | PutTry | PutResult | Answered
+Effect = PinImages | Prepare | Launch | Stop | Collect
+Change = Row | Noted | Effect

@@ -1,0 +1,125 @@
+"""What can happen to the world, as values: the input of `decide`."""
+
+from datetime import datetime
+
+from orchestrator.ids import ContainerId, RunKey, TaskKey, TryId
+from orchestrator.planning.rows import Reason, Request
+from orchestrator.spec.container import ContainerSpec, ExitFacts
+from orchestrator.spec.dag import ParsedFile
+from orchestrator.spec.value import Value
+
+
+class Tick(Value, frozen=True, kw_only=True):
+    """Time has passed: due runs, due retries, overdue tries are looked at."""
+
+
+class FileParsed(Value, frozen=True, kw_only=True):
+    """A DAG file was parsed, well or badly. A bad parse keeps the last good versions active."""
+
+    parsed: ParsedFile
+
+
+class FileGone(Value, frozen=True, kw_only=True):
+    """A DAG file was removed: its DAGs become inactive, history stays."""
+
+    file: str
+
+
+class Requested(Value, frozen=True, kw_only=True):
+    """A face asks for something."""
+
+    request: Request
+
+
+class ImagesPinned(Value, frozen=True, kw_only=True):
+    """The image names of a new run were looked up: name as written -> pinned reference."""
+
+    run: RunKey
+    pins: dict[str, str]
+
+
+class Prepared(Value, frozen=True, kw_only=True):
+    """A queued task instance's next container is decided: rendered, its image present. `number` is the try
+    this was prepared for; stale ones are ignored. `pins` are images first met in a rendered template."""
+
+    task: TaskKey
+    number: int
+    spec: ContainerSpec
+    pins: dict[str, str] = {}
+
+
+class PrepareFailed(Value, frozen=True, kw_only=True):
+    """A queued task instance cannot get a container: a render error, no image. Fails its try for good
+    (`render_error`, `image_missing`: no retry is of use) or spends a retry, by the reason's code."""
+
+    task: TaskKey
+    number: int
+    reason: Reason
+
+
+class PrepareDelayed(Value, frozen=True, kw_only=True):
+    """Preparing goes on but waits for something outside (a build, a pull, the engine); only explains."""
+
+    task: TaskKey
+    reason: Reason
+
+
+class Started(Value, frozen=True, kw_only=True):
+    """A try's container runs. `adopted`: found running by a later process."""
+
+    try_id: TryId
+    container_id: ContainerId
+    at: datetime
+    adopted: bool = False
+
+
+class Exited(Value, frozen=True, kw_only=True):
+    """A try's container ended. `result` is JSON bytes, or None; `result_problem` says why a result that
+    was written cannot be used (the try then fails with it, if the exit code says success)."""
+
+    try_id: TryId
+    container_id: ContainerId
+    exit: ExitFacts
+    result: bytes | None = None
+    result_problem: Reason | None = None
+    stopped_externally: bool = False
+
+
+class LaunchFailed(Value, frozen=True, kw_only=True):
+    """The engine refuses a try's container for good; nothing ran."""
+
+    try_id: TryId
+    reason: Reason
+
+
+class Lost(Value, frozen=True, kw_only=True):
+    """A try's container is gone without an outcome. `ran`: its process had started."""
+
+    try_id: TryId
+    reason: Reason
+    ran: bool
+
+
+class Collected(Value, frozen=True, kw_only=True):
+    """Everything after a try's outcome is done: log whole, container removed."""
+
+    try_id: TryId
+    at: datetime
+    log_truncated: bool = False
+
+
+Event = (
+    Tick
+    | FileParsed
+    | FileGone
+    | Requested
+    | ImagesPinned
+    | Prepared
+    | PrepareFailed
+    | PrepareDelayed
+    | Started
+    | Exited
+    | LaunchFailed
+    | Lost
+    | Collected
+)

@@ -1,0 +1,156 @@
+"""The values the world is made of; the Store keeps one row for each. Instants are aware UTC."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from orchestrator.ids import ContainerId, Epoch, RunKey, TaskKey, TryId, TryKey, VersionId
+from orchestrator.spec.container import ContainerSpec, ExitFacts
+from orchestrator.spec.dag import DagSpec
+from orchestrator.spec.value import Value
+from orchestrator.states import ReasonCode, RunState, RunType, TaskState
+
+
+class Reason(Value, frozen=True, kw_only=True):
+    """A machine-readable code and one human sentence."""
+
+    code: ReasonCode
+    text: str = ""
+
+
+class Interval(Value, frozen=True, kw_only=True):
+    """`[start, end)` of time that a run stands for; start == end where a schedule has no intervals."""
+
+    start: datetime
+    end: datetime
+
+
+class Dag(Value, frozen=True, kw_only=True):
+    """A DAG as the deployment knows it now. `last` is the newest interval that got a scheduled run."""
+
+    dag_id: str
+    version: VersionId
+    file: str
+    paused: bool
+    active: bool = True  #: its file is there and sound
+    last: Interval | None = None
+
+
+class DagVersion(Value, frozen=True, kw_only=True):
+    """An immutable serialized DAG; `version` is the hash of its canonical bytes."""
+
+    dag_id: str
+    version: VersionId
+    spec: DagSpec
+    created_at: datetime
+
+
+class Run(Value, frozen=True, kw_only=True):
+    """One DAG run, pinned to one DAG version; `images` pins each image name as written to what it meant
+    when the run was created (None: not looked up yet)."""
+
+    key: RunKey
+    run_type: RunType
+    state: RunState
+    version: VersionId
+    interval: Interval
+    conf: dict[str, Any] = {}
+    note: str | None = None
+    actor: str = "scheduler"
+    images: dict[str, str] | None = None
+    reason: Reason | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class TaskInstance(Value, frozen=True, kw_only=True):
+    """One task (and map index) in one run. `tries` numbers its newest try; `failures` are tries that spent
+    `retries`, `losses` those that spent the infrastructure budget; `due_at` ends a retry delay."""
+
+    key: TaskKey
+    state: TaskState = TaskState.WAITING
+    tries: int = 0
+    failures: int = 0
+    losses: int = 0
+    reason: Reason | None = None
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    due_at: datetime | None = None
+
+
+class TryOutcome(StrEnum):
+    """How a try ended. `lost`: infrastructure, not the task."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    LOST = "lost"
+
+
+class Try(Value, frozen=True, kw_only=True):
+    """One attempt, written before its container is created and never rewritten by a later life.
+
+    `outcome` None: still open. `log_complete` and `removed_at` tell how far the collecting after the
+    outcome went; a try with an outcome and no `removed_at` still owns a container or a log to finish."""
+
+    key: TryKey
+    try_id: TryId
+    epoch: Epoch  #: of the leader that wrote the intent
+    spec: ContainerSpec
+    intended_at: datetime
+    container_id: ContainerId | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    exit: ExitFacts | None = None
+    outcome: TryOutcome | None = None
+    reason: Reason | None = None
+    stop_requested_at: datetime | None = None
+    stop_reason: Reason | None = None
+    adopted: int = 0  #: how often a later scheduler process took it over
+    log_complete: bool = False
+    removed_at: datetime | None = None
+
+
+class Result(Value, frozen=True, kw_only=True):
+    """The JSON value (encoded) a try handed downstream."""
+
+    key: TaskKey
+    data: bytes
+    created_at: datetime
+
+
+class Pool(Value, frozen=True, kw_only=True):
+    """A named number of slots that tasks share."""
+
+    name: str
+    slots: int
+
+
+class RequestKind(StrEnum):
+    """What a face may ask of the leader."""
+
+    TRIGGER = "trigger"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    CANCEL = "cancel"
+
+
+class Request(Value, frozen=True, kw_only=True):
+    """What a face asks of the leader. `payload` by kind: TRIGGER {dag_id, logical_date?: ISO 8601 text,
+    conf?, note?}; PAUSE, UNPAUSE {dag_id}; CANCEL {dag_id, run_id}. `id` is given by the Store."""
+
+    id: int
+    kind: RequestKind
+    payload: dict[str, Any]
+    actor: str
+    created_at: datetime
+
+
+class Answer(Value, frozen=True, kw_only=True):
+    """The leader's answer: `error` says why nothing was done; `data` is e.g. {"run_id": ..., "warnings": [...]}."""
+
+    ok: bool
+    data: dict[str, Any] = {}
+    error: str = ""

@@ -1,0 +1,1 @@
+"""What may be read: the other half of `actions`."""

@@ -1,0 +1,213 @@
+"""Settings: the only reader of the environment and of `orchestrator.toml` (spec operations, Settings).
+
+Order: `ORCHESTRATOR__SECTION__KEY` in the environment, `<home>/orchestrator.toml`, the default. A setting is
+documented by its `#:` comment here; `config list` shows every value and where it came from.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from orchestrator.errors import NoProjectError, SettingsError
+from orchestrator.spec.value import Value
+
+Source = Literal["default", "file", "environment"]
+
+
+class SchedulingSettings(Value, frozen=True, kw_only=True):
+    """`[scheduling]`"""
+
+    parallelism: int = 32  #: task containers of this deployment at one time
+    catchup_by_default: bool = False  #: a DAG without `catchup=` runs every interval since its start
+    paused_on_creation: bool = True  #: a DAG without `is_paused_upon_creation=` starts paused
+    default_pool_slots: int = 128  #: slots of `default_pool`
+
+
+class DagsSettings(Value, frozen=True, kw_only=True):
+    """`[dags]`"""
+
+    parse_env: tuple[str, ...] = ()  #: environment variables (globs) that DAG files may read
+    parse_timeout: float = 30.0  #: seconds a DAG file may take to parse
+    parse_memory: int = 1024  #: MiB of address space a parse or a rendering may take
+    render_timeout: float = 10.0  #: seconds one task's templates may take to render
+    reparse_every: float = 300.0  #: seconds after which an unchanged file is parsed again
+
+
+class TasksSettings(Value, frozen=True, kw_only=True):
+    """`[tasks]`"""
+
+    default_image: str = "python:3.13-slim"  #: image of a task that names none
+    result_limit: int = 1048576  #: bytes a result may have
+
+
+class EngineSettings(Value, frozen=True, kw_only=True):
+    """`[engine]`"""
+
+    address: str = ""  #: of the engine (unix://, tcp://); empty: DOCKER_HOST, the docker context, known sockets
+    network: str = "bridge"  #: network of a task that names none
+    timeout: float = 60.0  #: seconds the engine has to answer one call
+    launchers: int = 0  #: containers created and started at one time; 0: twice the cores
+
+
+class ImagesSettings(Value, frozen=True, kw_only=True):
+    """`[images]`"""
+
+    build: Literal["on_demand", "never"] = "on_demand"  #: whether a missing task image is built when needed
+    base: str = "python:3.13-slim"  #: the base image of task images and of tasks that name none
+    parallel_builds: int = 2  #: image builds at one time
+
+
+class RootsSettings(Value, frozen=True, kw_only=True):
+    """`[roots]`: data roots by name -> absolute path; others live in `<home>/data/<name>`."""
+
+    paths: dict[str, str] = {}
+
+
+class Settings(Value, frozen=True, kw_only=True):
+    """All settings, one frozen value."""
+
+    scheduling: SchedulingSettings = SchedulingSettings()
+    dags: DagsSettings = DagsSettings()
+    tasks: TasksSettings = TasksSettings()
+    engine: EngineSettings = EngineSettings()
+    images: ImagesSettings = ImagesSettings()
+    roots: RootsSettings = RootsSettings()
+
+
+class Project(Value, frozen=True, kw_only=True):
+    """Where a project is: `root` holds `dags/` and `task-images/`; `home` holds all state."""
+
+    root: Path
+    home: Path
+    settings: Settings
+    sources: dict[str, Source]  #: "section.key" -> where its value came from
+    engine_environment: dict[str, str]  #: DOCKER_* and XDG_RUNTIME_DIR, HOME: what finding an engine may read
+
+    @property
+    def dags_folder(self) -> Path:
+        return self.root / "dags"
+
+    @property
+    def images_folder(self) -> Path:
+        return self.root / "task-images"
+
+    @property
+    def database(self) -> Path:
+        return self.home / "orchestrator.db"
+
+    @property
+    def logs_folder(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def run_folder(self) -> Path:
+        """Sockets and locks of running processes."""
+        return self.home / "run"
+
+    def data_root(self, name: str) -> Path:
+        """Where the data root `name` lives on this machine."""
+        return Path(self.settings.roots.paths.get(name) or self.home / "data" / name)
+
+
+_PREFIX = "ORCHESTRATOR__"
+_ENGINE_VARIABLES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
+                     "XDG_RUNTIME_DIR", "HOME")  # fmt: skip
+
+
+def open_project(start: Path | None = None, environment: Mapping[str, str] | None = None) -> Project:
+    """Find the project from `start` (default: here) upwards, as git does, and read its settings.
+
+    Raises `NoProjectError`, `SettingsError`."""
+    env = os.environ if environment is None else environment
+    here = (start or Path.cwd()).resolve()
+    root = next((folder for folder in (here, *here.parents) if (folder / "dags").is_dir()), None)
+    if root is None:
+        raise NoProjectError(
+            f"no dags/ folder in {here} or above it", fix="create one: mkdir dags, and put a DAG file in it"
+        )
+    home = Path(env.get("ORCHESTRATOR_HOME") or root / ".orchestrator").absolute()
+    settings, sources = read_settings(home / "orchestrator.toml", env)
+    engine_environment = {name: env[name] for name in _ENGINE_VARIABLES if name in env}
+    return Project(root=root, home=home, settings=settings, sources=sources, engine_environment=engine_environment)
+
+
+def read_settings(file: Path, environment: Mapping[str, str]) -> tuple[Settings, dict[str, Source]]:
+    """Settings and the source of each; unknown sections and keys are errors that name the nearest known."""
+    tree: dict[str, dict[str, Any]] = {}
+    sources: dict[str, Source] = {}
+    for section, values in _file_values(file).items():
+        for key, value in values.items():
+            _put(tree, sources, (section, key), value, "file")
+    for name, text in environment.items():
+        if name.startswith(_PREFIX):
+            section, _, key = name[len(_PREFIX) :].lower().partition("__")
+            _put(tree, sources, (section, key), text, "environment")
+    try:
+        settings = msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"a setting has a wrong value: {error}", fix=f"see {file} and {_PREFIX}*") from error
+    for section, key in _known():
+        sources.setdefault(f"{section}.{key}", "default")
+    return settings, sources
+
+
+def _file_values(file: Path) -> dict[str, dict[str, Any]]:
+    try:
+        values = tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file}: {error}", fix="correct the file's syntax") from error
+    for section, content in values.items():
+        if not isinstance(content, dict):
+            raise SettingsError(
+                f"{file}: {section} stands outside a section", fix=f"write [section] above {section}"
+            )
+    return values
+
+
+def _put(
+    tree: dict[str, dict[str, Any]],
+    sources: dict[str, Source],
+    name: tuple[str, str],
+    value: Any,
+    source: Source,
+) -> None:
+    section, key = name
+    known = _known()
+    if section == "roots" and key != "paths":
+        tree.setdefault("roots", {}).setdefault("paths", {})[key] = value
+        sources[f"roots.{key}"] = source
+        return
+    if name not in known:
+        nearest = difflib.get_close_matches(f"{section}.{key}", [".".join(each) for each in known], n=1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise SettingsError(f"unknown setting {section}.{key}{hint}", fix="`orchestrator config list` shows all")
+    tree.setdefault(section, {})[key] = _split(known[name], value)
+    sources[f"{section}.{key}"] = source
+
+
+def _known() -> dict[tuple[str, str], Any]:
+    return {
+        (section.name, field.name): field.type
+        for section in msgspec.structs.fields(Settings)
+        for field in msgspec.structs.fields(section.type)
+    }
+
+
+def _split(kind: Any, value: Any) -> Any:
+    """A list may be one comma-separated text in the environment."""
+    if kind == tuple[str, ...] and isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def seconds(value: float) -> timedelta:
+    """A number of seconds in the settings as a duration."""
+    return timedelta(seconds=value)

@@ -1,0 +1,1 @@
+"""Frozen values: what a DAG file said (`dag`), and one container fully decided (`container`)."""

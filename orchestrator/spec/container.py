@@ -1,0 +1,155 @@
+"""The fully rendered, engine-neutral description of one container, and what can be said of its end."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from orchestrator.spec.value import Value
+
+
+class MountType(StrEnum):
+    """Where a mount's bytes live. `root` is a named data root, resolved before a spec is made."""
+
+    VOLUME = "volume"
+    BIND = "bind"
+    TMPFS = "tmpfs"
+    ROOT = "root"
+
+
+class Mount(Value, frozen=True, kw_only=True):
+    """One mount. `source` is a volume's name, a path on the engine's host, or a data root's name."""
+
+    type: MountType = MountType.VOLUME
+    source: str = ""
+    target: str
+    read_only: bool = False
+
+
+class InputFile(Value, frozen=True, kw_only=True):
+    """A file (or, with `data` None, a directory) copied in before start. Owner is `uid:gid`, `mode` octal."""
+
+    path: str
+    data: bytes | None = None
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+
+
+class ImageFacts(Value, frozen=True, kw_only=True):
+    """What one image id says of itself. `user` is its USER ("" = root)."""
+
+    id: str
+    user: str = ""
+    architecture: str = ""
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    volumes: tuple[str, ...] = ()
+    world_writable_tmp: bool = False
+
+
+class ContainerSpec(Value, frozen=True, kw_only=True):
+    """One container, decided in full. Durations are timedeltas, memory is bytes, cpus are cores."""
+
+    name: str
+    image: str  #: pinned: an image id (sha256:...) or a digest reference
+    image_name: str  #: as the DAG file wrote it, for people
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    environment: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    mounts: tuple[Mount, ...] = ()
+    volumes: tuple[str, ...] = ()  #: targets of anonymous volumes of this try, removed with it
+    tmpfs: dict[str, str] = {}
+    files: tuple[InputFile, ...] = ()
+    result_path: str | None = None
+    user: str | None = None
+    working_dir: str | None = None
+    hostname: str | None = None
+    platform: str | None = None
+    network: str | None = None
+    tty: bool = False
+    init: bool = False
+    read_only: bool = False
+    stop_signal: str | None = None
+    stop_grace: timedelta = timedelta(seconds=10)
+    cpus: float | None = None
+    cpu_shares: int | None = None
+    memory: int | None = None
+    memory_reservation: int | None = None
+    memory_swap: int | None = None
+    shm_size: int | None = None
+    pids_limit: int | None = None
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    group_add: tuple[str, ...] = ()
+
+
+class ContainerState(StrEnum):
+    """What an engine says a container is doing now."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+class ExitFacts(Value, frozen=True, kw_only=True):
+    """How a container ended, in the engine's words. Instants are the engine's own, UTC."""
+
+    exit_code: int
+    oom_killed: bool = False
+    error: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class ContainerFacts(Value, frozen=True, kw_only=True):
+    """One `inspect`: identity, labels, state. `exit` is set when the state is EXITED."""
+
+    id: str
+    name: str
+    state: ContainerState
+    labels: dict[str, str]
+    started_at: datetime | None = None
+    exit: ExitFacts | None = None
+
+
+class EngineEventKind(StrEnum):
+    """What the one event stream tells of our containers. `connected` opens every (re)connection."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    CREATE = "create"
+    START = "start"
+    OOM = "oom"
+    KILL = "kill"
+    STOP = "stop"
+    DIE = "die"
+    DESTROY = "destroy"
+
+
+class EngineEvent(Value, frozen=True, kw_only=True):
+    """One line of the event stream. `labels` are the container's own."""
+
+    kind: EngineEventKind
+    container_id: str = ""
+    labels: dict[str, str] = {}
+    at: datetime | None = None
+    exit_code: int | None = None
+    detail: str = ""
+
+
+class EngineCapacity(Value, frozen=True, kw_only=True):
+    """What an engine is: cores, bytes of memory, version, API version, operating system and architecture."""
+
+    cpus: int
+    memory: int
+    version: str
+    api_version: str
+    architecture: str
+    os: str
+
+
+class UsageSample(Value, frozen=True, kw_only=True):
+    """What a container used, at one look: bytes and seconds."""
+
+    memory_peak: int | None = None
+    cpu_seconds: float | None = None

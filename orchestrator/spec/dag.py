@@ -1,0 +1,244 @@
+"""What a DAG file said, as one immutable value: the content of a DAG version."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from orchestrator.spec.container import Mount
+from orchestrator.spec.value import Value
+from orchestrator.states import TriggerRule
+
+
+class CronSchedule(Value, frozen=True, kw_only=True, tag="cron"):
+    """Cron expressions in the DAG's timezone (5 fields, names, `L`, `#`); presets are resolved to these."""
+
+    expressions: tuple[str, ...]
+    preset: str | None = None
+
+
+class DeltaSchedule(Value, frozen=True, kw_only=True, tag="delta"):
+    """Intervals of a fixed elapsed length, anchored at the start date."""
+
+    delta: timedelta
+
+
+class OnceSchedule(Value, frozen=True, kw_only=True, tag="once"):
+    """One run, of the instant `start_date`."""
+
+
+class ContinuousSchedule(Value, frozen=True, kw_only=True, tag="continuous"):
+    """A next run as soon as the last one ended."""
+
+
+class ManualSchedule(Value, frozen=True, kw_only=True, tag="manual"):
+    """No schedule: runs are asked for."""
+
+
+Schedule = CronSchedule | DeltaSchedule | OnceSchedule | ContinuousSchedule | ManualSchedule
+
+
+class TaskKind(StrEnum):
+    """Who does a task's work: a container, or the scheduler itself (no user code)."""
+
+    CONTAINER = "container"
+    EMPTY = "empty"
+
+
+class WeightRule(StrEnum):
+    """How priorities add up along the graph, as in Airflow."""
+
+    DOWNSTREAM = "downstream"
+    UPSTREAM = "upstream"
+    ABSOLUTE = "absolute"
+
+
+class PullPolicy(StrEnum):
+    """When a registry is asked for an external image."""
+
+    MISSING = "missing"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class ResultFrom(StrEnum):
+    """What of stdout becomes the result when the container wrote no result file."""
+
+    LAST_LINE = "last_line"
+    ALL_LINES = "all_lines"
+
+
+class ContainerTemplate(Value, frozen=True, kw_only=True):
+    """A DockerOperator's container arguments as written: every string, wherever it stands, may be a Jinja
+    template, which is why numbers and sizes are also allowed as strings. `spec.finalize` turns a rendered
+    one into a `ContainerSpec`."""
+
+    image: str | None = None  #: None = setting `tasks.default_image`
+    command: str | list[str] | None = None
+    script: str | None = None
+    entrypoint: str | list[str] | None = None
+    environment: dict[str, str] = {}
+    inputs: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    mounts: tuple[Mount, ...] = ()
+    tmpfs: dict[str, str] = {}
+    user: str | None = None
+    working_dir: str | None = None
+    hostname: str | None = None
+    platform: str | None = None
+    network: str | None = None
+    tty: bool = False
+    init: bool = False
+    read_only: bool = False
+    stop_signal: str | None = None
+    cpus: float | str | None = None
+    cpu_shares: int | str | None = None
+    mem_limit: int | str | None = None
+    mem_reservation: int | str | None = None
+    memswap_limit: int | str | None = None
+    shm_size: int | str | None = None
+    pids_limit: int | str | None = None
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    group_add: tuple[str, ...] = ()
+
+
+class RetryPolicy(Value, frozen=True, kw_only=True):
+    """When a failed try is followed by another (spec scheduling 5)."""
+
+    retries: int = 0
+    delay: timedelta = timedelta(minutes=5)
+    exponential: bool = False
+    max_delay: timedelta | None = None
+    jitter: bool = False
+    infrastructure_retries: int = 3
+    rerun_lost: bool | None = None  #: None = where `retries` > 0
+    retry_exit_codes: tuple[int, ...] = ()
+    fail_exit_codes: tuple[int, ...] = ()
+
+
+class TaskSpec(Value, frozen=True, kw_only=True):
+    """One task of a DAG version. `upstream` holds the ids of its direct parents, in order of definition."""
+
+    task_id: str
+    kind: TaskKind = TaskKind.CONTAINER
+    operator: str = "DockerOperator"
+    upstream: tuple[str, ...] = ()
+    container: ContainerTemplate | None = None
+    trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
+    retry: RetryPolicy = RetryPolicy()
+    execution_timeout: timedelta | None = None
+    pull_timeout: timedelta = timedelta(minutes=10)
+    stop_grace: timedelta = timedelta(seconds=10)
+    pull: PullPolicy = PullPolicy.MISSING
+    skip_on_exit_code: tuple[int, ...] = ()
+    push_result: bool = True
+    result_from: ResultFrom | None = ResultFrom.LAST_LINE
+    pool: str = "default_pool"
+    pool_slots: int = 1
+    priority_weight: int = 1
+    weight_rule: WeightRule = WeightRule.DOWNSTREAM
+    max_active_tis_per_dag: int | None = None
+    max_active_tis_per_dagrun: int | None = None
+    params: dict[str, Any] = {}
+    owner: str | None = None
+    doc_md: str | None = None
+    group: str | None = None  #: id of the innermost task group
+    line: int = 0  #: where the operator was constructed in the DAG's file
+
+
+class GroupSpec(Value, frozen=True, kw_only=True):
+    """A task group: for showing, the edges it took part in are already task edges."""
+
+    group_id: str
+    parent: str | None = None
+    tooltip: str = ""
+
+
+class EdgeLabel(Value, frozen=True, kw_only=True):
+    """A label on one edge."""
+
+    upstream: str
+    downstream: str
+    label: str
+
+
+class DagSpec(Value, frozen=True, kw_only=True):
+    """One DAG as its file said it. Tasks stand in topological order, ties in order of definition."""
+
+    dag_id: str
+    file: str  #: relative to the `dags/` folder, with forward slashes
+    line: int = 0
+    description: str = ""
+    schedule: Schedule = ManualSchedule()
+    start_date: datetime | None = None
+    end_date: datetime | None = None
+    timezone: str = "UTC"
+    catchup: bool | None = None  #: None = setting `scheduling.catchup_by_default`
+    max_active_runs: int = 16
+    max_active_tasks: int = 16
+    dagrun_timeout: timedelta | None = None
+    params: dict[str, Any] = {}
+    tags: tuple[str, ...] = ()
+    owner: str = ""
+    doc_md: str = ""
+    paused_on_creation: bool | None = None  #: None = setting `scheduling.paused_on_creation`
+    tasks: tuple[TaskSpec, ...] = ()
+    groups: tuple[GroupSpec, ...] = ()
+    edge_labels: tuple[EdgeLabel, ...] = ()
+
+    def task(self, task_id: str) -> TaskSpec:
+        """The task of this id; KeyError if there is none."""
+        for task in self.tasks:
+            if task.task_id == task_id:
+                return task
+        raise KeyError(task_id)
+
+
+class Severity(StrEnum):
+    """An error keeps a file's DAGs from being taken over; a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Problem(Value, frozen=True, kw_only=True):
+    """One finding of a check: `file:line: rule: text`, and what to do about it."""
+
+    file: str
+    line: int | None = None
+    rule: str
+    text: str
+    fix: str = ""
+    severity: Severity = Severity.ERROR
+    dag_id: str | None = None
+    task_id: str | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        fix = f" (fix: {self.fix})" if self.fix else ""
+        return f"{place}: {self.severity}: {self.rule}: {self.text}{fix}"
+
+
+class ParsedFile(Value, frozen=True, kw_only=True):
+    """What one parse of one DAG file gave. With any error, `dags` is empty.
+
+    `dependencies` are the project files it opened or imported, relative to the project folder."""
+
+    file: str
+    content_hash: str = ""
+    dags: tuple[DagSpec, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def encode_dag(dag: DagSpec) -> bytes:
+    """The canonical bytes of a DAG version (JSON, keys in order of declaration)."""
+    return msgspec.json.encode(dag, order="deterministic")
+
+
+def decode_dag(data: bytes) -> DagSpec:
+    """The inverse of `encode_dag`; msgspec.ValidationError where the bytes are no DagSpec."""
+    return msgspec.json.decode(data, type=DagSpec)

@@ -1,0 +1,148 @@
+"""The closed sets of the product: states, their legal moves, run types, trigger rules, reason codes.
+Source of the tables: spec scheduling 2 and 3. The diagram is in ARCHITECTURE.md.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class TaskState(StrEnum):
+    """State of a task instance. `waiting` for parents; `queued` for image, rendering, limits."""
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    UP_FOR_RETRY = "up_for_retry"
+    UP_FOR_RESCHEDULE = "up_for_reschedule"
+    SUCCESS = "success"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UPSTREAM_FAILED = "upstream_failed"
+    REMOVED = "removed"
+
+    @property
+    def final(self) -> bool:
+        return self in FINAL_TASK_STATES
+
+    @property
+    def holds_slot(self) -> bool:
+        """Whether an instance in this state counts against limits."""
+        return self in (TaskState.STARTING, TaskState.RUNNING)
+
+
+FINAL_TASK_STATES = frozenset(
+    {TaskState.SUCCESS, TaskState.FAILED, TaskState.SKIPPED, TaskState.UPSTREAM_FAILED, TaskState.REMOVED}
+)
+_T = TaskState
+TASK_MOVES: Mapping[TaskState, frozenset[TaskState]] = {
+    _T.WAITING: frozenset({_T.QUEUED, _T.SKIPPED, _T.UPSTREAM_FAILED, _T.SUCCESS, _T.FAILED, _T.REMOVED}),
+    _T.QUEUED: frozenset({_T.STARTING, _T.FAILED, _T.SKIPPED, _T.UP_FOR_RETRY}),
+    _T.STARTING: frozenset({_T.RUNNING, _T.SUCCESS, _T.FAILED, _T.SKIPPED, _T.UP_FOR_RETRY, _T.UP_FOR_RESCHEDULE}),
+    _T.RUNNING: frozenset({_T.SUCCESS, _T.FAILED, _T.SKIPPED, _T.UP_FOR_RETRY, _T.UP_FOR_RESCHEDULE}),
+    _T.UP_FOR_RETRY: frozenset({_T.QUEUED, _T.FAILED, _T.SKIPPED}),
+    _T.UP_FOR_RESCHEDULE: frozenset({_T.QUEUED, _T.FAILED, _T.SKIPPED}),
+    **{state: frozenset({_T.WAITING}) for state in FINAL_TASK_STATES},
+}
+
+
+class RunState(StrEnum):
+    """State of a DAG run."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        return self in (RunState.SUCCESS, RunState.FAILED)
+
+
+RUN_MOVES: Mapping[RunState, frozenset[RunState]] = {
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.FAILED}),
+    RunState.RUNNING: frozenset({RunState.SUCCESS, RunState.FAILED}),
+    RunState.SUCCESS: frozenset({RunState.QUEUED}),
+    RunState.FAILED: frozenset({RunState.QUEUED}),
+}
+
+
+class RunType(StrEnum):
+    """Why a run exists; the prefix of its run id."""
+
+    SCHEDULED = "scheduled"
+    MANUAL = "manual"
+    BACKFILL = "backfill"
+    ASSET_TRIGGERED = "asset_triggered"
+
+
+class TriggerRule(StrEnum):
+    """When a task is ready, judged on its direct parents' final states (spec scheduling 2)."""
+
+    ALL_SUCCESS = "all_success"
+    ALL_FAILED = "all_failed"
+    ALL_DONE = "all_done"
+    ALL_SKIPPED = "all_skipped"
+    ONE_SUCCESS = "one_success"
+    ONE_FAILED = "one_failed"
+    ONE_DONE = "one_done"
+    NONE_FAILED = "none_failed"
+    NONE_FAILED_MIN_ONE_SUCCESS = "none_failed_min_one_success"
+    NONE_SKIPPED = "none_skipped"
+    ALL_DONE_MIN_ONE_SUCCESS = "all_done_min_one_success"
+    ALWAYS = "always"
+
+
+#: Older names of trigger rules that Airflow users still write.
+TRIGGER_RULE_ALIASES: Mapping[str, TriggerRule] = {
+    "dummy": TriggerRule.ALWAYS,
+    "none_failed_or_skipped": TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+}
+
+
+class ReasonCode(StrEnum):
+    """Why a task instance waits, was skipped, or failed (spec scheduling 3)."""
+
+    EXIT_CODE = "exit_code"
+    OOM_KILLED = "oom_killed"
+    SIGNAL = "signal"
+    TIMEOUT = "timeout"
+    IMAGE_MISSING = "image_missing"
+    IMAGE_PULL_FAILED = "image_pull_failed"
+    IMAGE_BUILD_FAILED = "image_build_failed"
+    PLATFORM_MISMATCH = "platform_mismatch"
+    CREATE_REFUSED = "create_refused"
+    MOUNT_MISSING = "mount_missing"
+    NETWORK_MISSING = "network_missing"
+    COMMAND_MISSING = "command_missing"
+    RENDER_ERROR = "render_error"
+    RESULT_INVALID = "result_invalid"
+    RESULT_TOO_LARGE = "result_too_large"
+    KILLED_BY = "killed_by"
+    UPSTREAM = "upstream"
+    SKIP_EXIT_CODE = "skip_exit_code"
+    ENGINE_LOST = "engine_lost"
+    CONTAINER_LOST = "container_lost"
+    STOPPED_EXTERNALLY = "stopped_externally"
+    TASK_REMOVED = "task_removed"
+    # why something waits
+    ENGINE_DOWN = "engine_down"
+    IMAGE_BUILDING = "image_building"
+    IMAGE_PULLING = "image_pulling"
+    RETRY_DELAY = "retry_delay"
+    PARALLELISM = "parallelism"
+    POOL_FULL = "pool_full"
+    MAX_ACTIVE_TASKS = "max_active_tasks"
+    MAX_ACTIVE_RUNS = "max_active_runs"
+    MAX_ACTIVE_TIS = "max_active_tis"
+    OUTSIDE_SCHEDULE = "outside_schedule"
+
+
+#: A try that ended so spends the infrastructure budget, not `retries` (spec scheduling 5).
+INFRASTRUCTURE_REASONS = frozenset(
+    {
+        ReasonCode.ENGINE_LOST,
+        ReasonCode.CONTAINER_LOST,
+        ReasonCode.STOPPED_EXTERNALLY,
+    }
+)
