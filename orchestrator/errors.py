@@ -131,7 +131,12 @@ class FencedError(StoreError):
 
 
 class StoreConflictError(StoreError):
-    """A guarded move met a row in another state: the world in memory is not the database's."""
+    """The database refuses a row, mostly because a guarded move met another state: the world in memory is not
+    the database's. `key` is the row's own (RunKey, TaskKey, TryKey, or an id), None where it is not known."""
+
+    def __init__(self, message: str, *, key: object = None, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.key = key
 
 
 class SchedulerRunningError(StoreError):

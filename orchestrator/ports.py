@@ -115,8 +115,7 @@ class Engine(Protocol):
 
 class Snapshot(Value, frozen=True, kw_only=True):
     """All that the world is rebuilt from: DAGs and the versions open runs are pinned to (and the current
-    ones), open runs with all their task instances, tries that are open or not fully collected, pools,
-    unanswered requests."""
+    ones), open runs with all their task instances, tries that are open or not fully collected, pools, files."""
 
     dags: tuple[Dag, ...] = ()
     versions: tuple[DagVersion, ...] = ()
@@ -128,10 +127,11 @@ class Snapshot(Value, frozen=True, kw_only=True):
 
 
 class Page(Value, frozen=True, kw_only=True):
-    """Which rows of a list: newest first, at most `limit`, older than row `before` of the last page."""
+    """Which runs of a list: newest first, at most `limit`, those after `before`, the last of the page before.
+    Runs of one instant (a catch-up makes many) stand in descending order of their ids."""
 
     limit: int = 25
-    before: datetime | None = None
+    before: RunKey | None = None
 
 
 class FileRecord(Value, frozen=True, kw_only=True):
@@ -141,8 +141,21 @@ class FileRecord(Value, frozen=True, kw_only=True):
     parsed_at: datetime
 
 
+class ImageRecord(Value, frozen=True, kw_only=True):
+    """One task image that was built. `size` is bytes; `log` is the build log's path below the home."""
+
+    name: str
+    source_hash: str
+    tag: str
+    image_id: str
+    built_at: datetime
+    size: int
+    log: str
+
+
 class Store(Protocol):
-    """The database. One thread writes through `write`; reads and requests may come from any thread or process.
+    """The database. One thread writes through `write`; reads, requests and image records may come from any
+    thread or process.
 
     Raises `StoreUnavailableError` where it cannot be reached (the outcome of a running commit is then
     unknown), `SchemaError` where its schema is not this program's."""
@@ -160,7 +173,8 @@ class Store(Protocol):
 
     def write(self, epoch: Epoch, rows: Sequence[Row]) -> None:
         """All rows in one transaction, or none. `FencedError` where `epoch` is no longer in force;
-        `StoreConflictError` where a guarded move meets another state than its `before`."""
+        `StoreConflictError`, its `key` naming the row, where a guarded move meets another state than its
+        `before` or the database refuses a row."""
 
     def ask(self, kind: RequestKind, payload: dict[str, Any], actor: str, at: datetime) -> Request:
         """Insert a request; any process."""
@@ -169,6 +183,12 @@ class Store(Protocol):
 
     def answer(self, request_id: int) -> Answer | None:
         """The outcome of a request, None while there is none."""
+
+    def record_image(self, image: ImageRecord) -> None:
+        """Insert or replace the record of an image's tag, in a transaction of its own."""
+
+    def images(self) -> tuple[ImageRecord, ...]:
+        """Every recorded image, newest first."""
 
     # read side -----------------------------------------------------------------------------------------
 
@@ -180,7 +200,9 @@ class Store(Protocol):
 
     def files(self) -> tuple[FileRecord, ...]: ...
 
-    def runs(self, dag_id: str | None, page: Page, states: Sequence[RunState] = ()) -> tuple[Run, ...]: ...
+    def runs(self, dag_id: str | None, page: Page, states: Sequence[RunState] = ()) -> tuple[Run, ...]:
+        """A page of runs, of one DAG or all, in these states or any. `NotFoundError` for an unknown
+        `page.before`."""
 
     def run(self, key: RunKey) -> Run | None: ...
 
