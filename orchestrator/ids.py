@@ -16,6 +16,11 @@ Epoch = NewType("Epoch", int)  #: grows with each leadership
 #: `map_index` of a task instance that is not mapped.
 UNMAPPED = -1
 
+#: Labels that every object we create on an engine carries (spec images-and-engine 4).
+DEPLOYMENT_LABEL = "orchestrator.deployment"
+KIND_LABEL = "orchestrator.kind"
+TRY_KIND = "try"
+
 _DAG_ID = re.compile(r"[A-Za-z0-9._-]{1,250}")
 
 
