@@ -332,8 +332,10 @@ class Images(Protocol):
         pinned: str,
         *,
         pull: PullPolicy = PullPolicy.MISSING,
+        platform: str | None = None,
         timeout: timedelta = timedelta(minutes=10),
         progress: Callable[[Reason], None] = lambda _: None,
     ) -> ImageFacts:
         """Make it present (build or pull, one build per tag however many ask) and tell its id and facts.
-        `ImageError` where it cannot be had; `EngineUnavailableError`. `progress` hears what is waited for."""
+        `platform` is `os/arch[/variant]`, None for the engine's own; `timeout` bounds a pull. `ImageError` where
+        it cannot be had; `EngineUnavailableError`. `progress` hears what is waited for, from any thread."""
