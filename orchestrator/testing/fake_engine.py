@@ -1,0 +1,280 @@
+"""An engine in this process, for tests: deterministic, without waiting, and with the faults of the real one.
+
+The contract suite runs over this and the Docker engine alike, so what it does is what Docker does: a start of
+an exited container runs it again, a name is taken until its container is removed, events reach only those who
+are connected, the kept log is damaged where `json-file` damages it. Time-outs and errors come on demand.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from orchestrator.clock import Clock
+from orchestrator.errors import (
+    ContainerRunningError,
+    EngineUnavailableError,
+    LaunchRefusedError,
+    NameTakenError,
+    NoSuchContainerError,
+)
+from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, TRY_KIND, ContainerId, DeploymentId
+from orchestrator.ports import ByteStream, Stream
+from orchestrator.spec.container import (
+    ContainerFacts,
+    ContainerSpec,
+    EngineCapacity,
+    EngineEvent,
+    EngineEventKind,
+    InputFile,
+    MountType,
+)
+from orchestrator.states import ReasonCode
+from orchestrator.testing.call_log import CallLog
+from orchestrator.testing.fake_container import FakeContainer, exit_code_of
+from orchestrator.testing.fake_events import EventBoard
+from orchestrator.testing.faults import FaultPlan
+from orchestrator.testing.programs import Program
+
+T = TypeVar("T")
+_Kind = EngineEventKind
+
+
+class Outage(StrEnum):
+    """What becomes of running containers when the engine goes away."""
+
+    CONNECTION = "connection"  #: only we lost it: they run on
+    STOPPED = "stopped"  #: in order: TERM to each, their ends are still told
+    CRASHED = "crashed"  #: their ends are told to nobody
+
+
+class FakeEngine:
+    """See the module. `script` says what each container does; `images` and `networks` are what exists
+    (`images` None: every one); `piece` is the most bytes that one `recv` of a log stream gives."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        script: Callable[[ContainerSpec], Program] = lambda _: Program(),
+        *,
+        images: frozenset[str] | None = None,
+        networks: frozenset[str] = frozenset({"bridge", "host", "none"}),
+        piece: int = 65536,
+    ) -> None:
+        self.calls = CallLog()
+        self.faults = FaultPlan()
+        self.board = EventBoard()
+        self._clock = clock
+        self._script = script
+        self._images = images
+        self._networks = networks
+        self._piece = piece
+        self._lock = threading.RLock()
+        self._containers: dict[str, FakeContainer] = {}
+        self._made = 0
+        self._down: str | None = None
+
+    # --- what a test does -----------------------------------------------------------------------------
+
+    def container(self, name: str) -> FakeContainer:
+        """The container of this name (or id), for looking inside; KeyError where there is none."""
+        with self._lock:
+            for container in self._containers.values():
+                if name in (container.id, container.spec.name):
+                    return container
+        raise KeyError(name)
+
+    @property
+    def containers(self) -> tuple[FakeContainer, ...]:
+        with self._lock:
+            return tuple(self._containers.values())
+
+    def write(self, name: str, data: bytes, stream: Stream = Stream.STDOUT) -> None:
+        """A running container writes."""
+        with self._lock:
+            self.container(name).write(stream, data)
+
+    def finish(self, name: str, exit_code: int | None = None) -> None:
+        """A running container ends by itself, with its program's exit code unless another is given."""
+        with self._lock:
+            container = self.container(name)
+            self._end(container, container.program.exit_code if exit_code is None else exit_code)
+
+    def go_down(self, outage: Outage = Outage.CONNECTION) -> None:
+        """From now on every call fails and all streams are cut, until `come_up`."""
+        with self._lock:
+            self._down = f"the engine is down ({outage})"
+            for container in self._containers.values():
+                if container.runs and outage is Outage.STOPPED:
+                    self._tell(_Kind.KILL, container, detail="15")
+                    self._end(container, exit_code_of("TERM"))
+                if container.runs and outage is Outage.CRASHED:
+                    container.end(exit_code_of("KILL"), self._clock.now())
+                container.end_streams()
+            self.board.disconnect(self._down)
+
+    def come_up(self) -> None:
+        with self._lock:
+            self._down = None
+            self.board.connect()
+
+    # --- the port -------------------------------------------------------------------------------------
+
+    def create(self, spec: ContainerSpec) -> ContainerId:
+        return self._call("create", spec.name, lambda: self._create(spec))
+
+    def start(self, container: ContainerId) -> None:
+        self._call("start", container, lambda: self._start(self._find(container)))
+
+    def signal(self, container: ContainerId, signal: str) -> bool:
+        return self._call("signal", container, lambda: self._signal(container, signal))
+
+    def remove(self, container: ContainerId, *, force: bool = False) -> bool:
+        return self._call("remove", container, lambda: self._remove(container, force=force))
+
+    def inspect(self, container: ContainerId) -> ContainerFacts:
+        return self._call("inspect", container, lambda: self._find(container).facts)
+
+    def list_ours(self, deployment: DeploymentId) -> tuple[ContainerFacts, ...]:
+        return self._call("list_ours", "", lambda: self._list(deployment))
+
+    def events(self, deployment: DeploymentId) -> Iterator[EngineEvent]:
+        self.calls.add("events")
+        return self.board.subscribe(deployment)
+
+    def attach_logs(self, container: ContainerId) -> ByteStream:
+        return self._call("attach_logs", container, lambda: self._find(container).attach())
+
+    def follow_logs(self, container: ContainerId) -> ByteStream:
+        return self._call("follow_logs", container, lambda: self._find(container).follow())
+
+    def read_logs(self, container: ContainerId) -> Iterator[bytes]:
+        return iter(self._call("read_logs", container, lambda: self._find(container).log()))
+
+    def read_file(self, container: ContainerId, path: str, limit: int) -> bytes:
+        return self._call("read_file", container, lambda: self._find(container).read(path, limit))
+
+    def put_files(self, container: ContainerId, files: Sequence[InputFile]) -> None:
+        self._call("put_files", container, lambda: self._put(self._find(container), files))
+
+    def capacity(self) -> EngineCapacity:
+        return self._call("capacity", "", lambda: _CAPACITY)
+
+    def ping(self) -> None:
+        self._call("ping", "", lambda: None)
+
+    def close(self) -> None:
+        with self._lock:
+            self.board.close()
+            for container in self._containers.values():
+                container.end_streams()
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _call(self, verb: str, subject: str, act: Callable[[], T]) -> T:
+        self.calls.add(verb, subject)
+        return self.faults.around(verb, lambda: self._when_up(act))
+
+    def _when_up(self, act: Callable[[], T]) -> T:
+        with self._lock:
+            if self._down is not None:
+                raise EngineUnavailableError(self._down)
+            return act()
+
+    def _find(self, container: str) -> FakeContainer:
+        found = self._containers.get(container)
+        if found is None:
+            raise NoSuchContainerError(f"No such container: {container}")
+        return found
+
+    def _create(self, spec: ContainerSpec) -> ContainerId:
+        for other in self._containers.values():
+            if other.spec.name == spec.name:
+                raise NameTakenError(spec.name, other.id)
+        if self._images is not None and spec.image not in self._images:
+            raise LaunchRefusedError(ReasonCode.IMAGE_MISSING, f"No such image: {spec.image}")
+        for mount in spec.mounts:
+            if mount.type is MountType.BIND and not Path(mount.source).exists():
+                text = f"bind source path does not exist: {mount.source}"
+                raise LaunchRefusedError(ReasonCode.MOUNT_MISSING, text)
+        self._made += 1
+        made = ContainerId(hashlib.sha256(f"{id(self)} {self._made}".encode()).hexdigest())
+        self._containers[made] = FakeContainer(made, spec, self._script(spec), self._piece)
+        self._tell(_Kind.CREATE, self._containers[made])
+        return made
+
+    def _start(self, container: FakeContainer) -> None:
+        if container.runs:
+            return
+        program = container.program
+        if container.spec.network is not None and container.spec.network not in self._networks:
+            raise LaunchRefusedError(ReasonCode.NETWORK_MISSING, f"network {container.spec.network} not found")
+        if program.refused is not None:
+            raise LaunchRefusedError(program.refused, f"start refused as planned: {program.refused}")
+        container.start(self._clock.now())
+        self._tell(_Kind.START, container)
+        if not program.stays:
+            if program.oom_killed:
+                self._tell(_Kind.OOM, container)
+            self._end(container, program.exit_code)
+
+    def _end(self, container: FakeContainer, exit_code: int) -> None:
+        container.end(exit_code, self._clock.now(), oom_killed=container.program.oom_killed)
+        self._tell(_Kind.DIE, container, exit_code=exit_code)
+
+    def _signal(self, container: ContainerId, signal: str) -> bool:
+        found = self._containers.get(container)
+        if found is None or not found.runs:
+            return False
+        code = exit_code_of(signal)
+        self._tell(_Kind.KILL, found, detail=str(code - 128))
+        if found.heeds(signal):
+            self._end(found, code)
+        return True
+
+    def _remove(self, container: ContainerId, *, force: bool) -> bool:
+        found = self._containers.get(container)
+        if found is None:
+            return False
+        if found.runs and not force:
+            raise ContainerRunningError(f"container {container} runs")
+        if found.runs:
+            self._tell(_Kind.KILL, found, detail="9")
+            self._end(found, exit_code_of("KILL"))
+        found.end_streams()
+        del self._containers[container]
+        self._tell(_Kind.DESTROY, found)
+        return True
+
+    def _put(self, container: FakeContainer, files: Sequence[InputFile]) -> None:
+        for file in files:
+            container.put(file)
+
+    def _list(self, deployment: DeploymentId) -> tuple[ContainerFacts, ...]:
+        ours = {DEPLOYMENT_LABEL: deployment, KIND_LABEL: TRY_KIND}
+        return tuple(
+            container.facts
+            for container in self._containers.values()
+            if ours.items() <= container.spec.labels.items()
+        )
+
+    def _tell(
+        self, kind: EngineEventKind, container: FakeContainer, *, exit_code: int | None = None, detail: str = ""
+    ) -> None:
+        self.board.publish(
+            EngineEvent(
+                kind=kind,
+                container_id=container.id,
+                labels=container.spec.labels,
+                at=self._clock.now(),
+                exit_code=exit_code,
+                detail=detail,
+            )
+        )
+
+
+_CAPACITY = EngineCapacity(
+    cpus=4, memory=8 * 2**30, version="fake", api_version="1.41", architecture="x86_64", os="linux"
+)
