@@ -33,6 +33,27 @@ class AuthoringError(OrchestratorError):
         self.line = line
 
 
+class FinalizeError(OrchestratorError):
+    """A container argument, as written or as rendered, has a value that no container can have.
+    `field` says which one, as in `mem_limit` or `mounts[0].source`."""
+
+    def __init__(self, field: str, message: str, *, fix: str = "") -> None:
+        super().__init__(f"{field}: {message}", fix=fix)
+        self.field = field
+
+
+class RenderError(OrchestratorError):
+    """A template cannot be rendered. `field` is the path of the argument it stands in, once that is known."""
+
+    def __init__(self, message: str, *, field: str = "", fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.field = field
+
+
+class AuthoringServerError(OrchestratorError):
+    """The process that parses DAG files and renders templates cannot be started, or ended under a request."""
+
+
 class NotFoundError(OrchestratorError):
     """No such DAG, run, task, try or image. `kind` and `name` say which."""
 
@@ -141,3 +162,10 @@ class StoreConflictError(StoreError):
 
 class SchedulerRunningError(StoreError):
     """Another scheduler process holds this home."""
+
+
+# --- logs of tasks ------------------------------------------------------------------------------------
+
+
+class LogUnavailableError(OrchestratorError):
+    """Log files cannot be read or written now (disk full, permission). Infrastructure: wait, then try again."""
