@@ -35,7 +35,7 @@ class AuthoringError(OrchestratorError):
 
 class FinalizeError(OrchestratorError):
     """A container argument, as written or as rendered, has a value that no container can have.
-    `field` says which one, as in `mem_limit` or `mounts[0].source`."""
+    `field` says which one, as in `mem_limit` or `mounts['/data'].source`."""
 
     def __init__(self, field: str, message: str, *, fix: str = "") -> None:
         super().__init__(f"{field}: {message}", fix=fix)

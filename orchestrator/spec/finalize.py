@@ -1,0 +1,260 @@
+"""From a rendered container template to the container spec of one try. Pure: what the site, the image and the
+run contribute is passed in. `finalize` decides all that is known before a try is admitted; `with_try` adds the
+try's identity at its intent."""
+
+import shlex
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from orchestrator.errors import FinalizeError as FinalizeError
+from orchestrator.ids import (
+    DEPLOYMENT_LABEL,
+    KIND_LABEL,
+    TRY_KIND,
+    DeploymentId,
+    Epoch,
+    RunKey,
+    TaskKey,
+    TryId,
+    TryKey,
+    container_name,
+)
+from orchestrator.spec import quantities
+from orchestrator.spec.container import ContainerSpec, ImageFacts
+from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
+from orchestrator.spec.marks import has_templates as has_templates
+from orchestrator.spec.marks import unmarked
+from orchestrator.spec.placement import absolute, place
+from orchestrator.spec.value import Value
+
+#: Labels and variables that only we may set.
+_OWN_LABELS = "orchestrator."
+_TRY_VARIABLES = ("ORCHESTRATOR_TRY_NUMBER", "AIRFLOW_CTX_TRY_NUMBER")
+
+
+class Site(Value, frozen=True, kw_only=True):
+    """What the place where tasks run contributes. `network` is that of a task that names none; `project` the
+    absolute folder relative bind sources mean; `root_path` gives a data root's absolute path by its name."""
+
+    network: str
+    project: str
+    root_path: Callable[[str], str]
+
+
+class _Span(Protocol):
+    @property
+    def start(self) -> datetime: ...
+    @property
+    def end(self) -> datetime: ...
+
+
+class RunFacts(Protocol):
+    """What a container is told of its run; a `planning.rows.Run` is one. Instants are aware."""
+
+    @property
+    def key(self) -> RunKey: ...
+    @property
+    def interval(self) -> _Span: ...
+    @property
+    def conf(self) -> dict[str, Any]: ...
+
+
+class _StandInSpan(Value, frozen=True, kw_only=True):
+    start: datetime = datetime(2000, 1, 1, tzinfo=UTC)
+    end: datetime = datetime(2000, 1, 2, tzinfo=UTC)
+
+
+class _StandInRun(Value, frozen=True, kw_only=True):
+    key: RunKey = RunKey("dag", "run")
+    interval: _StandInSpan = _StandInSpan()
+    conf: dict[str, Any] = {}
+
+
+def finalize(
+    template: ContainerTemplate,
+    *,
+    dag: DagSpec,
+    task: TaskSpec,
+    run: RunFacts,
+    key: TaskKey,
+    image: ImageFacts,
+    site: Site,
+) -> ContainerSpec:
+    """The container of a task instance's next try, but for its name, labels of ours and try number.
+
+    `template` holds no template marks any more and names its image. `FinalizeError` names the argument whose
+    value cannot be."""
+    image_name = (template.image or "").strip()
+    if not image_name:
+        raise FinalizeError("image", "is empty", fix="name an image, or leave it out for the default one")
+    entrypoint, command = _process(template)
+    placement = place(template, image=image, project=site.project, root_path=site.root_path)
+    ours = _context(dag, task, run, key) | {"ORCHESTRATOR_RESULT": placement.result_path}
+    return ContainerSpec(
+        name="",
+        image=image.id,
+        image_name=image_name,
+        entrypoint=entrypoint,
+        command=command,
+        environment=_environment(template.environment, ours),
+        labels=_labels(template.labels),
+        mounts=placement.mounts,
+        volumes=placement.volumes,
+        tmpfs=placement.tmpfs,
+        files=placement.files,
+        result_path=placement.result_path if task.push_result else None,
+        working_dir=absolute("working_dir", template.working_dir) if template.working_dir else None,
+        network=template.network or site.network,
+        stop_grace=task.stop_grace,
+        **_plain(template),
+        **_limits(template),
+    )
+
+
+def with_try(
+    spec: ContainerSpec, *, deployment: DeploymentId, key: TryKey, try_id: TryId, epoch: Epoch
+) -> ContainerSpec:
+    """The same container as that of one try: its name, the labels that identify it, its number."""
+    task = key.task
+    labels = {
+        DEPLOYMENT_LABEL: deployment,
+        KIND_LABEL: TRY_KIND,
+        "orchestrator.dag_id": task.dag_id,
+        "orchestrator.run_id": task.run_id,
+        "orchestrator.task_id": task.task_id,
+        "orchestrator.map_index": str(task.map_index),
+        "orchestrator.try_number": str(key.number),
+        "orchestrator.try_id": try_id,
+        "orchestrator.epoch": str(epoch),
+    }
+    return msgspec.structs.replace(
+        spec,
+        name=container_name(deployment, key),
+        labels=spec.labels | labels,
+        environment=spec.environment | dict.fromkeys(_TRY_VARIABLES, str(key.number)),
+    )
+
+
+def check_literals(task: TaskSpec) -> None:
+    """Finalize what is known without rendering, so that a wrong size or mount shows when a file is parsed.
+    `FinalizeError` as `finalize`; nothing for a task without a container."""
+    if task.container is None:
+        return
+    known = unmarked(task.container)
+    if known.image is None:
+        known = msgspec.structs.replace(known, image="image")
+    finalize(
+        known,
+        dag=DagSpec(dag_id="dag", file=""),
+        task=task,
+        run=_StandInRun(),
+        key=TaskKey("dag", "run", task.task_id),
+        image=ImageFacts(id="image"),
+        site=Site(network="bridge", project="/", root_path=lambda name: f"/{name}"),
+    )
+
+
+def _process(template: ContainerTemplate) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """Entrypoint and command; None means the image's own, an empty entrypoint none at all."""
+    if template.script is None:
+        return _arguments("entrypoint", template.entrypoint), _command(template.command)
+    if template.command is not None or template.entrypoint is not None:
+        raise FinalizeError("script", "excludes command and entrypoint", fix="keep one of them")
+    if not template.script.strip():
+        raise FinalizeError("script", "is empty", fix="write the lines that sh shall run")
+    return (), ("sh", "-ec", template.script)
+
+
+def _command(command: str | list[str] | None) -> tuple[str, ...] | None:
+    arguments = _arguments("command", command)
+    if arguments == ():
+        raise FinalizeError("command", "is empty", fix="write a command, or leave it out for the image's own")
+    return arguments
+
+
+def _arguments(field: str, value: str | list[str] | None) -> tuple[str, ...] | None:
+    """A string is split as a shell would; a list is taken as it is."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return tuple(value)
+    try:
+        return tuple(shlex.split(value))
+    except ValueError as error:
+        raise FinalizeError(
+            field, f"cannot be split into words: {error}", fix="close the quotes, or write a list of words"
+        ) from error
+
+
+def _environment(environment: dict[str, str], ours: dict[str, str]) -> dict[str, str]:
+    for name, value in environment.items():
+        field = f"environment[{name!r}]"
+        if not name or "=" in name or "\0" in name + value:
+            raise FinalizeError(field, "is no variable a process can have", fix="use a name without = and NUL")
+        if name in ours or name in _TRY_VARIABLES:
+            raise FinalizeError(field, "is set by the orchestrator", fix="choose another name")
+    return environment | ours
+
+
+def _context(dag: DagSpec, task: TaskSpec, run: RunFacts, key: TaskKey) -> dict[str, str]:
+    """What every container is told (spec authoring 3), in our names and in Airflow's. Instants are ISO 8601 in
+    the DAG's zone, so that the first ten characters of the logical date are `ds`."""
+    zone = ZoneInfo(dag.timezone)
+    start, end = (moment.astimezone(zone).isoformat() for moment in (run.interval.start, run.interval.end))
+    return {
+        "ORCHESTRATOR_DAG_ID": key.dag_id,
+        "ORCHESTRATOR_TASK_ID": key.task_id,
+        "ORCHESTRATOR_RUN_ID": key.run_id,
+        "ORCHESTRATOR_MAP_INDEX": str(key.map_index),
+        "ORCHESTRATOR_LOGICAL_DATE": start,
+        "ORCHESTRATOR_DATA_INTERVAL_START": start,
+        "ORCHESTRATOR_DATA_INTERVAL_END": end,
+        "ORCHESTRATOR_CONF": msgspec.json.encode(run.conf).decode(),
+        "AIRFLOW_CTX_DAG_OWNER": task.owner or dag.owner,
+        "AIRFLOW_CTX_DAG_ID": key.dag_id,
+        "AIRFLOW_CTX_TASK_ID": key.task_id,
+        "AIRFLOW_CTX_DAG_RUN_ID": key.run_id,
+        "AIRFLOW_CTX_LOGICAL_DATE": start,
+        "AIRFLOW_CTX_EXECUTION_DATE": start,
+    }
+
+
+def _labels(labels: dict[str, str]) -> dict[str, str]:
+    for name in labels:
+        if not name or name.startswith(_OWN_LABELS):
+            raise FinalizeError(
+                f"labels[{name!r}]", f"labels under {_OWN_LABELS} are the orchestrator's", fix="choose another name"
+            )
+    return dict(labels)
+
+
+def _plain(template: ContainerTemplate) -> dict[str, Any]:
+    """What is passed on as it is; a text that renders to nothing counts as not given."""
+    return {
+        "user": template.user or None,
+        "hostname": template.hostname or None,
+        "platform": template.platform or None,
+        "stop_signal": template.stop_signal or None,
+        "tty": template.tty,
+        "init": template.init,
+        "read_only": template.read_only,
+        "cap_add": template.cap_add,
+        "cap_drop": template.cap_drop,
+        "group_add": template.group_add,
+    }
+
+
+def _limits(template: ContainerTemplate) -> dict[str, Any]:
+    return {
+        "cpus": quantities.cores("cpus", template.cpus),
+        "cpu_shares": quantities.count("cpu_shares", template.cpu_shares),
+        "memory": quantities.size("mem_limit", template.mem_limit),
+        "memory_reservation": quantities.size("mem_reservation", template.mem_reservation),
+        "memory_swap": quantities.size_or_unlimited("memswap_limit", template.memswap_limit),
+        "shm_size": quantities.size("shm_size", template.shm_size),
+        "pids_limit": quantities.count_or_unlimited("pids_limit", template.pids_limit),
+    }
