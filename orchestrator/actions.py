@@ -1,1 +1,105 @@
-"""What may be asked of the leader: the one place where all faces meet."""
+"""What may be asked of the leader: the one place where all faces meet.
+
+An action writes a request, wakes the leader and waits a while for its answer; nobody but the leader writes run
+state (invariant I3).
+"""
+
+import difflib
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from orchestrator.clock import Clock
+from orchestrator.errors import NotFoundError, RequestRefusedError
+from orchestrator.planning.rows import Answer, RequestKind
+from orchestrator.ports import Store
+from orchestrator.scheduler.local_socket import Following, wake
+from orchestrator.spec.value import Value
+
+#: Seconds to wait for the leader's answer before saying that the request is queued.
+ANSWER_SECONDS = 5.0
+
+
+class Outcome(Value, frozen=True, kw_only=True):
+    """What came of an action. `answer` None: written, and no scheduler has answered yet."""
+
+    request_id: int
+    answer: Answer | None
+
+
+class Actions:
+    """Actions of one actor (a user's name) on one deployment. Raises `RequestRefusedError` with the leader's
+    words, `NotFoundError` where a DAG is not known, `StoreError`."""
+
+    def __init__(self, store: Store, socket: Path, clock: Clock, actor: str) -> None:
+        self._store = store
+        self._socket = socket
+        self._clock = clock
+        self._actor = actor
+
+    def trigger(
+        self,
+        dag_id: str,
+        *,
+        logical_date: str | None = None,
+        conf: dict[str, Any] | None = None,
+        note: str | None = None,
+    ) -> Outcome:
+        """Ask for a manual run. `logical_date` is ISO 8601 text; without a zone it is in the DAG's."""
+        self._known(dag_id)
+        if logical_date is not None:
+            check_date(logical_date)
+        payload: dict[str, Any] = {"dag_id": dag_id, "conf": conf or {}, "note": note}
+        if logical_date is not None:
+            payload["logical_date"] = logical_date
+        return self._ask(RequestKind.TRIGGER, payload)
+
+    def pause(self, dag_id: str) -> Outcome:
+        """No new scheduled runs; started ones finish."""
+        self._known(dag_id)
+        return self._ask(RequestKind.PAUSE, {"dag_id": dag_id})
+
+    def unpause(self, dag_id: str) -> Outcome:
+        """Scheduled runs again, by the rules of catchup."""
+        self._known(dag_id)
+        return self._ask(RequestKind.UNPAUSE, {"dag_id": dag_id})
+
+    def cancel(self, dag_id: str, run_id: str) -> Outcome:
+        """Stop a run: its containers are killed, it ends as failed."""
+        return self._ask(RequestKind.CANCEL, {"dag_id": dag_id, "run_id": run_id})
+
+    def _known(self, dag_id: str) -> None:
+        if self._store.dag(dag_id) is None:
+            raise unknown_dag(dag_id, [dag.dag_id for dag in self._store.dags()])
+
+    def _ask(self, kind: RequestKind, payload: dict[str, Any]) -> Outcome:
+        with Following.if_any(self._socket) as following:
+            request = self._store.ask(kind, payload, self._actor, self._clock.now())
+            if following is not None:
+                wake(self._socket)
+                following.answer_to(request.id, ANSWER_SECONDS)
+        answer = self._store.answer(request.id)
+        if answer is not None and not answer.ok:
+            raise RequestRefusedError(answer.error)
+        return Outcome(request_id=request.id, answer=answer)
+
+
+def check_date(text: str) -> datetime:
+    """`text` as an ISO 8601 instant or date; RequestRefusedError where it is none."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise RequestRefusedError(
+            f"{text!r} is no date", fix="write it as 2013-01-01 or 2013-01-01T05:00:00+00:00"
+        ) from error
+
+
+def unknown_dag(dag_id: str, known: list[str]) -> NotFoundError:
+    """The error for a DAG id that nobody knows."""
+    nearest = difflib.get_close_matches(dag_id, known, n=1)
+    return NotFoundError(
+        "DAG",
+        dag_id,
+        nearest=nearest[0] if nearest else None,
+        fix="`orchestrator dags list` shows all; a new file is known once a scheduler has parsed it",
+    )

@@ -1,1 +1,139 @@
-"""What may be read: the other half of `actions`."""
+"""What may be read: the other half of `actions`, for every face alike."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from orchestrator.actions import unknown_dag
+from orchestrator.errors import NotFoundError
+from orchestrator.ids import RunKey, TaskKey
+from orchestrator.planning.rows import Dag, Interval, Run, TaskInstance, Try
+from orchestrator.ports import FileRecord, LogRecord, LogStore, Page, Store
+from orchestrator.spec.dag import DagSpec, Problem
+from orchestrator.spec.value import Value
+from orchestrator.states import RunState
+from orchestrator.timetables import timetable_for
+
+
+class DagView(Value, frozen=True, kw_only=True):
+    """A DAG with its current version, its newest run, and when its next one is due (None: never by itself)."""
+
+    dag: Dag
+    spec: DagSpec
+    last_run: Run | None
+    next_due: datetime | None
+    next_interval: Interval | None
+
+
+class RunView(Value, frozen=True, kw_only=True):
+    """A run with its task instances in topological order, and all their tries."""
+
+    run: Run
+    spec: DagSpec
+    tasks: tuple[TaskInstance, ...]
+    tries: tuple[Try, ...]
+    results: dict[str, Any]
+
+
+class Queries:
+    """Reads of one deployment. Raises `NotFoundError` naming the nearest known, and `StoreError`."""
+
+    def __init__(self, store: Store, logs: LogStore) -> None:
+        self._store = store
+        self._logs = logs
+
+    def dags(self, now: datetime) -> tuple[DagView, ...]:
+        return tuple(self._view(dag, now) for dag in self._store.dags())
+
+    def dag(self, dag_id: str, now: datetime) -> DagView:
+        dag = self._store.dag(dag_id)
+        if dag is None:
+            raise unknown_dag(dag_id, [each.dag_id for each in self._store.dags()])
+        return self._view(dag, now)
+
+    def files(self) -> tuple[FileRecord, ...]:
+        return self._store.files()
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What the newest parses found, errors first."""
+        found = [problem for record in self._store.files() for problem in record.parsed.problems]
+        return tuple(sorted(found, key=lambda problem: (problem.severity, problem.file, problem.line or 0)))
+
+    def runs(self, dag_id: str | None, page: Page, states: tuple[RunState, ...] = ()) -> tuple[Run, ...]:
+        return self._store.runs(dag_id, page, states)
+
+    def run_key(self, dag_id: str, run: str | None) -> RunKey:
+        """The run named by its id, by its logical date (the newest run of it), or with None the newest run."""
+        candidates = self._store.runs(dag_id, Page(limit=200))
+        for each in candidates:
+            if run is None or run in (each.key.run_id, each.interval.start.date().isoformat()):
+                return each.key
+        if run is not None and self._store.run(RunKey(dag_id, run)) is not None:
+            return RunKey(dag_id, run)
+        if not candidates and self._store.dag(dag_id) is None:
+            raise unknown_dag(dag_id, [each.dag_id for each in self._store.dags()])
+        raise NotFoundError(
+            "run", f"{dag_id} {run or ''}".strip(), fix=f"`orchestrator runs list --dag {dag_id}` shows its runs"
+        )
+
+    def run(self, key: RunKey) -> RunView:
+        run = self._store.run(key)
+        if run is None:
+            raise NotFoundError("run", f"{key.dag_id} {key.run_id}", fix="`orchestrator runs list` shows all")
+        spec = self._spec(key.dag_id, run)
+        order = {task.task_id: place for place, task in enumerate(spec.tasks)}
+        tasks = sorted(
+            self._store.tasks(key), key=lambda task: (order.get(task.key.task_id, -1), task.key.map_index)
+        )
+        return RunView(
+            run=run,
+            spec=spec,
+            tasks=tuple(tasks),
+            tries=tuple(attempt for task in tasks for attempt in self._store.tries(task.key)),
+            results={task.key.task_id: self.result(task.key) for task in tasks},
+        )
+
+    def result(self, key: TaskKey) -> Any:
+        """A task instance's result as plain data, None where it has none."""
+        data = self._store.result(key)
+        return None if data is None else msgspec.json.decode(data)
+
+    def attempt(self, key: TaskKey, number: int | None) -> Try:
+        """One try of a task instance, the newest by default."""
+        tries = self._store.tries(key)
+        for attempt in reversed(tries):
+            if number is None or attempt.key.number == number:
+                return attempt
+        wanted = f"{key.task_id} try {number}" if number else key.task_id
+        raise NotFoundError(
+            "try", wanted, fix=f"`orchestrator runs show {key.dag_id} {key.run_id}` shows what was tried"
+        )
+
+    def log(self, attempt: Try, start: int = 0) -> tuple[LogRecord, ...]:
+        """What is stored of a try's log from byte `start` on."""
+        return tuple(self._logs.records(attempt.key, start))
+
+    def _view(self, dag: Dag, now: datetime) -> DagView:
+        spec = self._store.version(dag.dag_id, dag.version)
+        if spec is None:
+            raise NotFoundError(
+                "DAG version", f"{dag.dag_id} {dag.version}", fix="restore the database from a backup"
+            )
+        last = self._store.runs(dag.dag_id, Page(limit=1))
+        return DagView(
+            dag=dag,
+            spec=spec,
+            last_run=last[0] if last else None,
+            next_due=None,
+            next_interval=None,
+        )
+
+    def _spec(self, dag_id: str, run: Run) -> DagSpec:
+        spec = self._store.version(dag_id, run.version)
+        if spec is None:
+            raise NotFoundError("DAG version", f"{dag_id} {run.version}", fix="restore the database from a backup")
+        return spec
+
+
+__all__ = ["DagView", "Queries", "RunView", "timetable_for"]

@@ -1,0 +1,52 @@
+"""The one way into the loop: whatever happens anywhere is posted here and taken in whole turns."""
+
+import queue
+from collections.abc import Iterable
+
+from orchestrator.planning.events import Event
+from orchestrator.spec.value import Value
+
+
+class Wake(Value, frozen=True, kw_only=True):
+    """A face wrote a request: look at the unanswered ones now."""
+
+
+class EngineConnected(Value, frozen=True, kw_only=True):
+    """The event stream is attached (again): what was missed must be asked for."""
+
+
+class EngineDisconnected(Value, frozen=True, kw_only=True):
+    """The event stream is lost: nothing is decided from silence."""
+
+
+class Quit(Value, frozen=True, kw_only=True):
+    """The process is asked to stop; containers keep running."""
+
+
+Message = Event | Wake | EngineConnected | EngineDisconnected | Quit
+
+
+class Inbox:
+    """A queue of messages, taken by one thread and posted to by any."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
+
+    def post(self, message: Message) -> None:
+        self._queue.put(message)
+
+    def post_all(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self._queue.put(message)
+
+    def take(self, seconds: float) -> list[Message]:
+        """All messages there are; waits up to `seconds` for a first one."""
+        try:
+            messages = [self._queue.get(timeout=max(seconds, 0.0))] if seconds > 0 else [self._queue.get_nowait()]
+        except queue.Empty:
+            return []
+        while True:
+            try:
+                messages.append(self._queue.get_nowait())
+            except queue.Empty:
+                return messages

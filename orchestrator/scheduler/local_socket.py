@@ -1,0 +1,282 @@
+"""`<home>/run/scheduler.sock`: faces on this machine wake the scheduler through it, and follow its notices.
+
+On the wire: messages of a 4-byte big-endian length and msgpack. A client says `Hello` once; a follower then
+only listens. The socket's folder is the owner's alone (0700).
+"""
+
+import os
+import selectors
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal, Self
+
+import msgspec
+
+from orchestrator.clock import SystemClock
+from orchestrator.scheduler.notices import Notice, RequestAnswered
+from orchestrator.spec.value import Value
+
+#: Bytes of notices that may wait for one follower before it is cut off (it then starts anew from the database).
+_BACKLOG = 8 * 1024 * 1024
+_HEAD = struct.Struct("!I")
+#: Bytes that `sun_path` holds on every platform, less the closing zero (unix(7): 108 on Linux, 104 on BSD).
+_LONGEST_PATH = 103
+
+
+class Hello(Value, frozen=True, kw_only=True):
+    """What a client says first: `wake` (look at the requests), or `follow` (send me notices)."""
+
+    wants: Literal["wake", "follow"]
+
+
+class _Client:
+    """One connection on the server's side."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.heard = bytearray()
+        self.unsent = bytearray()
+        self.follows = False
+
+
+class LocalSocket:
+    """The server's side: one thread over all connections."""
+
+    def __init__(self, path: Path, on_wake: Callable[[], None]) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
+        self._on_wake = on_wake
+        self._selector = selectors.DefaultSelector()
+        self._listener = _bound(path)
+        self._bell, self._ear = socket.socketpair()
+        self._lock = threading.Lock()
+        self._queued: list[bytes] = []
+        self._closing = False
+        self._clients: set[_Client] = set()
+        self._thread = threading.Thread(target=self._run, name="local-socket", daemon=True)
+
+    def start(self) -> None:
+        self._listener.setblocking(False)
+        self._ear.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._ear, selectors.EVENT_READ)
+        self._thread.start()
+
+    def publish(self, notice: Notice) -> None:
+        """Send a notice to every follower; from any thread, never waits."""
+        with self._lock:
+            self._queued.append(_frame(msgspec.msgpack.encode(notice)))
+        self._ring()
+
+    def close(self) -> None:
+        self._closing = True
+        self._ring()
+        if self._thread.is_alive():
+            self._thread.join(2)
+        for each in (*(client.connection for client in self._clients), self._listener, self._bell, self._ear):
+            each.close()
+        self._selector.close()
+        self._path.unlink(missing_ok=True)
+
+    def _ring(self) -> None:
+        with suppress(OSError):
+            self._bell.send(b"!", socket.MSG_DONTWAIT)
+
+    def _run(self) -> None:
+        while not self._closing:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif key.fileobj is self._ear:
+                    self._ear.recv(4096)
+                    self._spread()
+                else:
+                    self._serve(key.data)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            connection, _ = self._listener.accept()
+            connection.setblocking(False)
+            client = _Client(connection)
+            self._clients.add(client)
+            self._selector.register(connection, selectors.EVENT_READ, client)
+
+    def _spread(self) -> None:
+        with self._lock:
+            queued, self._queued = b"".join(self._queued), []
+        if queued:
+            for client in [each for each in self._clients if each.follows]:
+                client.unsent += queued
+                self._send(client)
+
+    def _serve(self, client: _Client) -> None:
+        try:
+            data = client.connection.recv(4096)
+        except BlockingIOError:
+            self._send(client)
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(client)
+            return
+        client.heard += data
+        self._obey(client)
+
+    def _obey(self, client: _Client) -> None:
+        try:
+            for payload in _frames(client.heard):
+                if msgspec.msgpack.decode(payload, type=Hello).wants == "follow":
+                    client.follows = True
+                    client.unsent += _frame(b"\xc0")  # nil: from here on nothing is missed
+                else:
+                    self._on_wake()
+            self._send(client)
+        except msgspec.MsgspecError:
+            self._drop(client)
+
+    def _send(self, client: _Client) -> None:
+        try:
+            sent = client.connection.send(client.unsent) if client.unsent else 0
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._drop(client)
+            return
+        del client.unsent[:sent]
+        if len(client.unsent) > _BACKLOG:
+            self._drop(client)
+            return
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.unsent else 0)
+        self._selector.modify(client.connection, wanted, client)
+
+    def _drop(self, client: _Client) -> None:
+        self._clients.discard(client)
+        with suppress(KeyError):
+            self._selector.unregister(client.connection)
+        client.connection.close()
+
+
+def wake(path: Path) -> bool:
+    """Tell the scheduler that a request waits; False where none listens."""
+    try:
+        with _connected(path) as connection:
+            connection.sendall(_frame(msgspec.msgpack.encode(Hello(wants="wake"))))
+    except OSError:
+        return False
+    return True
+
+
+class Following:
+    """The client's side of `follow`. Once there is one, no later notice is missed. A context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """Connect; OSError where no scheduler listens."""
+        self._heard = bytearray()
+        self._connection = _connected(path)
+        self._connection.sendall(_frame(msgspec.msgpack.encode(Hello(wants="follow"))))
+        next(self._payloads(None), None)
+
+    @classmethod
+    @contextmanager
+    def if_any(cls, path: Path) -> "Iterator[Following | None]":
+        """A following, or None where no scheduler listens."""
+        try:
+            following = cls(path)
+        except OSError:
+            yield None
+            return
+        with following:
+            yield following
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def notices(self) -> Iterator[Notice]:
+        """Notices as they come; ends when the scheduler goes away."""
+        decoder = msgspec.msgpack.Decoder(Notice)
+        for payload in self._payloads(None):
+            yield decoder.decode(payload)
+
+    def answer_to(self, request_id: int, seconds: float) -> bool:
+        """Wait until a request is answered; False where that takes longer, or the scheduler goes away."""
+        decoder = msgspec.msgpack.Decoder(Notice)
+        for payload in self._payloads(seconds):
+            notice = decoder.decode(payload)
+            if isinstance(notice, RequestAnswered) and notice.request_id == request_id:
+                return True
+        return False
+
+    def _payloads(self, seconds: float | None) -> Iterator[bytes]:
+        clock = SystemClock()
+        end = None if seconds is None else clock.monotonic() + seconds
+        while True:
+            yield from _frames(self._heard)
+            try:
+                self._connection.settimeout(None if end is None else max(end - clock.monotonic(), 0.001))
+                data = self._connection.recv(65536)
+            except (ConnectionError, TimeoutError):
+                return
+            if not data:
+                return
+            self._heard += data
+
+
+def _frame(payload: bytes) -> bytes:
+    return _HEAD.pack(len(payload)) + payload
+
+
+def _frames(heard: bytearray) -> Iterator[bytes]:
+    """Take complete frames off the front of `heard`."""
+    while len(heard) >= _HEAD.size:
+        (length,) = _HEAD.unpack_from(heard)
+        if len(heard) < _HEAD.size + length:
+            return
+        payload = bytes(heard[_HEAD.size : _HEAD.size + length])
+        del heard[: _HEAD.size + length]
+        yield payload
+
+
+def _connected(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _short(path) as name:
+            connection.connect(name)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _bound(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)  # of a dead scheduler: the lock says that no other lives
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with _short(path) as name:
+        listener.bind(name)
+    listener.listen()
+    return listener
+
+
+class _short:  # noqa: N801 - reads as a function at its call
+    """A socket's path within the 107 bytes that the kernel allows: through the folder's descriptor if need be."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._folder: int | None = None
+
+    def __enter__(self) -> str:
+        if len(os.fsencode(self._path)) <= _LONGEST_PATH:
+            return str(self._path)
+        self._folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        return f"/proc/self/fd/{self._folder}/{self._path.name}"
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            os.close(self._folder)
