@@ -1,0 +1,74 @@
+"""What of the store lies beside the database in the home: the lock that one scheduler holds, and the copy of the
+deployment's id that ties home and database together.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+from orchestrator.errors import SchedulerRunningError, StoreError
+from orchestrator.ids import DeploymentId
+
+
+class HomeLock:
+    """`<home>/run/scheduler.lock`: held by one process at a time, let go by the kernel when it dies."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._file = home / "run" / "scheduler.lock"
+        self._held: int | None = None
+
+    def take(self) -> None:
+        """Hold it from now on; nothing new where this lock is held already. `SchedulerRunningError` names the
+        process that holds it."""
+        if self._held is not None:
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise SchedulerRunningError(
+                f"a scheduler{f' (process {holder})' if holder else ''} runs for {self._home} already",
+                fix=f"use that one, or stop it first{f': kill {holder}' if holder else ''}",
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._held = descriptor
+
+    def release(self) -> None:
+        """Let it go; idempotent."""
+        if self._held is not None:
+            os.ftruncate(self._held, 0)
+            os.close(self._held)
+            self._held = None
+
+
+def deployment_file(home: Path) -> Path:
+    return home / "deployment"
+
+
+def claim_home(home: Path, deployment: DeploymentId) -> None:
+    """Tie the home to the deployment of its database. Raises `StoreError` where it is tied to another one."""
+    file = deployment_file(home)
+    known = read_claim(home)
+    if known is None:
+        new = file.with_name(f"deployment.{os.getpid()}")
+        new.write_text(f"{deployment}\n")
+        new.replace(file)
+    elif known != deployment:
+        raise StoreError(
+            f"the database is of deployment {deployment}, but its home {home} is of deployment {known}",
+            fix=f"put the database of {known} back; or, to give the home to {deployment}: rm {file}"
+            f" (containers of {known} are then nobody's)",
+        )
+
+
+def read_claim(home: Path) -> DeploymentId | None:
+    """The deployment that a home is tied to, None while there is none."""
+    try:
+        return DeploymentId(deployment_file(home).read_text().strip())
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,211 @@
+"""The Store over SQL: opens transactions, calls the statements, and names the row that was refused."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+from sqlalchemy import Connection, Engine, select
+
+from orchestrator.errors import SchemaError, StoreConflictError, StoreError
+from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, VersionId
+from orchestrator.planning.changes import Row
+from orchestrator.planning.rows import Answer, Dag, Pool, Request, RequestKind, Run, TaskInstance, Try
+from orchestrator.ports import FileRecord, ImageRecord, Page, Snapshot
+from orchestrator.spec.dag import DagSpec
+from orchestrator.states import RunState
+from orchestrator.store import dags, images, leadership, requests, results, runs, tasks, tries
+from orchestrator.store.connecting import memory_engine, reading_engine, writing_engine
+from orchestrator.store.faults import told_as_ours
+from orchestrator.store.home import HomeLock, claim_home
+from orchestrator.store.schema import check_schema
+from orchestrator.store.tables import METADATA, pools
+from orchestrator.store.writing import key_of, write_rows, write_singly
+
+
+class SqlStore:
+    """A `ports.Store` over two pools of connections: one that writes, one that only reads."""
+
+    def __init__(self, writer: Engine, reader: Engine, lock: HomeLock | None = None) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._lock = lock
+
+    @classmethod
+    def open(cls, database: Path) -> Self:
+        """The store in a database file. Raises `SchemaError` where `upgrade` has to run first, `StoreError`
+        where database and home do not belong together, `StoreUnavailableError`."""
+        if not database.exists():
+            raise SchemaError(f"there is no database {database}", fix="run: orchestrator db upgrade")
+        home = database.parent
+        store = cls(writing_engine(database), reading_engine(database), HomeLock(home))
+        try:
+            with store._reading() as connection:
+                check_schema(connection)
+            claim_home(home, store.deployment())
+        except StoreError:
+            store.close()
+            raise
+        return store
+
+    @classmethod
+    def in_memory(cls, deployment: DeploymentId) -> Self:
+        """An empty store without a file, seen by all threads of this process; gone when closed."""
+        engine = memory_engine()
+        store = cls(engine, engine)
+        with store._writing() as connection:
+            METADATA.create_all(connection)
+            leadership.found(connection, deployment)
+        return store
+
+    def close(self) -> None:
+        """Close all connections and let the home go; idempotent."""
+        self._writer.dispose()
+        self._reader.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+    def deployment(self) -> DeploymentId:
+        with self._reading() as connection:
+            found = leadership.deployment_id(connection)
+        if found is None:
+            raise SchemaError("the database has no deployment id", fix="run: orchestrator db upgrade")
+        return found
+
+    # write side ----------------------------------------------------------------------------------------
+
+    def take_lead(self, owner: str, at: datetime) -> Epoch:
+        if self._lock is not None:
+            self._lock.take()
+        with self._writing() as connection:
+            return leadership.take(connection, owner, at)
+
+    def write(self, epoch: Epoch, rows: Sequence[Row]) -> None:
+        try:
+            with self._writing() as connection:
+                leadership.check(connection, epoch)
+                write_rows(connection, rows)
+        except StoreConflictError as refusal:
+            raise self._named(refusal, rows) from refusal
+
+    def ask(self, kind: RequestKind, payload: dict[str, Any], actor: str, at: datetime) -> Request:
+        with self._writing() as connection:
+            return requests.ask(connection, kind, payload, actor, at)
+
+    def record_image(self, image: ImageRecord) -> None:
+        with self._writing() as connection:
+            images.put(connection, image)
+
+    # read side -----------------------------------------------------------------------------------------
+
+    def epoch(self) -> Epoch:
+        with self._reading() as connection:
+            return leadership.epoch(connection)
+
+    def load(self) -> Snapshot:
+        with self._reading() as connection:
+            return Snapshot(
+                dags=dags.all_dags(connection),
+                versions=dags.versions_in_use(connection),
+                runs=runs.open_runs(connection),
+                tasks=tasks.of_open_runs(connection),
+                tries=tries.uncollected(connection),
+                pools=tuple(Pool(**row) for row in connection.execute(select(pools)).mappings()),
+                files=tuple(record.parsed for record in dags.all_files(connection)),
+            )
+
+    def unanswered(self) -> tuple[Request, ...]:
+        with self._reading() as connection:
+            return requests.unanswered(connection)
+
+    def answer(self, request_id: int) -> Answer | None:
+        with self._reading() as connection:
+            return requests.answer(connection, request_id)
+
+    def images(self) -> tuple[ImageRecord, ...]:
+        with self._reading() as connection:
+            return images.newest(connection)
+
+    def dags(self) -> tuple[Dag, ...]:
+        with self._reading() as connection:
+            return dags.all_dags(connection)
+
+    def dag(self, dag_id: str) -> Dag | None:
+        with self._reading() as connection:
+            return dags.one_dag(connection, dag_id)
+
+    def version(self, dag_id: str, version: VersionId) -> DagSpec | None:
+        with self._reading() as connection:
+            return dags.spec(connection, dag_id, version)
+
+    def files(self) -> tuple[FileRecord, ...]:
+        with self._reading() as connection:
+            return dags.all_files(connection)
+
+    def runs(self, dag_id: str | None, page: Page, states: Sequence[RunState] = ()) -> tuple[Run, ...]:
+        with self._reading() as connection:
+            return runs.newest(connection, dag_id, page, states)
+
+    def run(self, key: RunKey) -> Run | None:
+        with self._reading() as connection:
+            return runs.one(connection, key)
+
+    def tasks(self, run: RunKey) -> tuple[TaskInstance, ...]:
+        with self._reading() as connection:
+            return tasks.of_run(connection, run)
+
+    def tries(self, task: TaskKey) -> tuple[Try, ...]:
+        with self._reading() as connection:
+            return tries.of_task(connection, task)
+
+    def attempt(self, try_id: TryId) -> Try | None:
+        with self._reading() as connection:
+            return tries.one(connection, try_id)
+
+    def result(self, task: TaskKey) -> bytes | None:
+        with self._reading() as connection:
+            return results.data(connection, task)
+
+    def last_success(self, dag_id: str, before: datetime) -> Run | None:
+        with self._reading() as connection:
+            return runs.last_success(connection, dag_id, before)
+
+    # transactions --------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with told_as_ours(), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with told_as_ours(), self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _trying(self) -> Iterator[Connection]:
+        """A writing transaction that is always rolled back."""
+        with told_as_ours(), self._writer.connect() as connection, connection.begin() as transaction:
+            yield connection
+            transaction.rollback()
+
+    def _named(self, refusal: StoreConflictError, rows: Sequence[Row]) -> StoreConflictError:
+        """The refusal of a whole turn, told of the one row that caused it: the turn is played again row by row
+        and thrown away."""
+        tried: list[Row] = []
+        try:
+            with self._trying() as connection:
+                write_singly(connection, rows, tried.append)
+        except StoreConflictError as single:
+            key = key_of(tried[-1])
+            return StoreConflictError(f"cannot write {_spoken(key)}: {single.message}", key=key)
+        return refusal
+
+
+def _spoken(key: object) -> str:
+    """A key as people write it: its parts between slashes."""
+    if isinstance(key, msgspec.Struct):
+        return "/".join(_spoken(part) for part in msgspec.structs.astuple(key))
+    return str(key)

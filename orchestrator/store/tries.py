@@ -1,0 +1,59 @@
+"""Tries: the intent is inserted before a container is created, and what it says is never rewritten. Written by
+the leader only.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, Select, insert, select
+
+from orchestrator.ids import TaskKey, TryId, TryKey
+from orchestrator.planning.changes import PutTry
+from orchestrator.planning.rows import Try
+from orchestrator.store.statements import Columns, guarded_update, move
+from orchestrator.store.tables import tries
+from orchestrator.store.tasks import at, pop_key
+
+_GUARD = ("try_id", "outcome", "removed_at")
+_MOVE = guarded_update(tries, _GUARD)
+_INTENT = frozenset({"try_id", "epoch", "spec", "intended_at"})
+
+
+def put(connection: Connection, rows: Sequence[PutTry]) -> None:
+    """Insert intents, then move the others on, in order: a try gets one outcome, and is removed once."""
+    if new := [_columns(row.attempt) for row in rows if row.before is None]:
+        connection.execute(insert(tries), new)
+    moves = [(_columns(row.before), _columns(row.attempt)) for row in rows if row.before is not None]
+    move(connection, _MOVE, _GUARD, moves, fixed=_INTENT)
+
+
+def uncollected(connection: Connection) -> tuple[Try, ...]:
+    """Tries that are open, or still own a container or a log to finish."""
+    return tuple(_try(row) for row in connection.execute(uncollected_statement()).mappings())
+
+
+def uncollected_statement() -> Select[Any]:
+    return select(tries).where(tries.c.removed_at.is_(None))
+
+
+def of_task(connection: Connection, task: TaskKey) -> tuple[Try, ...]:
+    """A task instance's tries, by number."""
+    statement = select(tries).where(*at(tries, task)).order_by(tries.c.number)
+    return tuple(_try(row) for row in connection.execute(statement).mappings())
+
+
+def one(connection: Connection, try_id: TryId) -> Try | None:
+    row = connection.execute(select(tries).where(tries.c.try_id == try_id)).mappings().one_or_none()
+    return _try(row) if row else None
+
+
+def _columns(attempt: Try) -> Columns:
+    values = msgspec.structs.asdict(attempt)
+    key = values.pop("key")
+    return msgspec.structs.asdict(key.task) | {"number": key.number} | values
+
+
+def _try(row: RowMapping) -> Try:
+    values = dict(row)
+    return Try(key=TryKey(pop_key(values), values.pop("number")), **values)
