@@ -233,7 +233,10 @@ class LogFlag(IntFlag):
 
 
 class LogRecord(Value, frozen=True, kw_only=True):
-    """One stretch of a log: payload bytes of one stream, or (SYSTEM) a line of ours in `data`."""
+    """One stretch of a log: payload bytes of one stream, or (SYSTEM) a line of ours in `data`.
+
+    `offset` counts the bytes of the log as it is shown, system lines included, and is never used twice: a
+    follower goes on at `offset + len(data)` of the last record it has, whatever was cut back meanwhile."""
 
     offset: int
     data: bytes
@@ -243,26 +246,30 @@ class LogRecord(Value, frozen=True, kw_only=True):
 
 
 class LogWriter(Protocol):
-    """Appends to one try's log. One thread at a time."""
+    """Appends to one try's log. One thread at a time. What raises `LogUnavailableError` was not stored, and
+    may be tried again."""
 
     def append(self, stream: Stream, data: bytes, at: datetime, flags: LogFlag = LogFlag.NONE) -> None: ...
 
-    def note(self, text: str, at: datetime) -> None:
-        """A system line: shown between the task's own, not part of its bytes."""
+    def note(self, text: str, at: datetime, flags: LogFlag = LogFlag.NONE) -> None:
+        """A system line: shown between the task's own, not part of its bytes. TRUNCATED: bytes miss here."""
 
     def rewind(self) -> dict[Stream, int]:
         """Cut each stream back to its last complete line; returns how many complete lines each keeps."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of it; idempotent. What was appended survives a power failure from here on."""
 
 
 class LogStore(Protocol):
-    """Where logs of tries are kept: `<try>.log` and `<try>.idx` (spec images-and-engine 4)."""
+    """Where logs of tries are kept: `<try>.log` and `<try>.idx` (spec images-and-engine 4). Safe to read, from
+    any process, while one writes. Every call raises `LogUnavailableError` where the files cannot be used now."""
 
-    def writer(self, key: TryKey) -> LogWriter: ...
+    def writer(self, key: TryKey) -> LogWriter:
+        """Open a log to append to it, creating it if need be; what a crash left half-written is cut off."""
 
     def records(self, key: TryKey, start: int = 0) -> Iterator[LogRecord]:
-        """What is stored now from byte `start` on, system lines in between; empty where there is no log."""
+        """What is stored now from `start` (an offset as in `LogRecord`) on; empty where there is no log."""
 
     def last_line(self, key: TryKey, stream: Stream, limit: int) -> bytes | None:
         """The last line that holds more than white space, without its end; None where there is none.
@@ -271,7 +278,8 @@ class LogStore(Protocol):
     def tail(self, key: TryKey, lines: int) -> tuple[str, ...]:
         """The last lines of both streams as text, for messages."""
 
-    def remove(self, key: TryKey) -> None: ...
+    def remove(self, key: TryKey) -> None:
+        """Delete a log; nothing happens where there is none."""
 
 
 # --- authoring side -----------------------------------------------------------------------------------

@@ -1,0 +1,134 @@
+"""Appending to a log: first the bytes, then the record that covers them."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+
+from orchestrator.ports import LogFlag, Stream
+from orchestrator.tasklogs.cut import apply_cut, cut_to_lines
+from orchestrator.tasklogs.files import TryFiles, faults, write_all
+from orchestrator.tasklogs.index import MAX_LENGTH, RECORD_SIZE, Entry, Extent, covered, microseconds
+
+_OPEN = os.O_RDWR | os.O_CREAT
+_MODE = 0o644
+#: In place of a file descriptor: every use fails.
+_CLOSED = -1
+_FOLDER_ATTEMPTS = 10
+
+
+class FileLogWriter:
+    """Satisfies `ports.LogWriter`. Everything is written at known positions: an append that failed half-way
+    leaves nothing that counts, and the next one goes over it."""
+
+    def __init__(self, files: TryFiles) -> None:
+        self._files = files
+        self._log = self._index = self._system = _CLOSED
+        self._changed = False
+        self._extent = Extent()
+        with faults(files.log), self._closing_on_failure():
+            self._open()
+
+    def append(self, stream: Stream, data: bytes, at: datetime, flags: LogFlag = LogFlag.NONE) -> None:
+        with faults(self._files.log):
+            for start in range(0, len(data), MAX_LENGTH):
+                self._write(stream, data[start : start + MAX_LENGTH], at, flags & ~LogFlag.SYSTEM)
+
+    def note(self, text: str, at: datetime, flags: LogFlag = LogFlag.NONE) -> None:
+        line = text.encode("utf-8", "replace")[: MAX_LENGTH - 1] + b"\n"
+        with faults(self._files.log):
+            self._write(Stream.STDOUT, line, at, flags | LogFlag.SYSTEM)
+
+    def rewind(self) -> dict[Stream, int]:
+        with faults(self._files.log), self._closing_on_failure():
+            self._changed = True
+            counts = cut_to_lines(self._files, self._log, self._index, self._extent)
+            # Offsets go on where they were: none is used twice, so a follower misses nothing.
+            self._extent = msgspec.structs.replace(self._covered(), offset=self._extent.offset)
+        return counts
+
+    def close(self) -> None:
+        with faults(self._files.log):
+            try:
+                if self._changed:
+                    for fd in self._open_fds():
+                        os.fsync(fd)
+            finally:
+                self._changed = False
+                self._close_files()
+
+    def _open(self) -> None:
+        self._log = self._open_log()
+        apply_cut(self._files)
+        self._index = os.open(self._files.index, _OPEN, _MODE)
+        if self._files.system.exists():
+            self._system = os.open(self._files.system, _OPEN, _MODE)
+        self._extent = self._covered()
+        self._cut_off_rest()
+
+    def _open_log(self) -> int:
+        """Again where the removal of another try's log took the empty folder away in between."""
+        for _ in range(_FOLDER_ATTEMPTS):
+            with contextlib.suppress(FileNotFoundError):
+                self._files.folder.mkdir(parents=True, exist_ok=True)
+                return os.open(self._files.log, _OPEN, _MODE)
+        raise FileNotFoundError(errno.ENOENT, "its folder vanishes again and again", str(self._files.folder))
+
+    @contextlib.contextmanager
+    def _closing_on_failure(self) -> Iterator[None]:
+        """What stands in the files may differ from what we know of them: only a new open helps."""
+        try:
+            yield
+        except BaseException:
+            self._close_files()
+            raise
+
+    def _open_fds(self) -> tuple[int, ...]:
+        return tuple(fd for fd in (self._log, self._index, self._system) if fd != _CLOSED)
+
+    def _close_files(self) -> None:
+        fds = self._open_fds()
+        self._log = self._index = self._system = _CLOSED
+        for fd in fds:
+            os.close(fd)
+
+    def _covered(self) -> Extent:
+        system_size = 0 if self._system == _CLOSED else os.fstat(self._system).st_size
+        return covered(self._index, os.fstat(self._log).st_size, system_size)
+
+    def _cut_off_rest(self) -> None:
+        """Drop whatever lies behind the last sound record."""
+        os.ftruncate(self._index, self._extent.records * RECORD_SIZE)
+        os.ftruncate(self._log, self._extent.log)
+        if self._system != _CLOSED:
+            os.ftruncate(self._system, self._extent.system)
+
+    def _write(self, stream: Stream, data: bytes, at: datetime, flags: LogFlag) -> None:
+        extent, length = self._extent, len(data)
+        self._changed = True
+        try:
+            if flags & LogFlag.SYSTEM:
+                place = extent.system
+                write_all(self._system_file(), data, place)
+                grown = msgspec.structs.replace(extent, system=place + length)
+            else:
+                place = extent.log
+                write_all(self._log, data, place)
+                grown = msgspec.structs.replace(extent, log=place + length)
+            entry = Entry(
+                offset=extent.offset, place=place, time=microseconds(at), length=length, stream=stream, flags=flags
+            )
+            write_all(self._index, entry.packed(), extent.records * RECORD_SIZE)
+        except OSError:
+            with contextlib.suppress(OSError):  # the first fault is the one to tell
+                self._cut_off_rest()
+            raise
+        self._extent = msgspec.structs.replace(grown, records=extent.records + 1, offset=entry.end)
+
+    def _system_file(self) -> int:
+        if self._system == _CLOSED and self._log != _CLOSED:
+            self._system = os.open(self._files.system, _OPEN, _MODE)
+        return self._system
