@@ -47,7 +47,7 @@ class ByteStream(Protocol):
     """A connection that delivers a container's output frames; made for `selectors`.
 
     `recv` never blocks: it returns raw bytes of the engine's stream, b"" at the end, or None where nothing is
-    there yet. What it returns has no HTTP framing left; without a tty it is multiplexed in frames of an 8-byte
+    there yet; bytes may wait before the first wait for it, so read until None first. What it returns has no HTTP framing left; without a tty it is multiplexed in frames of an 8-byte
     head (stream number, 3 zero bytes, big-endian length). `close` is idempotent."""
 
     tty: bool
@@ -66,8 +66,9 @@ class Engine(Protocol):
         """Create, do not start. `NameTakenError` on a name conflict; `LaunchRefusedError` for good."""
 
     def start(self, container: ContainerId) -> None:
-        """Start a created container. Never repeated by the adapter. `LaunchRefusedError` for good (no such
-        executable, missing mount source, missing network); `NoSuchContainerError`."""
+        """Start a created container; sent once, never repeated by the adapter. One that runs is left alone; one
+        that exited would run again, as engines do: only who created it may start it, once. `LaunchRefusedError`
+        for good (no such executable, missing mount source, missing network); `NoSuchContainerError`."""
 
     def signal(self, container: ContainerId, signal: str) -> bool:
         """Send a signal ("TERM", "KILL"); False where it does not run (any more). On a connection of its own."""
@@ -84,8 +85,8 @@ class Engine(Protocol):
 
     def events(self, deployment: DeploymentId) -> Iterator[EngineEvent]:
         """The event stream of this deployment's containers; blocks. Yields CONNECTED each time it is attached
-        to the engine (the caller then lists and merges) and DISCONNECTED each time it lost it; reconnects by
-        itself with growing delays up to 5 s. Ends after `close`."""
+        to the engine (the caller then lists and merges) and DISCONNECTED once for each time it lost it, or
+        could not get it at first; reconnects by itself with growing delays up to 5 s. Ends after `close`."""
 
     def attach_logs(self, container: ContainerId) -> ByteStream:
         """Output from now on; attach before start and it is complete."""

@@ -1,1 +1,1 @@
-"""..."""
+"""Where containers run: one package per engine, each behind `orchestrator.ports.Engine`."""

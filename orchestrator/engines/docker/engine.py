@@ -1,0 +1,193 @@
+"""The Docker Engine behind the `Engine` port: each verb is one call, its refusals told by `faults`."""
+
+import http.client
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from orchestrator.clock import Clock
+from orchestrator.engines.docker import faults
+from orchestrator.engines.docker.address import Address
+from orchestrator.engines.docker.archive import PathFacts, pack, path_facts, read_only_member
+from orchestrator.engines.docker.client import Client, Reply
+from orchestrator.engines.docker.convert import create_body, create_query
+from orchestrator.engines.docker.events import EventStreams
+from orchestrator.engines.docker.facts import container_facts
+from orchestrator.engines.docker.streams import Refused, SocketStream, open_socket
+from orchestrator.errors import EngineError, FileTooLargeError, NoSuchContainerError, NoSuchFileError
+from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, TRY_KIND, ContainerId, DeploymentId
+from orchestrator.spec.container import (
+    ContainerFacts,
+    ContainerSpec,
+    EngineCapacity,
+    EngineEvent,
+    InputFile,
+)
+
+_log = structlog.get_logger()
+
+_CHUNK = 64 * 1024
+_BOTH = {"stdout": "1", "stderr": "1"}
+
+
+class DockerEngine:
+    """See `orchestrator.ports.Engine` for what each verb promises.
+
+    `find` names the engine's address (`find_address(...).require`); it is asked again until it does, so the
+    engine may come up later than we do. `timeout` is in seconds, for one answer."""
+
+    def __init__(self, find: Callable[[], Address], clock: Clock, *, timeout: float = 60.0) -> None:
+        self._clock = clock
+        self._client = Client(find, timeout)
+        self._events = EventStreams(self._client, clock)
+        #: whether containers made here have a tty, until their log is attached: it saves an inspect at launch
+        self._ttys: dict[ContainerId, bool] = {}
+
+    def create(self, spec: ContainerSpec) -> ContainerId:
+        body = msgspec.json.encode(create_body(spec))
+        reply = self._client.call("POST", "/containers/create", create_query(spec), body)
+        if reply.status != http.client.CREATED:
+            raise faults.refused_create(reply, spec.name)
+        made = _decode(reply)
+        for warning in made.get("Warnings") or ():
+            _log.warning("engine.warning", container=spec.name, warning=warning)
+        container = ContainerId(str(made["Id"]))
+        self._ttys[container] = spec.tty
+        return container
+
+    def start(self, container: ContainerId) -> None:
+        reply = self._client.call("POST", f"/containers/{container}/start")
+        if reply.status not in (http.client.NO_CONTENT, http.client.NOT_MODIFIED):
+            raise faults.refused_launch(reply, container)
+
+    def signal(self, container: ContainerId, signal: str) -> bool:
+        reply = self._client.call("POST", f"/containers/{container}/kill", {"signal": signal})
+        if reply.status == http.client.NO_CONTENT:
+            return True
+        if reply.status in (http.client.NOT_FOUND, http.client.CONFLICT):
+            return False
+        raise faults.refused(reply)
+
+    def remove(self, container: ContainerId, *, force: bool = False) -> bool:
+        query = {"v": "1"} | ({"force": "1"} if force else {})
+        reply = self._client.call("DELETE", f"/containers/{container}", query)
+        self._ttys.pop(container, None)
+        if reply.status == http.client.NO_CONTENT:
+            return True
+        if reply.status == http.client.NOT_FOUND or "already in progress" in reply.text:
+            return False
+        raise faults.refused_remove(reply)
+
+    def inspect(self, container: ContainerId) -> ContainerFacts:
+        return container_facts(self._inspected(container))
+
+    def list_ours(self, deployment: DeploymentId) -> tuple[ContainerFacts, ...]:
+        labels = [f"{DEPLOYMENT_LABEL}={deployment}", f"{KIND_LABEL}={TRY_KIND}"]
+        filters = msgspec.json.encode({"label": labels}).decode()
+        reply = self._client.call("GET", "/containers/json", {"all": "1", "filters": filters})
+        if reply.status != http.client.OK:
+            raise faults.refused(reply)
+        listed = [ContainerId(each["Id"]) for each in msgspec.json.decode(reply.body, type=list[dict[str, Any]])]
+        return tuple(facts for facts in map(self._facts_if_there, listed) if facts is not None)
+
+    def events(self, deployment: DeploymentId) -> Iterator[EngineEvent]:
+        return self._events.listen(deployment)
+
+    def attach_logs(self, container: ContainerId) -> SocketStream:
+        tty = self._ttys.pop(container, None)
+        query = {**_BOTH, "stream": "1"}
+        return self._stream(container, f"/containers/{container}/attach", query, tty=tty, hijack=True)
+
+    def follow_logs(self, container: ContainerId) -> SocketStream:
+        query = {**_BOTH, "follow": "1"}
+        return self._stream(container, f"/containers/{container}/logs", query, tty=None, hijack=False)
+
+    def read_logs(self, container: ContainerId) -> Iterator[bytes]:
+        with self._client.open(f"/containers/{container}/logs", _BOTH) as response:
+            if response.status != http.client.OK:
+                raise faults.refused(Reply(status=response.status, body=response.read()))
+            while chunk := response.read1(_CHUNK):
+                yield chunk
+
+    def read_file(self, container: ContainerId, path: str, limit: int) -> bytes:
+        facts, content = self._read_path(container, path, limit)
+        if facts.link:
+            facts, content = self._read_path(container, facts.link, limit)
+        if not facts.regular:
+            raise NoSuchFileError(f"{path} is not a regular file")
+        return content
+
+    def put_files(self, container: ContainerId, files: Sequence[InputFile]) -> None:
+        packed = pack(files, self._clock.now())
+        query = {"path": "/"}
+        reply = self._client.call("PUT", f"/containers/{container}/archive", query, packed, "application/x-tar")
+        if reply.status != http.client.OK:
+            raise faults.refused_launch(reply, container)
+
+    def capacity(self) -> EngineCapacity:
+        reply = self._client.call("GET", "/info")
+        if reply.status != http.client.OK:
+            raise faults.refused(reply)
+        told = _decode(reply)
+        return EngineCapacity(
+            cpus=int(told["NCPU"]),
+            memory=int(told["MemTotal"]),
+            version=str(told["ServerVersion"]),
+            api_version=self._client.api_version,
+            architecture=str(told["Architecture"]),
+            os=str(told["OSType"]),
+        )
+
+    def ping(self) -> None:
+        reply = self._client.call("GET", "/_ping")
+        if reply.status != http.client.OK:
+            raise faults.refused(reply)
+
+    def close(self) -> None:
+        self._events.close()
+        self._client.close()
+
+    def _inspected(self, container: ContainerId) -> dict[str, Any]:
+        reply = self._client.call("GET", f"/containers/{container}/json")
+        if reply.status != http.client.OK:
+            raise faults.refused(reply)
+        return _decode(reply)
+
+    def _facts_if_there(self, container: ContainerId) -> ContainerFacts | None:
+        try:
+            return self.inspect(container)
+        except NoSuchContainerError:
+            return None
+
+    def _stream(
+        self, container: ContainerId, path: str, query: dict[str, str], *, tty: bool | None, hijack: bool
+    ) -> SocketStream:
+        if tty is None:
+            tty = bool(self._inspected(container)["Config"].get("Tty"))
+        try:
+            return SocketStream(open_socket(self._client, path, query, hijack=hijack), tty=tty)
+        except Refused as answer:
+            raise faults.refused(answer.reply) from answer
+
+    def _read_path(self, container: ContainerId, path: str, limit: int) -> tuple[PathFacts, bytes]:
+        """What is at `path`, and its bytes if it is a file; a file above `limit` is not read at all."""
+        with self._client.open(f"/containers/{container}/archive", {"path": path}) as response:
+            if response.status != http.client.OK:
+                raise faults.refused_file(Reply(status=response.status, body=response.read()))
+            facts = path_facts(response.getheader("X-Docker-Container-Path-Stat", ""))
+            if not facts.regular:
+                return facts, b""
+            if facts.size > limit:
+                raise FileTooLargeError(path, facts.size, limit)
+            content = read_only_member(response, path, limit)
+            response.read()
+            return facts, content
+
+
+def _decode(reply: Reply) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(reply.body, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise EngineError(f"the engine's answer cannot be read: {error}") from error

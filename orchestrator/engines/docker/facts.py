@@ -1,0 +1,71 @@
+"""The engine's JSON as our values: what `inspect` and the event stream say. Pure."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from orchestrator.spec.container import (
+    ContainerFacts,
+    ContainerState,
+    EngineEvent,
+    EngineEventKind,
+    ExitFacts,
+)
+
+_NEVER = "0001-01-01"  #: how the engine writes "not yet"
+_ALIVE = ("running", "paused", "restarting")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: What the engine mixes among a container's labels in an event.
+_NO_LABELS = ("image", "name", "exitCode", "signal", "execDuration", "oldName")
+
+
+def container_facts(inspected: dict[str, Any]) -> ContainerFacts:
+    """One `inspect`. What was never started is `created`, whatever became of it since."""
+    told = inspected["State"]
+    started_at = instant(told.get("StartedAt", ""))
+    state = ContainerState.EXITED
+    if told.get("Status") in _ALIVE:
+        state = ContainerState.RUNNING
+    elif started_at is None:
+        state = ContainerState.CREATED
+    ended = ExitFacts(
+        exit_code=int(told.get("ExitCode", 0)),
+        oom_killed=bool(told.get("OOMKilled")),
+        error=str(told.get("Error", "")),
+        started_at=started_at,
+        finished_at=instant(told.get("FinishedAt", "")),
+    )
+    return ContainerFacts(
+        id=inspected["Id"],
+        name=str(inspected.get("Name", "")).lstrip("/"),
+        state=state,
+        labels=inspected["Config"].get("Labels") or {},
+        started_at=started_at,
+        exit=ended if state is ContainerState.EXITED else None,
+    )
+
+
+def engine_event(told: dict[str, Any]) -> EngineEvent | None:
+    """One line of the event stream; None where it is of no kind that we know."""
+    try:
+        kind = EngineEventKind(str(told.get("Action", "")))
+    except ValueError:
+        return None
+    actor = told.get("Actor", {})
+    attributes: dict[str, str] = actor.get("Attributes") or {}
+    code = attributes.get("exitCode")
+    return EngineEvent(
+        kind=kind,
+        container_id=str(actor.get("ID", "")),
+        labels={name: value for name, value in attributes.items() if name not in _NO_LABELS},
+        at=_EPOCH + timedelta(microseconds=int(told.get("timeNano", 0)) // 1000),
+        exit_code=int(code) if code is not None and kind is EngineEventKind.DIE else None,
+        detail=attributes.get("signal", ""),
+    )
+
+
+def instant(text: str) -> datetime | None:
+    """An RFC 3339 instant of the engine in UTC; None where it says "never"."""
+    if not text or text.startswith(_NEVER):
+        return None
+    return datetime.fromisoformat(text).astimezone(UTC)
