@@ -1,0 +1,87 @@
+"""The connection that image calls take to the engine, with the engine's absence told in our words."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import docker.errors
+import requests
+import urllib3
+from docker import APIClient
+from docker.tls import TLSConfig
+
+from orchestrator.engines.docker.address import Address, TlsFiles
+from orchestrator.errors import EngineTimeoutError, EngineUnavailableError
+
+_FIX = "`orchestrator doctor` says which addresses were tried and what is wrong"
+#: How docker-py lets a broken or silent connection through.
+BROKEN = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+
+class ImageApi:
+    """One docker-py client for all threads, made at the first call, so that an engine may be down before.
+    `timeout` is seconds for calls that are not builds or pulls."""
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        self._address = address
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._client: APIClient | None = None
+
+    def client(self) -> APIClient:
+        """`EngineUnavailableError` where there is no client yet and the engine cannot be reached."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
+
+    def find(self, reference: str) -> dict[str, Any] | None:
+        """What the engine says of a local image, by name or id; None where it has none."""
+        with engine_calls():
+            try:
+                found: dict[str, Any] = self.client().inspect_image(reference)  # type: ignore[no-untyped-call]  # docker-py's stubs
+            except docker.errors.ImageNotFound:
+                return None
+            return found
+
+    def close(self) -> None:
+        """Close kept connections; idempotent."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _connect(self) -> APIClient:
+        tls = self._address.tls
+        with engine_calls():
+            return APIClient(
+                base_url=self._address.url,
+                version="auto",
+                timeout=int(self._timeout),
+                tls=_tls(tls) if tls else False,
+                use_ssh_client=True,
+            )
+
+
+@contextmanager
+def engine_calls() -> Iterator[None]:
+    """Within it, an engine that cannot be reached or does not answer raises `EngineUnavailableError` or
+    `EngineTimeoutError`."""
+    try:
+        yield
+    except docker.errors.APIError:
+        raise
+    except (*BROKEN, docker.errors.DockerException) as error:
+        kind = EngineTimeoutError if is_silence(error) else EngineUnavailableError
+        raise kind(f"the engine cannot be asked about images: {error}", fix=_FIX) from error
+
+
+def is_silence(error: Exception) -> bool:
+    """Whether a broken call broke because nothing came for too long."""
+    return isinstance(error, requests.exceptions.Timeout) or "timed out" in str(error).lower()
+
+
+def _tls(files: TlsFiles) -> TLSConfig:
+    pair = (files.certificate, files.key) if files.certificate and files.key else None
+    return TLSConfig(client_cert=pair, ca_cert=files.ca, verify=files.verify)

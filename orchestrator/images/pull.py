@@ -1,0 +1,118 @@
+"""One pull of one image from a registry, and what its failure means for the task that waits: gone for good,
+or worth trying again.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import requests
+from docker import APIClient, auth
+from docker.utils import parse_repository_tag
+
+from orchestrator.clock import Clock
+from orchestrator.errors import ImageError
+from orchestrator.images.calls import BROKEN, is_silence
+from orchestrator.states import ReasonCode
+
+#: What engines and registries say of an image that waiting will not bring, tried against a real registry.
+_REFUSALS: tuple[tuple[re.Pattern[str], ReasonCode, str], ...] = (
+    (
+        re.compile(
+            r"no matching manifest for|no match for platform|does not match the (?:specified|expected) platform"
+        ),
+        ReasonCode.PLATFORM_MISMATCH,
+        "set platform= to one the image has and the engine can run",
+    ),
+    (
+        re.compile(r"pull access denied|unauthorized|denied: |no basic auth credentials"),
+        ReasonCode.IMAGE_MISSING,
+        "correct the name, build it from task-images/, or log in with `docker login`",
+    ),
+    (
+        re.compile(r"manifest unknown|manifest for .* not found|name unknown|not found: "),
+        ReasonCode.IMAGE_MISSING,
+        "correct the name or the tag",
+    ),
+    (
+        re.compile(r"invalid reference format|repository name must be lowercase|invalid tag format"),
+        ReasonCode.IMAGE_MISSING,
+        "write it as [registry/]name[:tag]",
+    ),
+)
+
+
+def pull(
+    api: APIClient,
+    reference: str,
+    *,
+    platform: str | None,
+    limit: timedelta,
+    clock: Clock,
+    tell: Callable[[str], None],
+) -> None:
+    """Pull `reference`, telling of each layer. `ImageError` with `wait=True` where the registry cannot be
+    reached, answers nonsense, or `limit` is over."""
+    end = clock.monotonic() + limit.total_seconds()
+    try:
+        for line in _lines(api, reference, platform, limit):
+            if "error" in line:
+                raise refusal(reference, str(line["error"]))
+            if clock.monotonic() > end:
+                raise refusal(reference, f"not complete after {limit.total_seconds():g} s")
+            tell(_said(line))
+    except BROKEN as error:
+        if not is_silence(error):
+            raise
+        raise refusal(reference, f"the engine said nothing for {limit.total_seconds():g} s") from error
+
+
+def refusal(reference: str, words: str) -> ImageError:
+    """What the engine's `words` about a pull mean."""
+    for pattern, code, fix in _REFUSALS:
+        if pattern.search(words):
+            return ImageError(code, f"the image {reference} cannot be had: {words}", fix=fix)
+    return ImageError(
+        ReasonCode.IMAGE_PULL_FAILED,
+        f"the image {reference} cannot be pulled now: {words}",
+        wait=True,
+        fix="check that the engine's machine reaches the registry, or load the image with `docker load`",
+    )
+
+
+def _lines(api: APIClient, reference: str, platform: str | None, silence: timedelta) -> Iterator[dict[str, Any]]:
+    """The engine's report, line by line. Sent by hand, because `APIClient.pull` waits without limit."""
+    repository, tag = parse_repository_tag(reference)
+    parameters = {"fromImage": repository, "tag": tag or "latest"} | ({"platform": platform} if platform else {})
+    with api.post(
+        f"{api.base_url}/v{api.api_version}/images/create",
+        params=parameters,
+        headers=_credentials(api, repository),
+        stream=True,
+        timeout=silence.total_seconds(),
+    ) as response:
+        if response.status_code >= requests.codes.bad_request:
+            raise refusal(reference, _message(response))
+        for line in response.iter_lines():
+            if line:
+                yield msgspec.json.decode(line)
+
+
+def _credentials(api: APIClient, repository: str) -> Mapping[str, str]:
+    registry, _ = auth.resolve_repository_name(repository)
+    header = auth.get_config_header(api, registry)
+    return {"X-Registry-Auth": header.decode() if isinstance(header, bytes) else header} if header else {}
+
+
+def _message(response: requests.Response) -> str:
+    try:
+        return str(msgspec.json.decode(response.content)["message"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return response.text or f"status {response.status_code}"
+
+
+def _said(line: Mapping[str, Any]) -> str:
+    parts = (line.get("id"), line.get("status"), line.get("progress"))
+    return " ".join(str(part) for part in parts if part)
