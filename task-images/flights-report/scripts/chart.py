@@ -21,7 +21,8 @@ def main(day: str, joined: Path, target: Path) -> None:
     """Draw the flights of DAY, which stand in the CSV file JOINED, into the PNG file TARGET."""
     image = BytesIO()
     figure = draw(day, pd.read_csv(joined))
-    figure.savefig(image, format="png", metadata={"Software": None})  # the same bytes on every run
+    # Nothing in the file says when or by what it was made: the same bytes on every run.
+    figure.savefig(image, format="png", bbox_inches="tight", pad_inches=0.25, metadata={"Software": None})
     atomic.write(target, image.getvalue())
     click.echo(f"{len(image.getvalue())} bytes -> {target}")
 
@@ -35,8 +36,8 @@ def draw(day: str, flights: pd.DataFrame) -> Figure:
     draw_counts(counts, by_hour(flown).size(), by_hour(flights).size())
     draw_wind(wind, by_hour(flights)["wind_speed"].mean())
     for axes in (delays, counts, wind):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(colors=GREY)
+        axes.spines[:].set_visible(False)
+        axes.tick_params(colors=GREY, labelsize=9, length=0)
         axes.set_axisbelow(True)
         axes.grid(axis="y", color="#e6e9ec")
     wind.set_xticks(HOURS)
@@ -51,25 +52,25 @@ def by_hour(flights: pd.DataFrame) -> "pd.api.typing.DataFrameGroupBy":
 
 def draw_delays(axes: Axes, delay: pd.Series) -> None:
     """The worst hour stands out, the earliest of equals."""
-    worst = delay.idxmax() if len(delay) else None
+    worst = delay.idxmax() if delay.count() else None
     bars = axes.bar(delay.index, delay, color=[RED if hour == worst else BLUE for hour in delay.index])
     axes.bar_label(bars, fmt="%.0f", padding=2, fontsize=8, color=GREY)
     axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.margins(y=0.1)
     title(axes, "Mean delay", "minutes, flown flights")
 
 
 def draw_counts(axes: Axes, flown: pd.Series, scheduled: pd.Series) -> None:
-    axes.bar(scheduled.index, scheduled, color=RED, label="cancelled")
-    axes.bar(flown.index, flown, color=PALE, label="flown")
+    axes.bar(HOURS, scheduled.reindex(HOURS, fill_value=0), color=RED, label="cancelled")
+    axes.bar(HOURS, flown.reindex(HOURS, fill_value=0), color=PALE, label="flown")
     title(axes, "Flights", "scheduled")
-    axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper right", bbox_to_anchor=(1, 1.22))
+    axes.legend(frameon=False, fontsize=9, labelcolor=GREY, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
 
 
 def draw_wind(axes: Axes, speed: pd.Series) -> None:
-    speed = speed.dropna()
     axes.plot(speed.index, speed, color=GREY, marker="o", markersize=3)
-    axes.set_ylim(bottom=0)
-    title(axes, "Wind", "mph at the airports" if len(speed) else "no records")
+    axes.set_ylim(0, max(30, speed.max()))
+    title(axes, "Wind", "miles per hour" if speed.count() else "no records")
 
 
 def title(axes: Axes, name: str, unit: str) -> None:
