@@ -54,6 +54,10 @@ class AuthoringServerError(OrchestratorError):
     """The process that parses DAG files and renders templates cannot be started, or ended under a request."""
 
 
+class TimetableError(OrchestratorError):
+    """A schedule or a date given by hand means nothing: a malformed cron expression, an unknown timezone."""
+
+
 class NotFoundError(OrchestratorError):
     """No such DAG, run, task, try or image. `kind` and `name` say which."""
 

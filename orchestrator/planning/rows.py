@@ -7,6 +7,7 @@ from typing import Any
 from orchestrator.ids import ContainerId, Epoch, RunKey, TaskKey, TryId, TryKey, VersionId
 from orchestrator.spec.container import ContainerSpec, ExitFacts
 from orchestrator.spec.dag import DagSpec
+from orchestrator.spec.interval import Interval as Interval
 from orchestrator.spec.value import Value
 from orchestrator.states import ReasonCode, RunState, RunType, TaskState
 
@@ -16,13 +17,6 @@ class Reason(Value, frozen=True, kw_only=True):
 
     code: ReasonCode
     text: str = ""
-
-
-class Interval(Value, frozen=True, kw_only=True):
-    """`[start, end)` of time that a run stands for; start == end where a schedule has no intervals."""
-
-    start: datetime
-    end: datetime
 
 
 class Dag(Value, frozen=True, kw_only=True):
