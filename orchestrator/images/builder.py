@@ -2,7 +2,7 @@
 
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from orchestrator.images.resolve import ExternalImages, Local
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import ImageRecord
 from orchestrator.spec.dag import PullPolicy
+from orchestrator.spec.value import Value
 from orchestrator.states import ReasonCode
 
 #: Labels of every task image: its folder, the two hashes of its content (`catalog`), and when it was built.
@@ -31,8 +32,15 @@ _LOGS_KEPT = 20
 _PULL_LIMIT = timedelta(minutes=10)
 
 
+class Made(Value, frozen=True, kw_only=True):
+    """An image that is there now, and its record where it was built for it."""
+
+    local: Local
+    record: ImageRecord | None = None
+
+
 class Builder:
-    """Builds what a `Catalog` holds. Any thread; at most `parallel` builds at one time."""
+    """Builds what a `Catalog` holds. Any thread; at most `parallel` builds at one time. `built` hears of each."""
 
     def __init__(
         self,
@@ -43,31 +51,33 @@ class Builder:
         clock: Clock,
         home: Path,
         parallel: int,
+        built: Callable[[ImageRecord], None],
     ) -> None:
         self._api = api
         self._catalog = catalog
         self._external = external
         self._clock = clock
         self._home = home
+        self._built = built
         self._slots = threading.BoundedSemaphore(parallel)
-        self._builds: Once[tuple[Local, ImageRecord | None]] = Once(clock)
+        self._builds: Once[Made] = Once(clock)
 
     def hashes(self, sources: Mapping[str, Source]) -> dict[str, Hashes]:
         """Content hashes with the ids of the bases that are here now."""
         external = tuple({base: None for source in sources.values() for base in source.external})
         return content_hashes(sources, self._external.identities(external))
 
-    def make(self, name: str, progress: Progress) -> tuple[Local, ImageRecord | None]:
-        """The image of folder `name` as it is now, and its record if it was built for it. `ImageError`."""
+    def make(self, name: str, progress: Progress) -> Made:
+        """The image of folder `name` as it is now, built if need be. `ImageError`, `EngineUnavailableError`."""
         sources = self._catalog.load([name])
         self._obtain_bases(sources[name], progress)
         hashes = self.hashes(sources)
         tag = str(hashes[name].tag)
         local = self._present(tag)
         if local:
-            return local, None
+            return Made(local=local)
 
-        def work(tell: Progress) -> tuple[Local, ImageRecord | None]:
+        def work(tell: Progress) -> Made:
             return self._present_or_built(sources[name], hashes, tell)
 
         return self._builds.run(tag, work, progress)
@@ -88,15 +98,13 @@ class Builder:
         inspected = self._api.find(tag)
         return Local(name=tag, inspected=inspected) if inspected else None
 
-    def _present_or_built(
-        self, source: Source, hashes: Mapping[str, Hashes], tell: Progress
-    ) -> tuple[Local, ImageRecord | None]:
+    def _present_or_built(self, source: Source, hashes: Mapping[str, Hashes], tell: Progress) -> Made:
         tag = str(hashes[source.name].tag)
         tell(Reason(code=ReasonCode.IMAGE_BUILDING, text=f"{source.name} waits for another build to end"))
         with self._slots:
             local = self._present(tag)  # another process may have built it
             if local:
-                return local, None
+                return Made(local=local)
             log = self._log_path(hashes[source.name])
             self._build(source, hashes, log, tell)
             local = self._present(tag)
@@ -106,7 +114,9 @@ class Builder:
                 f"the build of {source.name} ended well, and yet there is no {tag}",
                 fix=f"see what else removes images on this engine, then `orchestrator images build {source.name}`",
             )
-        return local, self._record(hashes[source.name], local, log)
+        record = self._record(hashes[source.name], local, log)
+        self._built(record)
+        return Made(local=local, record=record)
 
     def _build(self, source: Source, hashes: Mapping[str, Hashes], log: Path, tell: Progress) -> None:
         own = hashes[source.name]

@@ -12,6 +12,7 @@ from docker import APIClient
 from docker.tls import TLSConfig
 
 from orchestrator.engines.docker.address import Address, TlsFiles
+from orchestrator.engines.docker.dial import dial
 from orchestrator.errors import EngineTimeoutError, EngineUnavailableError
 
 _FIX = "`orchestrator doctor` says which addresses were tried and what is wrong"
@@ -41,8 +42,10 @@ class ImageApi:
         with engine_calls():
             try:
                 found: dict[str, Any] = self.client().inspect_image(reference)  # type: ignore[no-untyped-call]  # docker-py's stubs
-            except docker.errors.ImageNotFound:
-                return None
+            except docker.errors.APIError as error:
+                if error.is_client_error():  # none of this name, or a name that no image can have
+                    return None
+                raise
             return found
 
     def close(self) -> None:
@@ -53,6 +56,7 @@ class ImageApi:
                 self._client = None
 
     def _connect(self) -> APIClient:
+        dial(self._address, self._timeout).close()  # docker-py leaks the socket of a connection that is refused
         tls = self._address.tls
         with engine_calls():
             return APIClient(

@@ -62,13 +62,18 @@ class DockerImages:
         settings = project.settings.images
         self._api = api
         self._settings = settings
-        self._built = built
         self._catalog = Catalog(project.images_folder)
         self._external = ExternalImages(api, clock)
         self._architecture = Architecture(api)
         self._facts = FactsReader(api, deployment)
         self._builder = Builder(
-            api, self._catalog, self._external, clock=clock, home=project.home, parallel=settings.parallel_builds
+            api,
+            self._catalog,
+            self._external,
+            clock=clock,
+            home=project.home,
+            parallel=settings.parallel_builds,
+            built=built,
         )
 
     # --- what the scheduler needs ------------------------------------------------------------------------
@@ -113,10 +118,7 @@ class DockerImages:
                 f"{wanted} is not on the engine, and images.build is never",
                 fix=f"`orchestrator images build {wanted.name}`, or load it with `docker load`",
             )
-        local, record = self._builder.make(wanted.name, progress)
-        if record:
-            self._built(record)
-        return local
+        return self._builder.make(wanted.name, progress).local
 
     def _is_current(self, wanted: TaskTag) -> bool:
         if wanted.name not in self._catalog.names():
@@ -163,12 +165,10 @@ class DockerImages:
         if broken:
             return BuildOutcome(name=name, error=f"not built: its base {broken[0]} could not be built")
         try:
-            local, record = self._builder.make(name, lambda reason: progress(name, reason))
+            made = self._builder.make(name, lambda reason: progress(name, reason))
         except (ImageError, EngineError) as error:
             return BuildOutcome(name=name, error=str(error))
-        if record:
-            self._built(record)
-        return BuildOutcome(name=name, tag=local.name, record=record)
+        return BuildOutcome(name=name, tag=made.local.name, record=made.record)
 
     def status(self) -> tuple[ImageStatus, ...]:
         """All task images, by name. `EngineUnavailableError`."""
