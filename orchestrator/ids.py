@@ -17,6 +17,7 @@ Epoch = NewType("Epoch", int)  #: grows with each leadership
 UNMAPPED = -1
 
 #: Labels that every object we create on an engine carries (spec images-and-engine 4).
+LABEL_PREFIX = "orchestrator."
 DEPLOYMENT_LABEL = "orchestrator.deployment"
 KIND_LABEL = "orchestrator.kind"
 TRY_KIND = "try"

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from orchestrator.ids import LABEL_PREFIX
 from orchestrator.spec.container import ContainerSpec, Mount, MountType
 
 #: Read-only in every container: the engine's own default list, then the three files that the engine writes,
-#: so that a result never depends on whether the network namespace was shared (DESIGN 6.1).
+#: so that a result never depends on whether the network namespace was shared (spec images-and-engine 3).
 READONLY_PATHS = (
     "/proc/bus",
     "/proc/fs",
@@ -53,7 +54,7 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
     return {
         "NetworkMode": spec.network,
         "ExtraHosts": _extra_hosts(spec),
-        "Mounts": [_mount(mount) for mount in spec.mounts] + [_anonymous(target) for target in spec.volumes],
+        "Mounts": [_mount(mount) for mount in spec.mounts] + [_anonymous(target, spec) for target in spec.volumes],
         "Tmpfs": spec.tmpfs or None,
         "ReadonlyRootfs": spec.read_only,
         "ReadonlyPaths": list(READONLY_PATHS),
@@ -88,8 +89,10 @@ def _mount(mount: Mount) -> dict[str, Any]:
     return {"Type": mount.type.value, **source, "Target": mount.target, "ReadOnly": mount.read_only}
 
 
-def _anonymous(target: str) -> dict[str, Any]:
-    return {"Type": "volume", "Target": target}
+def _anonymous(target: str, spec: ContainerSpec) -> dict[str, Any]:
+    """A volume without a name, removed with its container; labelled, as everything that we make is."""
+    ours = {name: value for name, value in spec.labels.items() if name.startswith(LABEL_PREFIX)}
+    return {"Type": "volume", "Target": target, "VolumeOptions": {"Labels": ours}}
 
 
 def _words(words: tuple[str, ...] | None) -> list[str] | None:

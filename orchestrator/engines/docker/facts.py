@@ -28,12 +28,16 @@ def container_facts(inspected: dict[str, Any]) -> ContainerFacts:
         state = ContainerState.RUNNING
     elif started_at is None:
         state = ContainerState.CREATED
+    finished_at = instant(told.get("FinishedAt", ""))
+    if finished_at is not None and started_at is not None:
+        # the engine takes both from different clocks' readings: one that ends at once "ended before it began"
+        finished_at = max(finished_at, started_at)
     ended = ExitFacts(
         exit_code=int(told.get("ExitCode", 0)),
         oom_killed=bool(told.get("OOMKilled")),
         error=str(told.get("Error", "")),
         started_at=started_at,
-        finished_at=instant(told.get("FinishedAt", "")),
+        finished_at=finished_at,
     )
     return ContainerFacts(
         id=inspected["Id"],
