@@ -1,0 +1,44 @@
+"""The Jinja environment: sandboxed, nothing changeable, nothing undefined passes, no files, no HTML."""
+
+from typing import Any
+
+from jinja2 import StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
+
+from orchestrator.templating.filters import FILTERS
+from orchestrator.templating.names import nearest, unknown
+
+
+class Unknown(StrictUndefined):
+    """An undefined value that may not be used, and that names the nearest known one when it is."""
+
+    __slots__ = ()
+
+    @property
+    def _undefined_message(self) -> str:
+        if self._undefined_hint:
+            return self._undefined_hint
+        name, owner = self._undefined_name, self._undefined_obj
+        if owner is missing:
+            return unknown(str(name))
+        return f"{_kind(owner)} has no {name!r}{nearest(str(name), _parts(owner))}"
+
+
+def new_environment() -> ImmutableSandboxedEnvironment:
+    """An environment of its own for one rendering."""
+    environment = ImmutableSandboxedEnvironment(undefined=Unknown, keep_trailing_newline=True, cache_size=0)
+    environment.filters.update(FILTERS)
+    return environment
+
+
+def _kind(owner: Any) -> str:
+    kind = type(owner).__name__
+    known = {"dict": "the mapping", "list": "the list", "str": "the text", "NoneType": "None"}
+    return known.get(kind, kind.removesuffix("Facade"))
+
+
+def _parts(owner: Any) -> list[str]:
+    if isinstance(owner, dict):
+        return [str(key) for key in owner]
+    return [name for name in dir(owner) if not name.startswith("_")]

@@ -1,0 +1,46 @@
+"""The names templates may use, those of other systems that they may not, and the nearest of either."""
+
+import difflib
+from collections.abc import Iterable
+
+#: Names of a template's context; `build_context` gives exactly these.
+NAMES = frozenset(
+    {
+        "ds", "ds_nodash", "ts", "ts_nodash", "ts_nodash_with_tz",
+        "logical_date", "execution_date", "data_interval_start", "data_interval_end",
+        "next_execution_date", "prev_execution_date",
+        "next_ds", "next_ds_nodash", "prev_ds", "prev_ds_nodash",
+        "tomorrow_ds", "tomorrow_ds_nodash", "yesterday_ds", "yesterday_ds_nodash",
+        "prev_data_interval_start_success", "prev_data_interval_end_success",
+        "prev_start_date_success", "prev_execution_date_success",
+        "run_id", "dag_run", "dag", "task", "ti", "task_instance", "task_instance_key_str",
+        "params", "test_mode", "macros", "image",
+    }
+)  # fmt: skip
+
+#: Names through which values enter that somebody else wrote: conf, params, notes, results.
+DATA_NAMES = frozenset({"params", "dag_run", "ti", "task_instance"})
+
+#: Names that templates of Airflow know and ours do not.
+_ABSENT = {
+    "var": "templates have no variables; pass a value with params= or environment=",
+    "conn": "templates have no connections; pass a value with params= or environment=",
+    "conf": "it is dag_run.conf in a template",
+    "output": "templates cannot name another task's files; share a mount",
+    "inlets": "templates know no assets",
+    "outlets": "templates know no assets",
+    "triggering_asset_events": "templates know no assets",
+}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or nothing where no known name is near."""
+    found = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def unknown(name: str) -> str:
+    """What to say of a name that no template knows."""
+    if name in _ABSENT:
+        return f"{name!r} is undefined: {_ABSENT[name]}"
+    return f"{name!r} is undefined{nearest(name, NAMES)}"

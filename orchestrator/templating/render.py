@@ -1,0 +1,97 @@
+"""Rendering: one container template and the names it may use, to the same template with no marks left."""
+
+import secrets
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Template, nodes
+from jinja2.exceptions import TemplateError, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from orchestrator.errors import RenderError
+from orchestrator.spec.dag import ContainerTemplate
+from orchestrator.spec.marks import has_templates
+from orchestrator.templating.environment import new_environment
+from orchestrator.templating.fields import with_strings
+from orchestrator.templating.script import add_raw, mark_data
+from orchestrator.templating.shell import Marks, fill
+
+#: Arguments that must not become empty by rendering.
+_NEVER_EMPTY = ("image", "command", "script")
+
+
+def render(template: ContainerTemplate, context: Mapping[str, Any]) -> ContainerTemplate:
+    """Every string with template marks rendered. RenderError names the field and what is wrong with it."""
+
+    def rendered(field: str, text: str) -> str:
+        return render_field(field, text, context) if has_templates(text) else text
+
+    return with_strings(template, rendered)
+
+
+def render_field(field: str, text: str, context: Mapping[str, Any]) -> str:
+    """One string rendered; in `script` what others wrote is kept from being read as shell code."""
+    try:
+        result = _script(text, context) if field == "script" else _plain(field, text, context)
+    except RenderError as error:
+        raise RenderError(error.message, field=field, fix=error.fix) from error
+    except MemoryError as error:
+        raise RenderError(
+            "rendering it takes more memory than allowed",
+            field=field,
+            fix="make less text; pass large data in files",
+        ) from error
+    except Exception as error:
+        raise RenderError(f"{_words(error)}{_line(error, field)}", field=field) from error
+    _refuse_empty(field, result)
+    return result
+
+
+def file_name(field: str) -> str:
+    """How the code of a field's template is called in tracebacks."""
+    return f"<template {field}>"
+
+
+def _plain(field: str, text: str, context: Mapping[str, Any]) -> str:
+    environment = new_environment()
+    return _evaluated(environment, environment.parse(text, name=field), field, context)
+
+
+def _script(text: str, context: Mapping[str, Any]) -> str:
+    environment = new_environment()
+    add_raw(environment)
+    marks = Marks(nonce=str(secrets.randbits(64)))
+    tree = environment.parse(text, name="script")
+    mark_data(tree, environment, marks)
+    return fill(_evaluated(environment, tree, "script", context), marks)
+
+
+def _evaluated(
+    environment: ImmutableSandboxedEnvironment, tree: nodes.Template, field: str, context: Mapping[str, Any]
+) -> str:
+    code = environment.compile(tree, name=field, filename=file_name(field))
+    return Template.from_code(environment, code, environment.make_globals(None)).render(context)
+
+
+def _refuse_empty(field: str, text: str) -> None:
+    if "\0" in text:
+        raise RenderError("it renders to text with a NUL character, which no container takes", field=field)
+    mount_end = field.startswith("mounts[") and field.endswith((".source", ".target"))
+    if (field in _NEVER_EMPTY or mount_end) and not text.strip():
+        raise RenderError("it renders to nothing", field=field, fix="give it a value in every case")
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, TemplateError):
+        return error.message or type(error).__name__
+    return f"{type(error).__name__}: {error}"
+
+
+def _line(error: Exception, field: str) -> str:
+    """` (its line 3)` where the template has that many lines and the error knows its own."""
+    line = error.lineno if isinstance(error, TemplateSyntaxError) else None
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename == file_name(field):
+            line = frame.lineno
+    return f" (line {line} of it)" if line is not None and line > 1 else ""

@@ -1,0 +1,89 @@
+"""What can be said of a template without rendering it: its syntax, the names it uses, the results it asks for."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jinja2 import meta, nodes
+from jinja2.exceptions import TemplateSyntaxError
+
+from orchestrator.errors import RenderError
+from orchestrator.templating.environment import new_environment
+from orchestrator.templating.names import NAMES, nearest, unknown
+from orchestrator.templating.render import file_name
+from orchestrator.templating.script import add_raw, data_outputs, mark_data
+from orchestrator.templating.shell import Marks
+
+#: Methods of a mapping, which `params.x` may also mean.
+_MAPPING_METHODS = frozenset({"get", "items", "keys", "values"})
+
+
+class StaticTemplate:
+    """One field's template, read but not rendered. RenderError where its syntax is wrong."""
+
+    def __init__(self, field: str, text: str) -> None:
+        self.field = field
+        self._environment = new_environment()
+        if field == "script":
+            add_raw(self._environment)
+        try:
+            self._tree = self._environment.parse(text, name=field, filename=file_name(field))
+            self._environment.compile(self._read_again(text), name=field, filename=file_name(field))
+        except TemplateSyntaxError as error:
+            place = f" (line {error.lineno} of it)" if error.lineno > 1 else ""
+            raise RenderError(f"{error.message}{place}", field=field) from error
+
+    def _read_again(self, text: str) -> nodes.Template:
+        """A tree to compile, which finds unknown filters and tests; in `script` also misplaced data."""
+        tree = self._environment.parse(text, name=self.field, filename=file_name(self.field))
+        if self.field == "script":
+            mark_data(tree, self._environment, Marks(nonce=""))
+        return tree
+
+    def unknown_names(self) -> Iterator[str]:
+        """A sentence for each name that no template knows."""
+        used = meta.find_undeclared_variables(self._tree)
+        yield from (unknown(name) for name in sorted(used - NAMES - self._environment.globals.keys()))
+
+    def unknown_params(self, params: Mapping[str, Any]) -> Iterator[str]:
+        """A sentence for each param that is asked for by name, without a default, and does not exist."""
+        excused = {id(node) for guard in self._tree.find_all((nodes.Filter, nodes.Test)) if _guards(guard)
+                   for node in guard.find_all((nodes.Getattr, nodes.Getitem))}  # fmt: skip
+        for node in self._tree.find_all((nodes.Getattr, nodes.Getitem)):
+            name = _param(node)
+            if name is not None and name not in params and id(node) not in excused:
+                yield f"params has no {name!r}{nearest(name, params)}"
+
+    def pulled_tasks(self) -> Iterator[str]:
+        """The ids of tasks whose results are asked for by a literal id."""
+        for call in self._tree.find_all(nodes.Call):
+            if isinstance(call.node, nodes.Getattr) and call.node.attr == "xcom_pull":
+                given = [keyword.value for keyword in call.kwargs if keyword.key == "task_ids"]
+                yield from _literals((given or call.args)[:1])
+
+    def carries_data(self) -> bool:
+        """Whether it puts conf, params or results into the text."""
+        return any(True for _ in data_outputs(self._tree))
+
+
+def _guards(node: nodes.Node) -> bool:
+    if isinstance(node, nodes.Filter):
+        return node.name in ("default", "d")
+    return isinstance(node, nodes.Test) and node.name in ("defined", "undefined")
+
+
+def _param(node: nodes.Node) -> str | None:
+    if not isinstance(node, (nodes.Getattr, nodes.Getitem)):
+        return None
+    if not (isinstance(node.node, nodes.Name) and node.node.name == "params"):
+        return None
+    if isinstance(node, nodes.Getattr):
+        return None if node.attr in _MAPPING_METHODS else node.attr
+    return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else None
+
+
+def _literals(values: list[nodes.Expr]) -> Iterator[str]:
+    for value in values:
+        parts = value.items if isinstance(value, (nodes.List, nodes.Tuple)) else [value]
+        for part in parts:
+            if isinstance(part, nodes.Const) and isinstance(part.value, str):
+                yield part.value
