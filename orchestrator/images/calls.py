@@ -1,7 +1,7 @@
 """The connection that image calls take to the engine, with the engine's absence told in our words."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,10 +22,10 @@ BROKEN = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OS
 
 class ImageApi:
     """One docker-py client for all threads, made at the first call, so that an engine may be down before.
-    `timeout` is seconds for calls that are not builds or pulls."""
+    `find` tells where it is (EngineUnavailableError where nothing answers); `timeout` is seconds for calls that are not builds or pulls."""
 
-    def __init__(self, address: Address, timeout: float) -> None:
-        self._address = address
+    def __init__(self, find: Callable[[], Address], timeout: float = 60.0) -> None:
+        self._find = find
         self._timeout = timeout
         self._lock = threading.Lock()
         self._client: APIClient | None = None
@@ -56,11 +56,12 @@ class ImageApi:
                 self._client = None
 
     def _connect(self) -> APIClient:
-        dial(self._address, self._timeout).close()  # docker-py leaks the socket of a connection that is refused
-        tls = self._address.tls
+        address = self._find()
+        dial(address, self._timeout).close()  # docker-py leaks the socket of a connection that is refused
+        tls = address.tls
         with engine_calls():
             return APIClient(
-                base_url=self._address.url,
+                base_url=address.url,
                 version="auto",
                 timeout=int(self._timeout),
                 tls=_tls(tls) if tls else False,

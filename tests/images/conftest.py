@@ -1,6 +1,5 @@
 """A project with task images of its own, and their removal from the engine afterwards."""
 
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -10,7 +9,7 @@ import docker.errors
 import pytest
 
 from orchestrator.clock import SystemClock
-from orchestrator.engines.docker.address import find_address
+from orchestrator.engines.docker.address import Address
 from orchestrator.ids import DeploymentId
 from orchestrator.images.builder import NAME_LABEL
 from orchestrator.images.calls import ImageApi
@@ -76,8 +75,8 @@ class _Names(dict[str, str]):
 
 
 @pytest.fixture(scope="session")
-def image_api() -> Iterator[ImageApi]:
-    api = ImageApi(find_address("", os.environ).require(), 60.0)
+def image_api(engine_address: Address) -> Iterator[ImageApi]:
+    api = ImageApi(lambda: engine_address)
     yield api
     api.close()
 
@@ -87,8 +86,3 @@ def workshop(tmp_path: Path, image_api: ImageApi) -> Iterator[Workshop]:
     made = Workshop(tmp_path, image_api)
     yield made
     made.clean()
-
-
-@pytest.fixture
-def base_image() -> str:
-    return "scratch/trixie-python"

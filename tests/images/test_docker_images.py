@@ -260,7 +260,7 @@ def test_the_offline_base_stands_in_for_a_python_that_is_not_here(workshop: Any)
 def test_without_an_engine_pins_are_made_and_everything_else_waits(workshop: Any) -> None:
     name = workshop.write("tiny", "FROM nowhere.invalid/x:1\n")
     here = workshop.images().pin([name])
-    images = workshop.images(api=ImageApi(Address(url="unix:///nowhere/docker.sock"), 1.0))
+    images = workshop.images(api=ImageApi(lambda: Address(url="unix:///nowhere/docker.sock")))
     assert images.pin([name]) == here
     with pytest.raises(EngineUnavailableError):
         images.ensure(here[name])
