@@ -1,1 +1,43 @@
 """A containerized-task orchestrator around one operator. A DAG file imports from here; nothing heavy loads."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.authoring import DAG as DAG
+    from orchestrator.authoring import DockerOperator as DockerOperator
+    from orchestrator.authoring import EmptyOperator as EmptyOperator
+    from orchestrator.authoring import Label as Label
+    from orchestrator.authoring import Mount as Mount
+    from orchestrator.authoring import TaskGroup as TaskGroup
+    from orchestrator.authoring import chain as chain
+    from orchestrator.authoring import cross_downstream as cross_downstream
+    from orchestrator.authoring import dag as dag
+    from orchestrator.authoring import task_group as task_group
+    from orchestrator.states import TriggerRule as TriggerRule
+
+#: Where each exported name lives; the module is imported when the name is first asked for.
+_HOMES = {
+    "DAG": "orchestrator.authoring",
+    "DockerOperator": "orchestrator.authoring",
+    "EmptyOperator": "orchestrator.authoring",
+    "Label": "orchestrator.authoring",
+    "Mount": "orchestrator.authoring",
+    "TaskGroup": "orchestrator.authoring",
+    "TriggerRule": "orchestrator.states",
+    "chain": "orchestrator.authoring",
+    "cross_downstream": "orchestrator.authoring",
+    "dag": "orchestrator.authoring",
+    "task_group": "orchestrator.authoring",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'orchestrator' has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

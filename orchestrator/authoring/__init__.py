@@ -1,1 +1,14 @@
-"""..."""
+"""What a DAG file may say. `orchestrator` hands these names on; `collecting` and `to_spec` are the parser's."""
+
+from orchestrator.authoring.dag import DAG as DAG
+from orchestrator.authoring.dag import collecting as collecting
+from orchestrator.authoring.dag import dag as dag
+from orchestrator.authoring.edges import Label as Label
+from orchestrator.authoring.edges import chain as chain
+from orchestrator.authoring.edges import cross_downstream as cross_downstream
+from orchestrator.authoring.groups import TaskGroup as TaskGroup
+from orchestrator.authoring.groups import task_group as task_group
+from orchestrator.authoring.mounts import Mount as Mount
+from orchestrator.authoring.operators import DockerOperator as DockerOperator
+from orchestrator.authoring.operators import EmptyOperator as EmptyOperator
+from orchestrator.authoring.serialize import to_spec as to_spec

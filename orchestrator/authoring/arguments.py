@@ -1,0 +1,125 @@
+"""The arguments that operators and DAGs take, with the types that users may write. These tables are the
+signatures: constructors take them as `**arguments: Unpack[...]`, so that a value not given stays apart from
+a default, which `default_args` needs. `reading` turns them into the fields of specs."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Literal, Required, TypedDict
+
+from orchestrator.authoring.mounts import Mount
+from orchestrator.authoring.scope import Scope
+from orchestrator.spec.dag import PullPolicy, ResultFrom, WeightRule
+from orchestrator.states import TriggerRule
+
+#: A duration, or a number of seconds.
+Duration = timedelta | float
+#: Bytes, or text like "512m".
+Size = int | str
+#: One exit code or several.
+ExitCodes = int | Sequence[int]
+
+
+class TaskArguments(TypedDict, total=False):
+    """What every operator takes."""
+
+    task_id: Required[str]  #: letters, digits, `._-`, at most 250 with the prefixes of its groups
+    dag: Scope  #: the DAG, where it is not the one of the surrounding `with`
+    task_group: Scope  #: the task group, likewise
+    trigger_rule: TriggerRule | str  #: when it is ready, by its parents' states; all_success
+    owner: str  #: who answers for it; the DAG's owner
+    doc_md: str  #: Markdown shown beside it
+
+
+class DockerArguments(TaskArguments, total=False):
+    """What `DockerOperator` takes. Every text may be a Jinja template."""
+
+    # what runs
+    image: str  #: a task image's name or any reference; setting `tasks.default_image`
+    command: str | Sequence[str] | None  #: a text is split as a shell would; the image's own
+    script: str  #: lines for `sh -ec`, in place of a command
+    entrypoint: str | Sequence[str] | None  #: the image's own; an empty list for none
+    working_dir: str  #: absolute path in the container
+    user: str | int  #: `user[:group]` by name or number
+    hostname: str
+    tty: bool
+    init: bool  #: a small init process reaps orphans; False
+    platform: str  #: as in `linux/amd64`
+    stop_signal: str  #: the image's own, else TERM
+    # environment
+    environment: Mapping[str, str | float]
+    # files
+    mounts: Sequence[Mount | Mapping[str, Any] | str]  #: `Mount(...)`, its arguments, or "source:target[:ro]"
+    volumes: Sequence[Mount | Mapping[str, Any] | str]  #: the same as `mounts`
+    tmpfs: Mapping[str, str] | Sequence[str]  #: path -> options, or "path[:options]"
+    shm_size: Size
+    read_only: bool  #: the container's own files cannot be written
+    inputs: Mapping[str, str]  #: path -> text of a file copied in before start
+    # limits
+    cpus: float | str  #: cores, a hard limit
+    cpu_shares: int | str
+    mem_limit: Size
+    mem_reservation: Size
+    memswap_limit: Size  #: memory and swap together; -1: no limit
+    pids_limit: int | str  #: -1: no limit
+    # network and privilege
+    network: str  #: setting `engine.network`
+    network_mode: str  #: the same as `network`
+    cap_add: Sequence[str]
+    cap_drop: Sequence[str]
+    group_add: Sequence[str | int]
+    # engine
+    labels: Mapping[str, str] | Sequence[str]  #: none under `orchestrator.`
+    pull: PullPolicy | Literal["missing", "always", "never"]
+    force_pull: bool  #: True: pull="always"
+    # life
+    execution_timeout: Duration | None
+    pull_timeout: Duration  #: how long a registry may be out of reach; 10 minutes
+    stop_grace: Duration  #: between the stop signal and the kill; 10 seconds
+    # outcome and result
+    skip_on_exit_code: ExitCodes | None
+    do_xcom_push: bool  #: keep a result; True
+    xcom: ResultFrom | Literal["last_line", "all_lines"] | None  #: of stdout, if no result file is there
+    xcom_all: bool  #: True: xcom="all_lines"
+    # retries
+    retries: int
+    retry_delay: Duration  #: 5 minutes
+    retry_exponential_backoff: bool
+    max_retry_delay: Duration | None
+    retry_jitter: bool
+    infrastructure_retries: int  #: a budget of its own for what is not the task's fault; 3
+    rerun_lost: bool | None  #: run a lost try again though its process had started; where retries > 0
+    retry_exit_codes: ExitCodes  #: retry on these only
+    fail_exit_codes: ExitCodes  #: never retry on these
+    # order and limits among tasks
+    pool: str
+    pool_slots: int
+    priority_weight: int
+    weight_rule: WeightRule | Literal["downstream", "upstream", "absolute"]
+    max_active_tis_per_dag: int | None
+    task_concurrency: int | None  #: the same as `max_active_tis_per_dag`
+    max_active_tis_per_dagrun: int | None
+    params: Mapping[str, Any]  #: over the DAG's, for this task's templates
+
+
+ScheduleArgument = str | Sequence[str] | timedelta | None
+
+
+class DagArguments(TypedDict, total=False):
+    """What `DAG` and `@dag` take besides the id."""
+
+    description: str
+    schedule: ScheduleArgument  #: cron, several crons, a preset, a timedelta; None: runs are asked for
+    schedule_interval: ScheduleArgument  #: the same as `schedule`
+    start_date: datetime | None  #: aware; the current interval
+    end_date: datetime | None  #: aware, inclusive for the logical date
+    timezone: str | tzinfo  #: of cron and of dates in templates; the start date's zone, else UTC
+    catchup: bool  #: run every interval since the start; setting `scheduling.catchup_by_default`
+    default_args: Mapping[str, Any]  #: arguments for the operators in this DAG that take them
+    max_active_runs: int  #: 16
+    max_active_tasks: int  #: 16
+    concurrency: int  #: the same as `max_active_tasks`
+    params: Mapping[str, Any]  #: names and defaults of what a run may be given
+    tags: Sequence[str]
+    owner: str
+    doc_md: str | None
+    is_paused_upon_creation: bool  #: setting `scheduling.paused_on_creation`

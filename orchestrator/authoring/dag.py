@@ -1,0 +1,139 @@
+"""The DAG itself, as a class for `with`, as a decorator, and the registry of those that a parse constructs."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, ParamSpec, Unpack, overload
+
+from msgspec.structs import replace
+
+from orchestrator.authoring.arguments import DagArguments
+from orchestrator.authoring.faults import Rule, dag_file, fault, user_line
+from orchestrator.authoring.graph import Graph
+from orchestrator.authoring.reading import DAG as TAKES
+from orchestrator.authoring.reading import check_names, read_arguments, read_defaults
+from orchestrator.authoring.schedules import read_zone
+from orchestrator.authoring.scope import Scope
+from orchestrator.ids import is_identifier
+from orchestrator.spec.dag import DagSpec
+
+_P = ParamSpec("_P")
+
+
+class DAG(Scope):
+    """A graph of tasks with a schedule. Define its tasks inside `with DAG(...):`, or give them `dag=`."""
+
+    __slots__ = ("spec",)
+
+    def __init__(self, dag_id: str, **arguments: Unpack[DagArguments]) -> None:
+        if not isinstance(dag_id, str) or not is_identifier(dag_id):
+            raise fault(
+                f"{dag_id!r} cannot be the id of a DAG",
+                rule=Rule.BAD_ID,
+                fix="use letters, digits and ._- only, 250 at most",
+            )
+        what = f"DAG {dag_id!r}"
+        given: dict[str, Any] = {**arguments}
+        check_names(f"{what} takes no argument", DagArguments.__annotations__, given)
+        defaults = read_defaults(what, given.pop("default_args", None))
+        zone = given.pop("timezone", None)
+        dates = {name: value for name, value in defaults.items() if name in ("start_date", "end_date")}
+        fields = read_arguments(what, TAKES, {**given, "doc_md": given.get("doc_md") or ""}, dates)
+        start = given.get("start_date", dates.get("start_date"))
+        self.spec = DagSpec(
+            dag_id=dag_id, file="", line=user_line(), timezone=read_zone(zone, start), **fields.get(DagSpec, {})
+        )
+        _check_dates(self.spec)
+        super().__init__(Graph(dag_id), group_id=None, prefix="", default_args=defaults)
+        _register(self)
+
+    @property
+    def dag_id(self) -> str:
+        """The id."""
+        return self.spec.dag_id
+
+    @property
+    def doc_md(self) -> str:
+        """Markdown shown beside the DAG; may also be set after construction, as DAG files often do."""
+        return self.spec.doc_md
+
+    @doc_md.setter
+    def doc_md(self, text: str | None) -> None:
+        self.spec = replace(self.spec, doc_md=text or "")
+
+    def __repr__(self) -> str:
+        return f"<DAG {self.dag_id}>"
+
+
+@overload
+def dag(dag_id: Callable[_P, object], /) -> Callable[_P, DAG]: ...
+@overload
+def dag(
+    dag_id: str | None = None, **arguments: Unpack[DagArguments]
+) -> Callable[[Callable[_P, object]], Callable[_P, DAG]]: ...
+def dag(dag_id: Callable[..., object] | str | None = None, **arguments: Any) -> Any:
+    """Make a function that defines tasks define a DAG of its name when it is called. Its docstring becomes
+    `doc_md`. Its parameters become `params` of the DAG: a default is the param's, a call's argument comes
+    before it, and the body receives the template text that stands for the param's value in each run."""
+    if callable(dag_id):
+        return _defined(dag_id, None, arguments)
+    return lambda function: _defined(function, dag_id, arguments)
+
+
+def _defined(function: Callable[..., object], dag_id: str | None, arguments: Mapping[str, Any]) -> Any:
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def define(*args: Any, **kwargs: Any) -> DAG:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        given: dict[str, Any] = {"doc_md": inspect.getdoc(function), **arguments}
+        if bound.arguments:
+            given["params"] = {**given.get("params", {}), **bound.arguments}
+        made = DAG(dag_id or function.__name__, **given)
+        with made:
+            function(**{name: f"{{{{ params.{name} }}}}" for name in bound.arguments})
+        return made
+
+    return define
+
+
+_registry: ContextVar[list[DAG] | None] = ContextVar("orchestrator_dags", default=None)
+
+
+@contextmanager
+def collecting(file: str | None = None) -> Iterator[list[DAG]]:
+    """Collect the DAGs that are constructed inside. `file` is the path that the DAG file was compiled with:
+    lines in specs and errors are then lines of that file."""
+    dags: list[DAG] = []
+    registry, path = _registry.set(dags), dag_file.set(file)
+    try:
+        yield dags
+    finally:
+        _registry.reset(registry)
+        dag_file.reset(path)
+
+
+def _register(made: DAG) -> None:
+    known = _registry.get()
+    if known is None:
+        return
+    for other in known:
+        if other.dag_id == made.dag_id:
+            raise fault(
+                f"this file has a DAG {made.dag_id!r} already (line {other.spec.line})",
+                rule=Rule.DUPLICATE_ID,
+                fix="give one of them another id",
+            )
+    known.append(made)
+
+
+def _check_dates(spec: DagSpec) -> None:
+    if spec.start_date is not None and spec.end_date is not None and spec.end_date < spec.start_date:
+        raise fault(
+            f"DAG {spec.dag_id!r} ends ({spec.end_date.date()}) before it starts ({spec.start_date.date()})",
+            rule=Rule.BAD_ARGUMENT,
+            fix="correct start_date or end_date",
+        )

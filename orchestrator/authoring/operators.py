@@ -1,0 +1,105 @@
+"""Operators: constructing one inside a DAG *is* defining a task. They hold no behaviour: arguments become a
+`TaskSpec` in the DAG's graph at once, and the operator stays as the handle that edges are written with."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Unpack
+
+from msgspec.structs import replace
+
+from orchestrator.authoring.arguments import DockerArguments, TaskArguments
+from orchestrator.authoring.edges import Node
+from orchestrator.authoring.faults import Rule, fault, user_line
+from orchestrator.authoring.reading import DOCKER, EMPTY, Argument, Fields, read_arguments
+from orchestrator.authoring.scope import Scope, scope_for
+from orchestrator.spec.dag import ContainerTemplate, RetryPolicy, TaskKind, TaskSpec
+
+
+class Operator(Node):
+    """A task of a DAG. What it takes is in `takes`; `kind` says who does its work."""
+
+    __slots__ = ("graph", "node_id")
+    kind: ClassVar[TaskKind]
+    takes: ClassVar[Mapping[str, Argument]]
+
+    def __init__(self, **arguments: Any) -> None:
+        name = type(self).__name__
+        given = dict(arguments)
+        task_id = given.pop("task_id", None)
+        if not isinstance(task_id, str):
+            raise fault(f"{name}: task_id is missing", rule=Rule.MISSING_ARGUMENT, fix='write task_id="..."')
+        what = f"{name} {task_id!r}"
+        scope = scope_for(what, dag=given.pop("dag", None), group=given.pop("task_group", None))
+        defaults = _without_rivals(given, scope.default_args)
+        fields = read_arguments(what, self.takes, given, defaults)
+        self.graph = scope.graph
+        self.node_id = scope.prefix + task_id
+        self.graph.add_task(self._spec(scope, fields))
+
+    def _spec(self, scope: Scope, fields: Fields) -> TaskSpec:
+        container = self.kind is TaskKind.CONTAINER
+        return TaskSpec(
+            task_id=self.node_id,
+            kind=self.kind,
+            operator=type(self).__name__,
+            container=ContainerTemplate(**fields.get(ContainerTemplate, {})) if container else None,
+            retry=RetryPolicy(**fields.get(RetryPolicy, {})),
+            group=scope.group_id,
+            line=user_line(),
+            **fields.get(TaskSpec, {}),
+        )
+
+    @property
+    def task_id(self) -> str:
+        """The id in the DAG, with the prefixes of its groups."""
+        return self.node_id
+
+    @property
+    def spec(self) -> TaskSpec:
+        """What was defined; `upstream` is known only when the whole DAG is."""
+        return self.graph.tasks[self.node_id]
+
+    @property
+    def doc_md(self) -> str | None:
+        """Markdown shown beside the task; may also be set after construction, as DAG files often do."""
+        return self.spec.doc_md
+
+    @doc_md.setter
+    def doc_md(self, text: str | None) -> None:
+        self.graph.tasks[self.node_id] = replace(self.spec, doc_md=text)
+
+
+class EmptyOperator(Operator):
+    """A task without work: a place in the graph where edges meet. It runs no container."""
+
+    __slots__ = ()
+    kind = TaskKind.EMPTY
+    takes = EMPTY
+
+    def __init__(self, **arguments: Unpack[TaskArguments]) -> None:
+        super().__init__(**arguments)
+
+
+class DockerOperator(Operator):
+    """A task that runs one container per try. Exit code 0 is success."""
+
+    __slots__ = ()
+    kind = TaskKind.CONTAINER
+    takes = DOCKER
+
+    def __init__(self, **arguments: Unpack[DockerArguments]) -> None:
+        if arguments.get("script") is not None and any(arguments.get(name) is not None for name in _PROCESS):
+            raise fault(
+                f"DockerOperator {arguments.get('task_id')!r}: script excludes command and entrypoint",
+                rule=Rule.BAD_ARGUMENT,
+                fix="keep one of them; script runs `sh -ec`",
+            )
+        super().__init__(**arguments)
+
+
+_PROCESS = ("command", "entrypoint")
+
+
+def _without_rivals(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults, but for those that what is given excludes: a script and a command are alternatives."""
+    rivals = _PROCESS if "script" in given else ("script",) if any(name in given for name in _PROCESS) else ()
+    return {name: value for name, value in defaults.items() if name not in rivals}

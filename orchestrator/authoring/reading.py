@@ -1,0 +1,182 @@
+"""From arguments as written to the fields of spec values. One table tells for each argument which field of
+which value it fills and how it is read; the type of that field has the last word."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import msgspec
+
+from orchestrator.authoring import forms
+from orchestrator.authoring.faults import Rule, fault, nearest
+from orchestrator.authoring.schedules import read_date, read_schedule
+from orchestrator.spec.dag import ContainerTemplate, DagSpec, RetryPolicy, TaskSpec
+from orchestrator.spec.value import Value
+
+
+class Argument(NamedTuple):
+    """Which field of which value an argument fills. `read` turns what users may write into what the field's
+    type accepts, and raises ValueError with a sentence; `least` is the smallest number or duration allowed."""
+
+    part: type[Value]
+    field: str
+    read: Callable[[Any], Any] | None = None
+    least: int | timedelta | None = None
+
+
+#: Values of fields, by the kind of value they belong to.
+Fields = dict[type[Value], dict[str, Any]]
+
+_COMMON = {
+    "trigger_rule": Argument(TaskSpec, "trigger_rule", forms.trigger_rule),
+    "owner": Argument(TaskSpec, "owner"),
+    "doc_md": Argument(TaskSpec, "doc_md"),
+}
+_CONTAINER = {field: Argument(ContainerTemplate, field) for field in ContainerTemplate.__struct_fields__} | {
+    "command": Argument(ContainerTemplate, "command", forms.words),
+    "entrypoint": Argument(ContainerTemplate, "entrypoint", forms.words),
+    "user": Argument(ContainerTemplate, "user", forms.number_or_text),
+    "environment": Argument(ContainerTemplate, "environment", forms.texts),
+    "inputs": Argument(ContainerTemplate, "inputs"),
+    "labels": Argument(ContainerTemplate, "labels", forms.labels),
+    "mounts": Argument(ContainerTemplate, "mounts", forms.mounts),
+    "volumes": Argument(ContainerTemplate, "mounts", forms.mounts),
+    "tmpfs": Argument(ContainerTemplate, "tmpfs", forms.tmpfs),
+    "network_mode": Argument(ContainerTemplate, "network"),
+    "group_add": Argument(ContainerTemplate, "group_add", forms.text_list),
+}
+_RETRY = {
+    "retries": Argument(RetryPolicy, "retries", least=0),
+    "retry_delay": Argument(RetryPolicy, "delay", forms.duration, timedelta(0)),
+    "retry_exponential_backoff": Argument(RetryPolicy, "exponential"),
+    "max_retry_delay": Argument(RetryPolicy, "max_delay", forms.duration, timedelta(0)),
+    "retry_jitter": Argument(RetryPolicy, "jitter"),
+    "infrastructure_retries": Argument(RetryPolicy, "infrastructure_retries", least=0),
+    "rerun_lost": Argument(RetryPolicy, "rerun_lost"),
+    "retry_exit_codes": Argument(RetryPolicy, "retry_exit_codes", forms.exit_codes),
+    "fail_exit_codes": Argument(RetryPolicy, "fail_exit_codes", forms.exit_codes),
+}
+_A_MOMENT = timedelta(microseconds=1)
+_LIFE = {
+    "execution_timeout": Argument(TaskSpec, "execution_timeout", forms.duration, _A_MOMENT),
+    "pull_timeout": Argument(TaskSpec, "pull_timeout", forms.duration, _A_MOMENT),
+    "stop_grace": Argument(TaskSpec, "stop_grace", forms.duration, timedelta(0)),
+    "pull": Argument(TaskSpec, "pull"),
+    "force_pull": Argument(TaskSpec, "pull", forms.always_pull),
+    "skip_on_exit_code": Argument(TaskSpec, "skip_on_exit_code", forms.exit_codes),
+    "do_xcom_push": Argument(TaskSpec, "push_result"),
+    "xcom": Argument(TaskSpec, "result_from"),
+    "xcom_all": Argument(TaskSpec, "result_from", forms.every_line),
+    "pool": Argument(TaskSpec, "pool"),
+    "pool_slots": Argument(TaskSpec, "pool_slots", least=1),
+    "priority_weight": Argument(TaskSpec, "priority_weight"),
+    "weight_rule": Argument(TaskSpec, "weight_rule"),
+    "max_active_tis_per_dag": Argument(TaskSpec, "max_active_tis_per_dag", least=1),
+    "task_concurrency": Argument(TaskSpec, "max_active_tis_per_dag", least=1),
+    "max_active_tis_per_dagrun": Argument(TaskSpec, "max_active_tis_per_dagrun", least=1),
+    "params": Argument(TaskSpec, "params", forms.json_values),
+}
+#: What each constructor takes, by the argument's name.
+EMPTY: dict[str, Argument] = _COMMON
+DOCKER: dict[str, Argument] = _COMMON | _CONTAINER | _RETRY | _LIFE
+DAG: dict[str, Argument] = {
+    "description": Argument(DagSpec, "description"),
+    "schedule": Argument(DagSpec, "schedule", read_schedule),
+    "schedule_interval": Argument(DagSpec, "schedule", read_schedule),
+    "start_date": Argument(DagSpec, "start_date", partial(read_date, "start_date")),
+    "end_date": Argument(DagSpec, "end_date", partial(read_date, "end_date")),
+    "catchup": Argument(DagSpec, "catchup"),
+    "max_active_runs": Argument(DagSpec, "max_active_runs", least=1),
+    "max_active_tasks": Argument(DagSpec, "max_active_tasks", least=1),
+    "concurrency": Argument(DagSpec, "max_active_tasks", least=1),
+    "params": Argument(DagSpec, "params", forms.json_values),
+    "tags": Argument(DagSpec, "tags"),
+    "owner": Argument(DagSpec, "owner"),
+    "doc_md": Argument(DagSpec, "doc_md"),
+    "is_paused_upon_creation": Argument(DagSpec, "paused_on_creation"),
+}
+#: What `default_args` may hold: any argument of any operator, and the dates, which are the DAG's.
+DEFAULTS: dict[str, Argument] = DOCKER | EMPTY | {name: DAG[name] for name in ("start_date", "end_date")}
+
+#: Arguments of Airflow's operator for which there is nothing left to say here.
+_SUPERSEDED: Mapping[str, str] = {
+    "auto_remove": "a container is always removed once its log is read",
+    "mount_tmp_dir": "no temporary folder of the host is mounted",
+    "docker_url": "the setting engine.address says where the engine is",
+    "api_version": "the API version is negotiated",
+}
+
+
+def read_arguments(
+    what: str,
+    table: Mapping[str, Argument],
+    given: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None = None,
+) -> Fields:
+    """The fields that the given arguments fill, and, where they leave one open, `defaults`: of these, names
+    that are not in the table are passed over. `what` names the thing constructed in messages."""
+    check_names(f"{what} takes no argument", table, given)
+    own = _by_field(what, table, given)
+    known = {name: value for name, value in (defaults or {}).items() if name in table}
+    fields: Fields = {}
+    for (part, field), name in (_by_field("default_args", table, known) | own).items():
+        written = given[name] if own.get((part, field)) == name else known[name]
+        fields.setdefault(part, {})[field] = _value(f"{what}: {name}", table[name], written)
+    return fields
+
+
+def read_defaults(what: str, written: object, outer: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """`default_args` as they were given, over those of the scope around: any argument of any operator."""
+    if not isinstance(written, Mapping | None):
+        raise fault(f"{what}: default_args is {written!r}", rule=Rule.BAD_ARGUMENT, fix="write a dict")
+    inner = dict(written or {})
+    check_names(f"{what}: default_args: no operator takes", DEFAULTS, inner)
+    fields = {DEFAULTS[name][:2] for name in inner}
+    return {name: value for name, value in (outer or {}).items() if DEFAULTS[name][:2] not in fields} | inner
+
+
+def check_names(subject: str, table: Mapping[str, object], given: Mapping[str, Any]) -> None:
+    """`unknown_argument`, naming the nearest known one, where a name is not in the table. `subject` begins the
+    sentence: "... takes no argument"."""
+    for name in given:
+        if name not in table:
+            gone = _SUPERSEDED.get(name)
+            raise fault(
+                f"{subject} {name!r}{'' if gone else nearest(str(name), table)}",
+                rule=Rule.UNKNOWN_ARGUMENT,
+                fix=f"leave it out: {gone}" if gone else "correct the name, or leave it out",
+            )
+
+
+def _by_field(
+    what: str, table: Mapping[str, Argument], names: Mapping[str, Any]
+) -> dict[tuple[type[Value], str], str]:
+    """The name under which each field was given; two names for one field are an error."""
+    found: dict[tuple[type[Value], str], str] = {}
+    for name in names:
+        place = (table[name].part, table[name].field)
+        if place in found:
+            raise fault(
+                f"{what}: {found[place]} and {name} say the same thing",
+                rule=Rule.BAD_ARGUMENT,
+                fix=f"keep {found[place]}",
+            )
+        found[place] = name
+    return found
+
+
+def _value(what: str, argument: Argument, written: Any) -> Any:
+    try:
+        read = argument.read(written) if argument.read else written
+        value = msgspec.convert(read, _types(argument.part)[argument.field])
+    except (ValueError, msgspec.ValidationError) as error:
+        raise fault(f"{what}: {error}", rule=Rule.BAD_ARGUMENT, fix="write a value that fits") from error
+    if argument.least is not None and value is not None and value < argument.least:
+        raise fault(f"{what} is {written!r}", rule=Rule.BAD_ARGUMENT, fix=f"write {argument.least} or more")
+    return value
+
+
+@cache
+def _types(part: type[Value]) -> dict[str, Any]:
+    return {field.name: field.type for field in msgspec.structs.fields(part)}

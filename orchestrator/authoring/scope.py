@@ -1,0 +1,63 @@
+"""Where tasks are defined: a DAG, and the task groups inside it. `with` makes a scope the current one."""
+
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from typing import Any, Self
+
+from orchestrator.authoring.faults import Rule, fault
+from orchestrator.authoring.graph import Graph
+
+
+class Scope:
+    """A DAG or a task group. `prefix` precedes the ids defined in it; `group_id` is None in a DAG itself."""
+
+    __slots__ = ("_tokens", "default_args", "graph", "group_id", "prefix")
+
+    def __init__(self, graph: Graph, *, group_id: str | None, prefix: str, default_args: Mapping[str, Any]) -> None:
+        self.graph = graph
+        self.group_id = group_id
+        self.prefix = prefix
+        self.default_args = dict(default_args)
+        self._tokens: list[Token[Scope | None]] = []
+
+    def __enter__(self) -> Self:
+        self._tokens.append(_current.set(self))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._tokens.pop())
+
+
+_current: ContextVar[Scope | None] = ContextVar("orchestrator_scope", default=None)
+
+
+def scope_for(what: str, *, dag: object = None, group: object = None) -> Scope:
+    """Where `what` is to be defined: in the group or the DAG it names, else in the current scope."""
+    named = [_scope(what, each) for each in (group, dag) if each is not None]
+    current = _current.get()
+    if len({id(scope.graph) for scope in named}) > 1:
+        ids = " and ".join(repr(scope.graph.dag_id) for scope in named)
+        raise fault(
+            f"{what}: its task group and its dag= are parts of two DAGs, {ids}",
+            rule=Rule.OUTSIDE_DAG,
+            fix="a task belongs to one DAG: name one of the two",
+        )
+    if group is None and current is not None and (not named or current.graph is named[0].graph):
+        return current
+    if not named:
+        raise fault(
+            f"{what} stands outside every DAG",
+            rule=Rule.OUTSIDE_DAG,
+            fix="define it inside `with DAG(...):`, or give it dag=...",
+        )
+    return named[0]
+
+
+def _scope(what: str, thing: object) -> Scope:
+    if not isinstance(thing, Scope):
+        raise fault(
+            f"{what}: {thing!r} is no DAG and no task group",
+            rule=Rule.BAD_ARGUMENT,
+            fix="give it the DAG or the TaskGroup itself",
+        )
+    return thing

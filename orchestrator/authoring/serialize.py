@@ -1,0 +1,51 @@
+"""From a DAG as constructed to its spec, and the checks that need all of it."""
+
+from msgspec.structs import replace
+
+from orchestrator.authoring.dag import DAG
+from orchestrator.authoring.faults import Rule, fault
+from orchestrator.authoring.graph import topological
+from orchestrator.errors import FinalizeError
+from orchestrator.spec.dag import DagSpec, EdgeLabel, TaskSpec
+from orchestrator.spec.finalize import check_literals
+
+
+def to_spec(dag: DAG, file: str) -> DagSpec:
+    """What the DAG file said of this DAG. `file` is relative to the `dags/` folder. Raises `AuthoringError`:
+    a cycle, an edge of an empty group, a container argument that cannot be."""
+    graph = dag.graph
+    edges = graph.task_edges()
+    order = topological(graph.tasks, edges)
+    parents: dict[str, set[str]] = {task: set() for task in order}
+    for upstream, downstream in edges:
+        parents[downstream].add(upstream)
+    tasks = tuple(
+        replace(graph.tasks[task], upstream=tuple(each for each in graph.tasks if each in parents[task]))
+        for task in order
+    )
+    for task in tasks:
+        _check_container(task)
+    position = {task: index for index, task in enumerate(order)}
+    labels = sorted(
+        ((pair, label) for pair, label in edges.items() if label),
+        key=lambda item: (position[item[0][0]], position[item[0][1]]),
+    )
+    return replace(
+        dag.spec,
+        file=file,
+        tasks=tasks,
+        groups=tuple(graph.groups.values()),
+        edge_labels=tuple(EdgeLabel(upstream=up, downstream=down, label=label) for (up, down), label in labels),
+    )
+
+
+def _check_container(task: TaskSpec) -> None:
+    try:
+        check_literals(task)
+    except FinalizeError as error:
+        raise fault(
+            f"{task.operator} {task.task_id!r}: {error.message}",
+            rule=Rule.BAD_ARGUMENT,
+            fix=error.fix,
+            line=task.line,
+        ) from error
