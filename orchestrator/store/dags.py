@@ -1,9 +1,10 @@
 """DAG files, DAGs and their versions. Written by the leader only."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, bindparam, delete, select, tuple_, union
+from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, delete, select, union
 
 from orchestrator.ids import VersionId
 from orchestrator.planning.changes import PutDag, PutFile, PutVersion
@@ -65,12 +66,15 @@ def spec(connection: Connection, dag_id: str, version: VersionId) -> DagSpec | N
 
 def versions_in_use(connection: Connection) -> tuple[DagVersion, ...]:
     """The current version of every DAG, and those that open runs are pinned to."""
-    used = union(
-        select(dags.c.dag_id, dags.c.version),
-        select(runs.c.dag_id, runs.c.version).where(runs.c.state.in_(OPEN)),
-    )
-    statement = select(dag_versions).where(tuple_(dag_versions.c.dag_id, dag_versions.c.version).in_(used))
-    return tuple(DagVersion(**row) for row in connection.execute(statement).mappings())
+    return tuple(DagVersion(**row) for row in connection.execute(in_use_statement()).mappings())
+
+
+def in_use_statement() -> Select[Any]:
+    current = select(dags.c.dag_id, dags.c.version)
+    pinned = select(runs.c.dag_id, runs.c.version).where(runs.c.state.in_(OPEN))
+    used = union(current, pinned).subquery()
+    same = and_(dag_versions.c.dag_id == used.c.dag_id, dag_versions.c.version == used.c.version)
+    return select(dag_versions).select_from(used).join(dag_versions, same)
 
 
 def all_files(connection: Connection) -> tuple[FileRecord, ...]:
