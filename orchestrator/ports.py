@@ -2,6 +2,7 @@
 suites (`tests/contract`) check over every implementation, the fakes in `orchestrator.testing` included.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import IntFlag, StrEnum
@@ -325,6 +326,24 @@ class Parser(Protocol):
 
     def parse(self, file: str) -> ParsedFile:
         """Parse one file (relative to `dags/`). Never raises for what the file does."""
+
+
+class Batch(Value, frozen=True, kw_only=True):
+    """DAG files, relative to `dags/`, that are new or changed (or depend on what changed), or gone."""
+
+    changed: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+class Folder(Protocol):
+    """Watches `dags/`."""
+
+    def batches(self, stop: threading.Event) -> Iterator[Batch]:
+        """What is to be parsed, as it happens; the first batch is everything, also where there is nothing.
+        Blocks in between; ends when `stop` is set."""
+
+    def parsed(self, parsed: ParsedFile) -> None:
+        """Learn from a file's newest parse what it depends on; any thread."""
 
 
 # --- images -------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ documented by its `#:` comment here; `config list` shows every value and where i
 """
 
 import difflib
+import fnmatch
 import os
 import tomllib
 from collections.abc import Mapping
@@ -88,6 +89,7 @@ class Project(Value, frozen=True, kw_only=True):
     settings: Settings
     sources: dict[str, Source]  #: "section.key" -> where its value came from
     engine_environment: dict[str, str]  #: DOCKER_* and XDG_RUNTIME_DIR, HOME: what finding an engine may read
+    parse_environment: dict[str, str] = {}  #: what DAG files may read: the variables that `dags.parse_env` names
 
     @property
     def dags_folder(self) -> Path:
@@ -134,7 +136,20 @@ def open_project(start: Path | None = None, environment: Mapping[str, str] | Non
     home = Path(env.get("ORCHESTRATOR_HOME") or root / ".orchestrator").absolute()
     settings, sources = read_settings(home / "orchestrator.toml", env)
     engine_environment = {name: env[name] for name in _ENGINE_VARIABLES if name in env}
-    return Project(root=root, home=home, settings=settings, sources=sources, engine_environment=engine_environment)
+    return Project(
+        root=root,
+        home=home,
+        settings=settings,
+        sources=sources,
+        engine_environment=engine_environment,
+        parse_environment=_matching(env, settings.dags.parse_env),
+    )
+
+
+def _matching(environment: Mapping[str, str], globs: tuple[str, ...]) -> dict[str, str]:
+    return {
+        name: text for name, text in environment.items() if any(fnmatch.fnmatchcase(name, glob) for glob in globs)
+    }
 
 
 def read_settings(file: Path, environment: Mapping[str, str]) -> tuple[Settings, dict[str, Source]]:

@@ -1,37 +1,19 @@
 """The thread that turns changes in `dags/` into events: each changed file is parsed outside this process."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 
 import structlog
 
 from orchestrator.planning.events import FileGone, FileParsed
-from orchestrator.ports import Parser
+from orchestrator.ports import Folder, Parser
 from orchestrator.scheduler.inbox import Message
-from orchestrator.spec.dag import ParsedFile
-from orchestrator.spec.value import Value
 
 _log = structlog.get_logger()
 
 #: Files parsed at one time.
 _PARSERS = 2
-
-
-class Batch(Value, frozen=True, kw_only=True):
-    """DAG files, relative to `dags/`, that are new or changed (or depend on what changed), or gone."""
-
-    changed: tuple[str, ...] = ()
-    gone: tuple[str, ...] = ()
-
-
-class Folder(Protocol):
-    """Watches `dags/`. The first batch is everything; ends when `stop` is set."""
-
-    def batches(self, stop: threading.Event) -> Iterator[Batch]: ...
-    def parsed(self, parsed: ParsedFile) -> None:
-        """Learn a file's dependencies from its newest parse."""
 
 
 class DagWatch:

@@ -13,10 +13,10 @@ from orchestrator.planning.changes import Collect, Effect, Launch, PinImages, Pr
 from orchestrator.planning.decide import PlanSettings
 from orchestrator.planning.events import Event
 from orchestrator.planning.world import World
-from orchestrator.ports import Engine, Images, LogStore, Parser, Renderer, Store
+from orchestrator.ports import Engine, Folder, Images, LogStore, Parser, Renderer, Store
 from orchestrator.scheduler.attempts import OpenAttempts
 from orchestrator.scheduler.collector import Collector
-from orchestrator.scheduler.dag_watch import DagWatch, Folder
+from orchestrator.scheduler.dag_watch import DagWatch
 from orchestrator.scheduler.engine_watch import EngineWatch
 from orchestrator.scheduler.inbox import Inbox, Wake
 from orchestrator.scheduler.launcher import Launcher
