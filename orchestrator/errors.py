@@ -124,6 +124,10 @@ class LaunchRefusedError(EngineError):
         self.code = code
 
 
+class LogStreamDamagedError(EngineError):
+    """A container's log stream holds a frame that is neither stdout nor stderr."""
+
+
 # --- images -------------------------------------------------------------------------------------------
 
 

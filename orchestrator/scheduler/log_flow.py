@@ -1,0 +1,90 @@
+"""The way of one try's output from its stream into its log: frames taken apart, known lines skipped, the rest
+appended. Used by one thread at a time: by the pump's writer until `ended`, then by who completes the log."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+
+from orchestrator.errors import LogUnavailableError
+from orchestrator.ids import TryKey
+from orchestrator.ports import ByteStream, LogFlag, LogStore, LogWriter
+from orchestrator.scheduler.demux import Demultiplexer, LineSkip
+from orchestrator.scheduler.intake import Source
+
+
+class LogFlow(Source):
+    """`attached` before the container's start: a new log, and exact. Else the log goes on behind `rewind`."""
+
+    def __init__(self, key: TryKey, logs: LogStore, stream: ByteStream, *, attached: bool) -> None:
+        super().__init__(stream, live=attached)
+        self.key = key
+        self.ended = threading.Event()  #: nothing more comes of the stream, and all that came is stored
+        self.trusted = attached  #: the end of the stream is the end of the log
+        self.read_back = False  #: everything the engine kept has been read
+        self.broken = False  #: what comes of the stream is not stored any more
+        self.closing = False  #: its end is our wish
+        self._logs = logs
+        self._writer: LogWriter | None = None
+        self._fresh = attached
+        self._flags = LogFlag.NONE
+        self._skip = LineSkip({})
+        self._tty = stream.tty
+        self._demux = Demultiplexer(tty=self._tty)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that the container wrote is stored, once it has exited and the stream has ended."""
+        exact = self.trusted and not self.given_up and not self.broken and self.at_border
+        return self.ended.is_set() and (exact or self.read_back)
+
+    @property
+    def at_border(self) -> bool:
+        return self._demux.at_border
+
+    def rewind(self) -> None:
+        """Go on from the engine's own log, which comes from its beginning: what is stored is cut back to complete
+        lines, and these are skipped. Raises `LogUnavailableError`."""
+        with self._letting_go_on_failure():
+            self._skip = LineSkip(self._open().rewind())
+        self._demux = Demultiplexer(tty=self._tty)
+        self._flags = LogFlag.READ_BACK
+
+    def store(self, data: bytes, at: datetime) -> bool:
+        """Append what is new in the stream's next bytes; returns whether the log grew. Raises
+        `LogUnavailableError`, `LogStreamDamagedError`; the log has to be read back then."""
+        writer = self._open()
+        grown = False
+        for stream, payload in self._demux.feed(data):
+            new = self._skip.feed(stream, payload)
+            if new:
+                writer.append(stream, new, at, self._flags)
+                grown = True
+        return grown
+
+    def note(self, text: str, at: datetime, flags: LogFlag = LogFlag.NONE) -> None:
+        """Append a system line. Raises `LogUnavailableError`."""
+        self._open().note(text, at, flags)
+
+    def close(self) -> None:
+        """Let go of the files; idempotent. Raises `LogUnavailableError` where they may not be safe on disk."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.close()
+
+    def _open(self) -> LogWriter:
+        if self._writer is None:
+            if self._fresh:
+                self._logs.remove(self.key)
+                self._fresh = False
+            self._writer = self._logs.writer(self.key)
+        return self._writer
+
+    @contextlib.contextmanager
+    def _letting_go_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except LogUnavailableError:
+            with contextlib.suppress(LogUnavailableError):
+                self.close()
+            raise

@@ -1,0 +1,273 @@
+"""The log pump: from the engine's log streams into log files (invariants I4, I7, I14).
+
+One thread reads all streams and never waits for the disk; another one stores what was read. A try we start is
+attached before its start, and its log is exact. Whatever was written while nobody was attached, or could not be
+stored in time, is read back from the engine's own log, from the last complete line of each stream on.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+import structlog
+
+from orchestrator.clock import Clock
+from orchestrator.errors import LogStreamDamagedError, LogUnavailableError, NoSuchContainerError
+from orchestrator.ids import ContainerId, TryKey
+from orchestrator.ports import ByteStream, Engine, LogFlag, LogStore
+from orchestrator.scheduler.backlog import Backlog, Batch
+from orchestrator.scheduler.intake import Intake
+from orchestrator.scheduler.log_flow import LogFlow
+
+_log = structlog.get_logger()
+
+#: Bytes of one try that may wait for the disk before its stream is given up, and read back later.
+BACKLOG_LIMIT = 64 << 20
+#: Seconds that a stream may outlive its container before its log is read back instead.
+_END_SECONDS = 10.0
+#: Bytes that are read back before they are stored together, about.
+_READ_BACK_BYTES = 256 << 10
+
+_BACK_NOTE = "from here on read back from the engine's log"
+_GONE_NOTE = "the log may end too early: its container is gone from the engine"
+_DAMAGED_NOTE = "the log may end too early: the engine's log breaks off here"
+
+
+class LogPump:
+    """Stores the logs of all tries. Any thread may call; calls about one try must not overlap.
+
+    `on_grown(key)` is called when bytes of a try were stored, `on_ended(key)` when its stream ended and not by
+    our wish: its container exited, or the connection broke, or the disk was too slow. Ask the engine which; if it
+    still runs, `adopt` it. Both are called from the pump's threads and must return at once."""
+
+    def __init__(
+        self,
+        logs: LogStore,
+        clock: Clock,
+        on_grown: Callable[[TryKey], None],
+        *,
+        on_ended: Callable[[TryKey], None] = lambda _: None,
+        backlog_limit: int = BACKLOG_LIMIT,
+    ) -> None:
+        self._logs = logs
+        self._clock = clock
+        self._on_grown = on_grown
+        self._on_ended = on_ended
+        self._backlog: Backlog[LogFlow] = Backlog(backlog_limit)
+        self._intake = Intake(clock, self._backlog)
+        self._lock = threading.Lock()
+        self._flows: dict[TryKey, LogFlow] = {}
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+
+    def start(self) -> None:
+        self._intake.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End all streams, store what was read, let go of the files; takes nothing more. Containers are not
+        touched: the next pump over the same files goes on."""
+        with self._lock:
+            self._stopped = True
+        self._intake.stop()
+        self._backlog.close()
+        self._thread.join()
+        with self._lock:
+            left = list(self._flows.values())
+            self._flows.clear()
+        for flow in left:
+            flow.ended.set()
+            _close_quietly(flow)
+
+    def attach(self, key: TryKey, stream: ByteStream) -> None:
+        """Store what comes from `stream`, attached before its container's start, as a new log."""
+        self._leave(key)
+        self._add(LogFlow(key, self._logs, stream, attached=True))
+
+    def adopt(self, key: TryKey, engine: Engine, container: ContainerId) -> None:
+        """Go on with the log of a container that runs or has exited from what is stored of it, unless its stream
+        is still open or its log known to be whole. Reads the stored log once.
+
+        Raises `NoSuchContainerError`, `EngineUnavailableError`. Where the disk does not serve, only a warning
+        tells: `complete` makes up for it."""
+        known = self._find(key)
+        if known is not None and (known.whole or not known.ended.is_set()):
+            return
+        flow = LogFlow(key, self._logs, engine.follow_logs(container), attached=False)
+        self._leave(key)
+        try:
+            flow.rewind()
+            flow.note(_BACK_NOTE, self._clock.now())
+        except LogUnavailableError as trouble:
+            _log.warning("log.waits", dag_id=key.task.dag_id, task_id=key.task.task_id, trouble=trouble.message)
+            flow.stream.close()
+            _close_quietly(flow)
+        else:
+            self._add(flow)
+
+    def doubt(self) -> None:
+        """The engine went away: streams may have ended before their containers, so no open log is trusted any
+        more, and each is read back when it is completed."""
+        with self._lock:
+            for flow in self._flows.values():
+                flow.trusted = False
+
+    def wait_end(self, key: TryKey, seconds: float) -> bool:
+        """After the container's exit: wait for the end of its stream. Whether its log is whole then."""
+        flow = self._find(key)
+        return flow is not None and self._clock.wait(flow.ended, seconds) and flow.whole
+
+    def complete(self, key: TryKey, engine: Engine, container: ContainerId | None) -> bool:
+        """After the container's exit: wait for the end of its stream, and read back what is missing. Whether the
+        log is whole then; cheap when it is. `container` None: none was ever created.
+
+        Raises `EngineUnavailableError`, `LogUnavailableError`: try again later."""
+        flow = self._find(key)
+        if flow is not None:
+            self._clock.wait(flow.ended, _END_SECONDS)
+            self._end(flow)
+        if container is None:
+            return flow is None or flow.whole
+        try:
+            flow = flow or self._unfed(key, engine, container)
+            if not flow.whole:
+                self._read_back(flow, engine.read_logs(container))
+        except NoSuchContainerError:
+            self._tell_truncated(key, flow, _GONE_NOTE)
+            return False
+        return flow.whole
+
+    def finish(self, key: TryKey, engine: Engine, container: ContainerId | None) -> bool:
+        """`complete`, then `close`."""
+        whole = self.complete(key, engine, container)
+        self.close(key)
+        return whole
+
+    def close(self, key: TryKey) -> None:
+        """Let go of a try's log, ending its stream; nothing happens where there is none. What is stored survives
+        a power failure from here on. Raises `LogUnavailableError`."""
+        flow = self._find(key)
+        if flow is not None:
+            self._end(flow)
+            flow.close()
+            with self._lock:
+                self._flows.pop(key, None)
+
+    # --- flows ----------------------------------------------------------------------------------------
+
+    def _find(self, key: TryKey) -> LogFlow | None:
+        with self._lock:
+            return self._flows.get(key)
+
+    def _add(self, flow: LogFlow) -> None:
+        with self._lock:
+            taken = not self._stopped
+            if taken:
+                self._flows[flow.key] = flow
+        if taken:
+            self._intake.add(flow)
+        else:
+            flow.stream.close()
+            _close_quietly(flow)
+
+    def _end(self, flow: LogFlow) -> None:
+        if not flow.ended.is_set():
+            flow.closing = True
+            self._intake.drop(flow)
+            flow.ended.wait()
+
+    def _leave(self, key: TryKey) -> None:
+        """Make room for another flow of the same try."""
+        flow = self._find(key)
+        if flow is not None:
+            self._end(flow)
+            _close_quietly(flow)
+
+    def _unfed(self, key: TryKey, engine: Engine, container: ContainerId) -> LogFlow:
+        """A flow for a container that had exited before anybody followed it: only its read-back fills it."""
+        flow = LogFlow(key, self._logs, engine.follow_logs(container), attached=False)
+        flow.stream.close()
+        flow.ended.set()
+        with self._lock:
+            self._flows[key] = flow
+        return flow
+
+    def _read_back(self, flow: LogFlow, chunks: Iterable[bytes]) -> None:
+        gathered = _gathered(chunks)
+        first = next(gathered, b"")  # the engine answers before anything is cut
+        flow.rewind()
+        try:
+            self._store(flow, first)
+            for data in gathered:
+                self._store(flow, data)
+        except LogStreamDamagedError:
+            flow.note(_DAMAGED_NOTE, self._clock.now(), LogFlag.TRUNCATED)
+        else:
+            flow.read_back = flow.at_border
+            if not flow.at_border:
+                flow.note(_DAMAGED_NOTE, self._clock.now(), LogFlag.TRUNCATED)
+
+    def _store(self, flow: LogFlow, data: bytes) -> None:
+        if flow.store(data, self._clock.now()):
+            self._on_grown(flow.key)
+
+    def _tell_truncated(self, key: TryKey, flow: LogFlow | None, text: str) -> None:
+        if flow is not None:
+            flow.note(text, self._clock.now(), LogFlag.TRUNCATED)
+            return
+        writer = self._logs.writer(key)
+        writer.note(text, self._clock.now(), LogFlag.TRUNCATED)
+        writer.close()
+
+    # --- the writer's thread --------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (batch := self._backlog.take()) is not None:
+            flow = batch.key
+            try:
+                self._take(flow, batch)
+            except LogUnavailableError as trouble:
+                _log.warning("log.given_up", try_number=flow.key.number, trouble=trouble.message)
+                self._break(flow)
+            except Exception:  # noqa: BLE001 - a loop's shell: one log's fault must not stop the others
+                _log.exception("log.broke")
+                self._break(flow)
+            if self._backlog.stored(batch):
+                self._intake.go_on(flow)
+            if batch.ended:
+                self._told_ended(flow)
+
+    def _take(self, flow: LogFlow, batch: Batch[LogFlow]) -> None:
+        if not flow.broken and flow.store(batch.data, batch.at):
+            self._on_grown(flow.key)
+
+    def _break(self, flow: LogFlow) -> None:
+        flow.broken = True
+        self._intake.drop(flow)
+
+    def _told_ended(self, flow: LogFlow) -> None:
+        flow.ended.set()
+        if not flow.closing:
+            try:
+                self._on_ended(flow.key)
+            except Exception:  # noqa: BLE001 - a loop's shell: a listener's fault must not stop the logs
+                _log.exception("log.listener_broke")
+
+
+def _close_quietly(flow: LogFlow) -> None:
+    with contextlib.suppress(LogUnavailableError):  # who needs it safe on disk asks `close`
+        flow.close()
+
+
+def _gathered(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in fewer pieces, so that the index stays small."""
+    parts: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        if size >= _READ_BACK_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield b"".join(parts)
