@@ -5,7 +5,9 @@ import tarfile
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from docker import DockerClient
+from docker.errors import BuildError
 
 
 class Expected(NamedTuple):
@@ -21,13 +23,7 @@ class ReferenceContainer:
 
     def __init__(self, client: DockerClient, base_image: str) -> None:
         self._client = client
-        self._image, _ = client.images.build(
-            path=str(Path(__file__).parent),
-            buildargs={"BASE": base_image},
-            tag="orchestrator-tests/reference",
-            rm=True,
-            forcerm=True,
-        )
+        self._image = _build(client, base_image)
         self._known: dict[str, Expected] = {}
 
     def __call__(self, day: str) -> Expected:
@@ -48,6 +44,24 @@ class ReferenceContainer:
                 return Expected(_file(archive, "out/carriers.csv"), _file(archive, "out/report.json"), said)
         finally:
             container.remove(v=True, force=True)
+
+
+def _build(client: DockerClient, base_image: str) -> str:
+    """The id of the reference's image; fails with what the build said."""
+    try:
+        image, _ = client.images.build(
+            path=str(Path(__file__).parent),
+            buildargs={"BASE": base_image},
+            tag="orchestrator-tests/reference",
+            rm=True,
+            forcerm=True,
+        )
+    except BuildError as error:
+        said = "".join(str(line.get("stream", "")) for line in error.build_log)
+        raise pytest.fail.Exception(
+            f"the reference's image could not be built from {base_image}: {error}\n{said}", pytrace=False
+        ) from None
+    return str(image.id)
 
 
 def _file(archive: tarfile.TarFile, name: str) -> bytes:
