@@ -103,7 +103,7 @@ class Engine(Protocol):
         """A file's bytes, running or not. `NoSuchFileError`; `FileTooLargeError` above `limit` bytes."""
 
     def put_files(self, container: ContainerId, files: Sequence[InputFile]) -> None:
-        """Copy files and directories in, in one call."""
+        """Copy files and directories in: one call for the container, one for each volume they name."""
 
     def capacity(self) -> EngineCapacity: ...
 

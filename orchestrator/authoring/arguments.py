@@ -26,44 +26,44 @@ class TaskArguments(TypedDict, total=False):
     dag: Scope  #: the DAG, where it is not the one of the surrounding `with`
     task_group: Scope  #: the task group, likewise
     trigger_rule: TriggerRule | str  #: when it is ready, by its parents' states; all_success
-    owner: str  #: who answers for it; the DAG's owner
-    doc_md: str  #: Markdown shown beside it
+    owner: str | None  #: who answers for it; the DAG's owner
+    doc_md: str | None  #: Markdown shown beside it
 
 
 class DockerArguments(TaskArguments, total=False):
     """What `DockerOperator` takes. Every text may be a Jinja template."""
 
     # what runs
-    image: str  #: a task image's name or any reference; setting `tasks.default_image`
+    image: str | None  #: a task image's name or any reference; setting `tasks.default_image`
     command: str | Sequence[str] | None  #: a text is split as a shell would; the image's own
-    script: str  #: lines for `sh -ec`, in place of a command
+    script: str | None  #: lines for `sh -ec`, in place of a command
     entrypoint: str | Sequence[str] | None  #: the image's own; an empty list for none
-    working_dir: str  #: absolute path in the container
-    user: str | int  #: `user[:group]` by name or number
-    hostname: str
+    working_dir: str | None  #: absolute path in the container
+    user: str | int | None  #: `user[:group]` by name or number
+    hostname: str | None
     tty: bool
     init: bool  #: a small init process reaps orphans; False
-    platform: str  #: as in `linux/amd64`
-    stop_signal: str  #: the image's own, else TERM
+    platform: str | None  #: as in `linux/amd64`
+    stop_signal: str | None  #: the image's own, else TERM
     # environment
     environment: Mapping[str, str | float]
     # files
     mounts: Sequence[Mount | Mapping[str, Any] | str]  #: `Mount(...)`, its arguments, or "source:target[:ro]"
     volumes: Sequence[Mount | Mapping[str, Any] | str]  #: the same as `mounts`
     tmpfs: Mapping[str, str] | Sequence[str]  #: path -> options, or "path[:options]"
-    shm_size: Size
+    shm_size: Size | None
     read_only: bool  #: the container's own files cannot be written
     inputs: Mapping[str, str]  #: path -> text of a file copied in before start
     # limits
-    cpus: float | str  #: cores, a hard limit
-    cpu_shares: int | str
-    mem_limit: Size
-    mem_reservation: Size
-    memswap_limit: Size  #: memory and swap together; -1: no limit
-    pids_limit: int | str  #: -1: no limit
+    cpus: float | str | None  #: cores, a hard limit
+    cpu_shares: int | str | None
+    mem_limit: Size | None
+    mem_reservation: Size | None
+    memswap_limit: Size | None  #: memory and swap together; -1: no limit
+    pids_limit: int | str | None  #: -1: no limit
     # network and privilege
-    network: str  #: setting `engine.network`
-    network_mode: str  #: the same as `network`
+    network: str | None  #: setting `engine.network`
+    network_mode: str | None  #: the same as `network`
     cap_add: Sequence[str]
     cap_drop: Sequence[str]
     group_add: Sequence[str | int]
@@ -112,8 +112,8 @@ class DagArguments(TypedDict, total=False):
     schedule_interval: ScheduleArgument  #: the same as `schedule`
     start_date: datetime | None  #: aware; the current interval
     end_date: datetime | None  #: aware, inclusive for the logical date
-    timezone: str | tzinfo  #: of cron and of dates in templates; the start date's zone, else UTC
-    catchup: bool  #: run every interval since the start; setting `scheduling.catchup_by_default`
+    timezone: str | tzinfo | None  #: of cron and of dates in templates; the start date's zone, else UTC
+    catchup: bool | None  #: run every interval since the start; setting `scheduling.catchup_by_default`
     default_args: Mapping[str, Any]  #: arguments for the operators in this DAG that take them
     max_active_runs: int  #: 16
     max_active_tasks: int  #: 16
@@ -122,4 +122,4 @@ class DagArguments(TypedDict, total=False):
     tags: Sequence[str]
     owner: str
     doc_md: str | None
-    is_paused_upon_creation: bool  #: setting `scheduling.paused_on_creation`
+    is_paused_upon_creation: bool | None  #: setting `scheduling.paused_on_creation`

@@ -10,6 +10,7 @@ import msgspec
 from orchestrator.authoring.faults import nearest
 from orchestrator.authoring.mounts import read_mount
 from orchestrator.spec.dag import PullPolicy, ResultFrom
+from orchestrator.spec.marks import has_templates
 from orchestrator.states import TRIGGER_RULE_ALIASES, TriggerRule
 
 _LARGEST_EXIT_CODE = 255
@@ -39,6 +40,8 @@ def texts(written: Any) -> Any:
     """Text to text, where a number may stand for its text."""
     if not isinstance(written, Mapping):
         raise _misfit("a dict", written)
+    if has_templates(list(written)):
+        raise ValueError("its keys are names, which are no templates")
     return {key: _text(value, f"[{key!r}]") for key, value in written.items()}
 
 
@@ -55,7 +58,7 @@ def tmpfs(written: Any) -> Any:
 def _pairs(written: Any, separator: str) -> Any:
     if isinstance(written, list | tuple):
         parts = (_text(each, "an item").partition(separator) for each in written)
-        return {name: value for name, _, value in parts}
+        return texts({name: value for name, _, value in parts})
     return texts(written)
 
 

@@ -38,7 +38,7 @@ _CONTAINER = {field: Argument(ContainerTemplate, field) for field in ContainerTe
     "entrypoint": Argument(ContainerTemplate, "entrypoint", forms.words),
     "user": Argument(ContainerTemplate, "user", forms.number_or_text),
     "environment": Argument(ContainerTemplate, "environment", forms.texts),
-    "inputs": Argument(ContainerTemplate, "inputs"),
+    "inputs": Argument(ContainerTemplate, "inputs", forms.texts),
     "labels": Argument(ContainerTemplate, "labels", forms.labels),
     "mounts": Argument(ContainerTemplate, "mounts", forms.mounts),
     "volumes": Argument(ContainerTemplate, "mounts", forms.mounts),

@@ -25,10 +25,13 @@ class Mount(Value, frozen=True, kw_only=True):
 
 
 class InputFile(Value, frozen=True, kw_only=True):
-    """A file (or, with `data` None, a directory) copied in before start. Owner is `uid:gid`, `mode` octal."""
+    """A file (or, with `data` None, a directory) copied in before start. Owner is `uid:gid`, `mode` octal.
+    `volume` is the target of the mount that holds it where the container is read-only, because an engine then
+    takes files into a volume only, not through the root."""
 
     path: str
     data: bytes | None = None
+    volume: str = "/"
     mode: int = 0o644
     uid: int = 0
     gid: int = 0

@@ -1,11 +1,13 @@
 """What a DAG file said, as one immutable value: the content of a DAG version."""
 
+import hashlib
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from orchestrator.ids import VersionId
 from orchestrator.spec.container import Mount
 from orchestrator.spec.value import Value
 from orchestrator.states import TriggerRule
@@ -237,6 +239,11 @@ class ParsedFile(Value, frozen=True, kw_only=True):
 def encode_dag(dag: DagSpec) -> bytes:
     """The canonical bytes of a DAG version (JSON, keys in order of declaration)."""
     return msgspec.json.encode(dag, order="deterministic")
+
+
+def version_of(dag: DagSpec) -> VersionId:
+    """The id of a DAG version: 16 hex digits of the hash of its canonical bytes."""
+    return VersionId(hashlib.sha256(encode_dag(dag)).hexdigest()[:16])
 
 
 def decode_dag(data: bytes) -> DagSpec:

@@ -11,11 +11,12 @@ _MARKS = ("{{", "{%", "{#")
 
 
 def has_templates(value: object) -> bool:
-    """Whether any string in `value` holds a template mark, at any depth, keys of mappings included."""
+    """Whether any string in `value` holds a template mark, at any depth. Keys of mappings are names, not
+    templates."""
     if isinstance(value, str):
         return any(mark in value for mark in _MARKS)
     if isinstance(value, Mapping):
-        return any(has_templates(key) or has_templates(item) for key, item in value.items())
+        return any(has_templates(item) for item in value.values())
     if isinstance(value, list | tuple):
         return any(has_templates(item) for item in value)
     if isinstance(value, msgspec.Struct):
@@ -30,7 +31,7 @@ def unmarked(template: ContainerTemplate) -> ContainerTemplate:
     for field in msgspec.structs.fields(template):
         value = getattr(template, field.name)
         if isinstance(value, dict):
-            kept[field.name] = {key: item for key, item in value.items() if not has_templates((key, item))}
+            kept[field.name] = {key: item for key, item in value.items() if not has_templates(item)}
         elif field.name == "mounts":
             kept[field.name] = tuple(mount for mount in value if not has_templates(mount))
         else:

@@ -15,7 +15,7 @@ from orchestrator.spec.value import Value
 PRIVATE_FOLDER = "/.orchestrator"
 _RESULT_OF_ROOT = "/.orchestrator-result"
 _RESULT_IN_TMP = "/tmp/.orchestrator-result"  # noqa: S108 - a path in a container, whose /tmp is its own
-_RESULT_IN_FOLDER = f"{PRIVATE_FOLDER}/result"
+_OPEN_FOLDER = f"{PRIVATE_FOLDER}/open"
 _ANYBODY_WRITES = 0o1777
 _VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
 
@@ -116,14 +116,16 @@ def _result(
     """Path of the result, anonymous volumes and folders it needs. Copying a folder in costs a call, so it is
     done only for users who could write nowhere else."""
     root = is_root(template.user or image.user)
-    opened = () if root else (InputFile(path=PRIVATE_FOLDER, mode=_ANYBODY_WRITES),)
-    if template.read_only:
-        return _RESULT_IN_FOLDER, (PRIVATE_FOLDER,), opened
+    if template.read_only and root:
+        return f"{PRIVATE_FOLDER}/result", (PRIVATE_FOLDER,), ()
+    if template.read_only:  # a volume's own mode cannot be changed through the archive API, a folder's in it can
+        opened = InputFile(path=_OPEN_FOLDER, volume=PRIVATE_FOLDER, mode=_ANYBODY_WRITES)
+        return f"{_OPEN_FOLDER}/result", (PRIVATE_FOLDER,), (opened,)
     if root:
         return _RESULT_OF_ROOT, (), ()
     if image.world_writable_tmp and "/tmp" not in covered and _RESULT_IN_TMP not in covered:  # noqa: S108 - see above
         return _RESULT_IN_TMP, (), ()
-    return _RESULT_IN_FOLDER, (), opened
+    return f"{_OPEN_FOLDER}/result", (), (InputFile(path=_OPEN_FOLDER, mode=_ANYBODY_WRITES),)
 
 
 def is_root(user: str) -> bool:
@@ -151,5 +153,6 @@ def _inputs(template: ContainerTemplate, mounts: tuple[Mount, ...], tmpfs: dict[
             raise FinalizeError(
                 field, "the container is read-only there", fix="mount a volume that covers it, or drop read_only"
             )
-        files[path] = InputFile(path=path, data=text.encode())
+        volume = holder if holder is not None and template.read_only else "/"
+        files[path] = InputFile(path=path, data=text.encode(), volume=volume)
     return tuple(files.values())

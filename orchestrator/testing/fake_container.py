@@ -100,7 +100,8 @@ class FakeContainer:
         return [data if tty else frame(stream, data) for stream, data in self.kept.entries]
 
     def put(self, file: InputFile) -> None:
-        if self.spec.read_only:
+        volumes = {*self.spec.volumes, *(mount.target for mount in self.spec.mounts)}
+        if self.spec.read_only and file.volume not in volumes:
             raise LaunchRefusedError(ReasonCode.CREATE_REFUSED, "container rootfs is marked read-only")
         self.files[file.path] = file
 

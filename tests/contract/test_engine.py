@@ -372,6 +372,16 @@ def test_a_read_only_container_takes_no_files(lab: Lab) -> None:
     assert refusal.value.code == ReasonCode.CREATE_REFUSED
 
 
+def test_a_read_only_container_takes_files_into_its_volumes(lab: Lab) -> None:
+    container = lab.create(QUIET, read_only=True, volumes=("/in",))
+    files = [
+        InputFile(path="/in/open", volume="/in", mode=0o1777),
+        InputFile(path="/in/open/a", volume="/in", data=b"1"),
+    ]
+    lab.engine.put_files(container, files)
+    assert lab.engine.read_file(container, "/in/open/a", 10) == b"1"
+
+
 # --- the engine itself --------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Files in and out of containers as the tar archives that the engine's archive API speaks."""
 
 import io
+import posixpath
 import stat
 import tarfile
 from base64 import b64decode
@@ -51,12 +52,20 @@ def read_only_member(source: BinaryIO, path: str, limit: int) -> bytes:
         return content.read() if content is not None else b""
 
 
-def pack(files: Sequence[InputFile], at: datetime) -> bytes:
-    """One archive, to be unpacked at `/`: files and directories in the order given, dated `at`."""
+def pack(files: Sequence[InputFile], at: datetime) -> dict[str, bytes]:
+    """An archive for each place where one must be unpacked: `/`, and volumes of read-only containers. Files
+    and directories stand in the order given, dated `at`."""
+    return {
+        volume: _archive(volume, [file for file in files if file.volume == volume], at)
+        for volume in dict.fromkeys(file.volume for file in files)
+    }
+
+
+def _archive(folder: str, files: Sequence[InputFile], at: datetime) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for file in files:
-            entry = tarfile.TarInfo(file.path.lstrip("/"))
+            entry = tarfile.TarInfo(posixpath.relpath(file.path, folder))
             entry.mode, entry.uid, entry.gid = stat.S_IMODE(file.mode), file.uid, file.gid
             entry.mtime = int(at.timestamp())
             if file.data is None:

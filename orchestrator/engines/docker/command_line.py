@@ -15,10 +15,12 @@ def docker_run(spec: ContainerSpec, at: datetime) -> str:
     arguments = " ".join(shlex.quote(word) for word in (*_options(spec), spec.image, *_words(spec)))
     if not spec.files:
         return f"docker run --rm {arguments}"
-    archive = base64.b64encode(pack(spec.files, at)).decode()
+    copies = "".join(
+        f' && echo {base64.b64encode(packed).decode()} | base64 -d | docker cp - "$container":{shlex.quote(place)}'
+        for place, packed in pack(spec.files, at).items()
+    )
     return (
-        f"container=$(docker create {arguments})"
-        f' && echo {archive} | base64 -d | docker cp - "$container":/'
+        f"container=$(docker create {arguments}){copies}"
         ' && docker start --attach "$container"; docker rm --volumes "$container" >/dev/null'
     )
 

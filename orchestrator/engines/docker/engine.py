@@ -120,11 +120,11 @@ class DockerEngine:
         return content
 
     def put_files(self, container: ContainerId, files: Sequence[InputFile]) -> None:
-        packed = pack(files, self._clock.now())
-        query = {"path": "/"}
-        reply = self._client.call("PUT", f"/containers/{container}/archive", query, packed, "application/x-tar")
-        if reply.status != http.client.OK:
-            raise faults.refused_launch(reply, container)
+        place = f"/containers/{container}/archive"
+        for folder, packed in pack(files, self._clock.now()).items():
+            reply = self._client.call("PUT", place, {"path": folder}, packed, "application/x-tar")
+            if reply.status != http.client.OK:
+                raise faults.refused_launch(reply, container)
 
     def capacity(self) -> EngineCapacity:
         reply = self._client.call("GET", "/info")
