@@ -7,8 +7,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from orchestrator.ids import UNMAPPED, Epoch, RunKey, TaskKey, TryId, TryKey, VersionId
-from orchestrator.planning.changes import PutRun, PutTask, PutTry, PutVersion
+from orchestrator.planning.changes import PutRun, PutTask, PutTry, PutVersion, Row
 from orchestrator.planning.rows import DagVersion, Interval, Reason, Run, TaskInstance, Try, TryOutcome
+from orchestrator.ports import Store
 from orchestrator.spec.container import ContainerSpec
 from orchestrator.spec.dag import DagSpec, TaskSpec, encode_dag
 from orchestrator.states import ReasonCode, RunState, RunType, TaskState
@@ -84,3 +85,11 @@ def seed(
         *(PutTask(task=one, before=None) for one in instances),
         *(PutTry(attempt=attempt(one, f"{run_id}-{one.key.task_id}"), before=None) for one in instances),
     )
+
+
+def put_run(of: Run) -> tuple[PutVersion, PutRun]:
+    return PutVersion(version=version(of.key.dag_id)), PutRun(run=of, before=None)
+
+
+def write(store: Store, *rows: Row) -> None:
+    store.write(store.epoch(), rows)

@@ -1,5 +1,6 @@
 """Making, migrating and refusing databases."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,11 @@ def test_the_head_this_program_wants_is_the_last_revision(database: Path) -> Non
 
 def test_an_upgrade_is_done_once_and_keeps_the_deployment(database: Path) -> None:
     assert upgrade(database)
-    first = SqlStore.open(database).deployment()
+    with closing(SqlStore.open(database)) as store:
+        first = store.deployment()
     assert not upgrade(database)
-    assert SqlStore.open(database).deployment() == first
+    with closing(SqlStore.open(database)) as store:
+        assert store.deployment() == first
     assert (database.parent / "deployment").read_text() == f"{first}\n"
 
 

@@ -12,7 +12,9 @@ def upgrade() -> None:
     _dags()
     _runs()
     _tasks()
+    _results()
     _tries()
+    _indexes_of_tries()
     _rest()
 
 
@@ -160,6 +162,9 @@ def _tasks() -> None:
         ),
         sa.PrimaryKeyConstraint("dag_id", "run_id", "task_id", "map_index", name=op.f("task_instances_key")),
     )
+
+
+def _results() -> None:
     op.create_table(
         "results",
         sa.Column("dag_id", sa.Text(), nullable=False),
@@ -228,6 +233,9 @@ def _tries() -> None:
         ),
         sa.PrimaryKeyConstraint("dag_id", "run_id", "task_id", "map_index", "number", name=op.f("tries_key")),
     )
+
+
+def _indexes_of_tries() -> None:
     op.create_index("tries_by_id", "tries", ["try_id"], unique=True)
     op.create_index(
         "tries_uncollected",

@@ -1,0 +1,28 @@
+"""`python -m orchestrator.store.migrations "Add a column"`: write the next revision from what the tables now say
+beyond the newest one. Read it before it is committed: Alembic sees no CHECK constraints.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from alembic import command
+
+from orchestrator.store.connecting import writing_engine
+from orchestrator.store.migrate import configuration
+from orchestrator.store.schema import HEAD
+
+
+def write_revision(subject: str) -> None:
+    """Migrate a scratch database to the newest revision, compare it with the tables, write the difference."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = writing_engine(Path(folder) / "scratch.db", create=True)
+        with engine.begin() as connection:
+            config = configuration(connection)
+            command.upgrade(config, "head")
+            command.revision(config, subject, autogenerate=True, rev_id=f"{int(HEAD) + 1:04}")
+        engine.dispose()
+
+
+if __name__ == "__main__":
+    write_revision(sys.argv[1])
