@@ -1,5 +1,8 @@
 """What may be read: the other half of `actions`, for every face alike."""
 
+import difflib
+import itertools
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -7,7 +10,7 @@ import msgspec
 
 from orchestrator.actions import unknown_dag
 from orchestrator.errors import NotFoundError
-from orchestrator.ids import RunKey, TaskKey
+from orchestrator.ids import RunKey, TaskKey, VersionId
 from orchestrator.planning.rows import Dag, Interval, Run, TaskInstance, Try
 from orchestrator.ports import FileRecord, LogRecord, LogStore, Page, Store
 from orchestrator.spec.dag import DagSpec, Problem
@@ -17,12 +20,11 @@ from orchestrator.timetables import timetable_for
 
 
 class DagView(Value, frozen=True, kw_only=True):
-    """A DAG with its current version, its newest run, and when its next one is due (None: never by itself)."""
+    """A DAG with its current version, its newest run, and the interval of its next one (None: none by itself)."""
 
     dag: Dag
     spec: DagSpec
     last_run: Run | None
-    next_due: datetime | None
     next_interval: Interval | None
 
 
@@ -39,9 +41,10 @@ class RunView(Value, frozen=True, kw_only=True):
 class Queries:
     """Reads of one deployment. Raises `NotFoundError` naming the nearest known, and `StoreError`."""
 
-    def __init__(self, store: Store, logs: LogStore) -> None:
+    def __init__(self, store: Store, logs: LogStore, *, catchup_by_default: bool = False) -> None:
         self._store = store
         self._logs = logs
+        self._catchup_by_default = catchup_by_default
 
     def dags(self, now: datetime) -> tuple[DagView, ...]:
         return tuple(self._view(dag, now) for dag in self._store.dags())
@@ -81,7 +84,7 @@ class Queries:
         run = self._store.run(key)
         if run is None:
             raise NotFoundError("run", f"{key.dag_id} {key.run_id}", fix="`orchestrator runs list` shows all")
-        spec = self._spec(key.dag_id, run)
+        spec = self._version(key.dag_id, run.version)
         order = {task.task_id: place for place, task in enumerate(spec.tasks)}
         tasks = sorted(
             self._store.tasks(key), key=lambda task: (order.get(task.key.task_id, -1), task.key.map_index)
@@ -93,6 +96,22 @@ class Queries:
             tries=tuple(attempt for task in tasks for attempt in self._store.tries(task.key)),
             results={task.key.task_id: self.result(task.key) for task in tasks},
         )
+
+    def task_key(self, run: RunKey, task_id: str, map_index: int) -> TaskKey:
+        """A task instance of a run; `NotFoundError` naming the nearest."""
+        keys = [task.key for task in self._store.tasks(run)]
+        wanted = TaskKey(run.dag_id, run.run_id, task_id, map_index)
+        if wanted in keys:
+            return wanted
+        names = [key.task_id for key in keys]
+        nearest = difflib.get_close_matches(task_id, names, n=1)
+        raise NotFoundError(
+            "task", task_id, nearest=nearest[0] if nearest else None, fix=f"the run has: {', '.join(names)}"
+        )
+
+    def tries(self, key: TaskKey) -> tuple[Try, ...]:
+        """All tries of a task instance, oldest first."""
+        return self._store.tries(key)
 
     def result(self, key: TaskKey) -> Any:
         """A task instance's result as plain data, None where it has none."""
@@ -115,25 +134,35 @@ class Queries:
         return tuple(self._logs.records(attempt.key, start))
 
     def _view(self, dag: Dag, now: datetime) -> DagView:
-        spec = self._store.version(dag.dag_id, dag.version)
-        if spec is None:
-            raise NotFoundError(
-                "DAG version", f"{dag.dag_id} {dag.version}", fix="restore the database from a backup"
-            )
+        spec = self._version(dag.dag_id, dag.version)
         last = self._store.runs(dag.dag_id, Page(limit=1))
         return DagView(
             dag=dag,
             spec=spec,
             last_run=last[0] if last else None,
-            next_due=None,
-            next_interval=None,
+            next_interval=next(self._coming(dag, spec, now), None),
         )
 
-    def _spec(self, dag_id: str, run: Run) -> DagSpec:
-        spec = self._store.version(dag_id, run.version)
+    def coming(self, dag_id: str, now: datetime, count: int) -> tuple[Interval, ...]:
+        """The intervals of the next scheduled runs, as if the DAG were not paused."""
+        dag = self.dag(dag_id, now).dag
+        return tuple(itertools.islice(self._coming(dag, self._version(dag_id, dag.version), now), count))
+
+    def _coming(self, dag: Dag, spec: DagSpec, now: datetime) -> Iterator[Interval]:
+        timetable = timetable_for(spec)
+        catchup = self._catchup_by_default if spec.catchup is None else spec.catchup
+        last = dag.last
+        while True:
+            due = timetable.due(last, now, now, catchup=catchup)
+            at = now if due else timetable.due_at(last, now)
+            interval = due or (at and timetable.due(last, now, at, catchup=catchup))
+            if not at or not interval:
+                return
+            yield interval
+            last, now = interval, max(at, now)
+
+    def _version(self, dag_id: str, version: VersionId) -> DagSpec:
+        spec = self._store.version(dag_id, version)
         if spec is None:
-            raise NotFoundError("DAG version", f"{dag_id} {run.version}", fix="restore the database from a backup")
+            raise NotFoundError("DAG version", f"{dag_id} {version}", fix="restore the database from a backup")
         return spec
-
-
-__all__ = ["DagView", "Queries", "RunView", "timetable_for"]

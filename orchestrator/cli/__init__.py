@@ -1,6 +1,60 @@
-"""The command `orchestrator`: thin faces of actions and queries, one file for each noun."""
+"""The command `orchestrator`: thin faces of actions and queries, one file for each noun. A noun's file is loaded
+when it is used, so that `--help` stays quick."""
+
+import importlib
+import sys
+
+import click
+
+from orchestrator.errors import OrchestratorError
+
+#: Command -> where it lives, and what `--help` says of it.
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("orchestrator.cli.up:up", "Run everything on this machine: the scheduler, kept alive."),
+    "scheduler": ("orchestrator.cli.up:scheduler", "Run the scheduler alone, in the foreground."),
+    "doctor": ("orchestrator.cli.doctor:doctor", "Check this machine; with --fix, repair what can be repaired."),
+    "dags": ("orchestrator.cli.dags:dags", "List, check, test, trigger and pause DAGs."),
+    "runs": ("orchestrator.cli.runs:runs", "List, show and watch DAG runs."),
+    "tasks": ("orchestrator.cli.tasks:tasks", "List, show and render tasks, read their logs."),
+    "images": ("orchestrator.cli.images:images", "List and build task images."),
+    "db": ("orchestrator.cli.database:db", "Look after the database."),
+    "config": ("orchestrator.cli.config:config", "Show every setting and where its value came from."),
+    "version": ("orchestrator.cli.config:version", "Show the version."),
+}
+
+#: Exit codes: a wrong call is click's 2.
+FAILED = 1
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """A containerized-task orchestrator: DAGs of Docker containers, on time, exactly once."""
 
 
 def main() -> None:
-    """Entry point."""
-    raise NotImplementedError
+    """Entry point: errors of ours become one message on stderr and exit code 1."""
+    try:
+        cli()
+    except OrchestratorError as error:
+        click.secho(f"error: {error.message}", fg="red", err=True)
+        if error.fix:
+            click.echo(f"  fix: {error.fix}", err=True)
+        sys.exit(FAILED)

@@ -29,6 +29,7 @@ class OpenAttempt:
     stop_requested: bool = False
     killed_by_others: bool = False
     oom: bool = False
+    exit_told: threading.Event = field(default_factory=threading.Event)
 
     @property
     def try_id(self) -> TryId:
@@ -78,6 +79,7 @@ class OpenAttempts:
             self._open = {try_id: entry for try_id, entry in self._open.items() if try_id in wanted}
             for entry in self._open.values():
                 entry.exiting = False
+                entry.exit_told.clear()
         for attempt, task in wanted.values():
             self.open(attempt, task)
 
@@ -96,6 +98,7 @@ class OpenAttempts:
             if entry is None or entry.exiting:
                 return None
             entry.exiting = True
+            entry.exit_told.set()
             return entry
 
     def request_stop(self, attempt: Try) -> OpenAttempt | None:

@@ -16,10 +16,11 @@ from orchestrator.clock import Clock
 from orchestrator.errors import (
     EngineUnavailableError,
     FileTooLargeError,
+    LogUnavailableError,
     NoSuchContainerError,
     NoSuchFileError,
 )
-from orchestrator.ids import ContainerId
+from orchestrator.ids import ContainerId, TryId, TryKey
 from orchestrator.planning.events import Collected, Exited
 from orchestrator.planning.rows import Reason, Try
 from orchestrator.ports import Engine, LogFlag, LogStore, Stream
@@ -27,14 +28,16 @@ from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
 from orchestrator.scheduler.inbox import Message
 from orchestrator.scheduler.patience import Patience
 from orchestrator.scheduler.pump import LogPump
-from orchestrator.spec.container import ContainerFacts, EngineEvent, ExitFacts
+from orchestrator.spec.container import ContainerFacts, ContainerState, EngineEvent, ExitFacts
 from orchestrator.spec.dag import ResultFrom
 from orchestrator.states import ReasonCode
 
 _log = structlog.get_logger()
 
-#: Seconds the end of a log may lag behind the container's end before a result from stdout is given up.
-_LOG_END_SECONDS = 30.0
+#: Seconds a log's end may lag behind its container's before the log is read back for a result.
+_LOG_END_SECONDS = 5.0
+#: Seconds the event of an exit may lag behind the end of the log.
+_EVENT_SECONDS = 2.0
 #: Threads that read results; and that tidy up.
 _COLLECTORS = 4
 _TIDIERS = 2
@@ -63,11 +66,12 @@ class Collector:
         self._result_limit = result_limit
         self._stop = threading.Event()
         self._collecting = ThreadPoolExecutor(_COLLECTORS, thread_name_prefix="collect")
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="ask")
         self._tidying = ThreadPoolExecutor(_TIDIERS, thread_name_prefix="tidy")
 
     def exited(self, event: EngineEvent) -> None:
         """A `die` event; ones of tries that are not open, and second ones, are nothing new."""
-        entry = self._attempts.begin_exit(event.labels.get("orchestrator.try_id", ""))
+        entry = self._attempts.begin_exit(TryId(event.labels.get("orchestrator.try_id", "")))
         if entry is not None and not self._stop.is_set():
             container = ContainerId(event.container_id)
             facts = ExitFacts(exit_code=event.exit_code or 0, oom_killed=entry.oom, finished_at=event.at)
@@ -80,6 +84,13 @@ class Collector:
             facts = found.exit or ExitFacts(exit_code=0)
             self._collecting.submit(self._collect_patiently, entry, ContainerId(found.id), facts)
 
+    def stream_ended(self, key: TryKey) -> None:
+        """A try's log stream ended: its container has exited, of which an event will tell; if none does within
+        a moment the engine is asked."""
+        entry = next((each for each in self._attempts.all() if each.attempt.key == key), None)
+        if entry is not None and not entry.exit_told.is_set() and not self._stop.is_set():
+            self._asking.submit(self._patiently, lambda: self._ask(entry))
+
     def tidy(self, attempt: Try) -> None:
         """After the committed outcome: log to its end, then remove; answered by `Collected`."""
         if not self._stop.is_set():
@@ -88,7 +99,7 @@ class Collector:
     def close(self) -> None:
         """Take nothing more up; what is not collected is found by the next process."""
         self._stop.set()
-        for pool in (self._collecting, self._tidying):
+        for pool in (self._collecting, self._asking, self._tidying):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _collect_patiently(self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts) -> None:
@@ -111,11 +122,24 @@ class Collector:
         while not self._stop.is_set():
             try:
                 work()
-            except EngineUnavailableError as trouble:
+            except (EngineUnavailableError, LogUnavailableError) as trouble:
                 _log.warning("collect.waits", trouble=trouble.message)
                 patience.wait()
             else:
                 return
+
+    def _ask(self, entry: OpenAttempt) -> None:
+        container = entry.container_id
+        if container is None or self._clock.wait(entry.exit_told, _EVENT_SECONDS):
+            return
+        try:
+            facts = self._engine.inspect(container)
+        except NoSuchContainerError:
+            return  # its removal is told by an event, or found by the reconciler
+        if facts.state is ContainerState.EXITED:
+            self.found_exited(entry, facts)
+        elif facts.state is ContainerState.RUNNING:
+            self._pump.adopt(entry.attempt.key, self._engine, container)
 
     def _collect(self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts) -> None:
         if facts.exit_code != 0:
@@ -172,15 +196,15 @@ class Collector:
                     return msgspec.json.encode(msgspec.json.decode(data))
         except (NoSuchFileError, NoSuchContainerError):
             pass
-        return self._result_from_output(entry)
+        return self._result_from_output(entry, container)
 
-    def _result_from_output(self, entry: OpenAttempt) -> bytes | None:
+    def _result_from_output(self, entry: OpenAttempt, container: ContainerId) -> bytes | None:
         source = entry.task.result_from
         if source is None:
             return None
         key = entry.attempt.key
         if not self._pump.wait_end(key, _LOG_END_SECONDS):
-            _log.warning("result.log_end_late", try_id=entry.try_id)
+            self._pump.complete(key, self._engine, container)
         if source is ResultFrom.LAST_LINE:
             line = self._logs.last_line(key, Stream.STDOUT, self._result_limit)
             return None if line is None else msgspec.json.encode(line.decode("utf-8", "replace"))

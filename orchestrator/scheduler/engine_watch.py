@@ -9,7 +9,7 @@ import structlog
 from orchestrator.ids import DeploymentId
 from orchestrator.ports import Engine
 from orchestrator.scheduler.attempts import OpenAttempts
-from orchestrator.scheduler.inbox import EngineConnected, EngineDisconnected, Message
+from orchestrator.scheduler.inbox import EngineConnected, Message
 from orchestrator.spec.container import EngineEvent, EngineEventKind
 
 _log = structlog.get_logger()
@@ -26,12 +26,14 @@ class EngineWatch:
         *,
         post: Callable[[Message], None],
         on_exit: Callable[[EngineEvent], None],
+        on_silence: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._deployment = deployment
         self._attempts = attempts
         self._post = post
         self._on_exit = on_exit
+        self._on_silence = on_silence
         self._thread = threading.Thread(target=self._run, name="engine-events", daemon=True)
 
     def start(self) -> None:
@@ -52,7 +54,7 @@ class EngineWatch:
                 self._post(EngineConnected())
             case EngineEventKind.DISCONNECTED:
                 _log.warning("engine.disconnected", detail=event.detail)
-                self._post(EngineDisconnected())
+                self._on_silence()
             case EngineEventKind.DIE:
                 self._on_exit(event)
             case _:

@@ -15,15 +15,11 @@ class EngineConnected(Value, frozen=True, kw_only=True):
     """The event stream is attached (again): what was missed must be asked for."""
 
 
-class EngineDisconnected(Value, frozen=True, kw_only=True):
-    """The event stream is lost: nothing is decided from silence."""
-
-
 class Quit(Value, frozen=True, kw_only=True):
     """The process is asked to stop; containers keep running."""
 
 
-Message = Event | Wake | EngineConnected | EngineDisconnected | Quit
+Message = Event | Wake | EngineConnected | Quit
 
 
 class Inbox:

@@ -46,10 +46,10 @@ class _Client:
 class LocalSocket:
     """The server's side: one thread over all connections."""
 
-    def __init__(self, path: Path, on_wake: Callable[[], None]) -> None:
+    def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
-        self._on_wake = on_wake
+        self._on_wake: Callable[[], None] = lambda: None
         self._selector = selectors.DefaultSelector()
         self._listener = _bound(path)
         self._bell, self._ear = socket.socketpair()
@@ -59,7 +59,9 @@ class LocalSocket:
         self._clients: set[_Client] = set()
         self._thread = threading.Thread(target=self._run, name="local-socket", daemon=True)
 
-    def start(self) -> None:
+    def start(self, on_wake: Callable[[], None]) -> None:
+        """Serve; `on_wake` is called in this socket's thread."""
+        self._on_wake = on_wake
         self._listener.setblocking(False)
         self._ear.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)

@@ -21,7 +21,7 @@ from orchestrator.planning.events import Event, Requested, Tick
 from orchestrator.planning.world import World
 from orchestrator.ports import Store
 from orchestrator.scheduler.attempts import OpenAttempts
-from orchestrator.scheduler.inbox import EngineConnected, EngineDisconnected, Inbox, Message, Quit, Wake
+from orchestrator.scheduler.inbox import EngineConnected, Inbox, Message, Quit, Wake
 from orchestrator.scheduler.notices import Notice, notices_of
 from orchestrator.scheduler.patience import Patience
 
@@ -97,7 +97,7 @@ class Loop:
                     self._quit = True
                 case EngineConnected():
                     connected = True
-                case Wake() | EngineDisconnected():
+                case Wake():
                     pass
                 case _:
                     events.append(message)
@@ -182,4 +182,5 @@ class Loop:
         due = self._world.next_due()
         if due is None:
             return _LOOK
-        return min(max((due - self._clock.now()) / timedelta(seconds=1), 0.001), _LOOK)
+        left: timedelta = due - self._clock.now()
+        return min(max(left.total_seconds(), 0.001), _LOOK)

@@ -13,18 +13,17 @@ import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.errors import EngineUnavailableError, ImageError
-from orchestrator.ids import TaskKey
 from orchestrator.planning.changes import PinImages, Prepare
 from orchestrator.planning.events import ImagesPinned, Prepared, PrepareDelayed, PrepareFailed
 from orchestrator.planning.rows import Reason
-from orchestrator.ports import Images, Renderer, RenderFacts, Store
+from orchestrator.ports import Images, Renderer, Store
+from orchestrator.scheduler.facts import render_facts
 from orchestrator.scheduler.inbox import Message
 from orchestrator.scheduler.patience import Patience
 from orchestrator.spec.container import ImageFacts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, PullPolicy
 from orchestrator.spec.finalize import FinalizeError, Site, finalize, has_templates
 from orchestrator.states import ReasonCode
-from orchestrator.timetables import timetable_for
 
 _log = structlog.get_logger()
 
@@ -133,7 +132,15 @@ class Preparer:
     def _render(self, effect: Prepare, dag: DagSpec) -> None:
         template = effect.spec.container or ContainerTemplate()
         if has_templates(template):
-            rendered = self._renderer.render(self._facts_for(effect, dag), self._result)
+            facts = render_facts(
+                dag,
+                effect.run,
+                effect.task,
+                effect.spec,
+                previous_success=self._store.last_success(effect.run.key.dag_id, effect.run.interval.start),
+                test_mode=self._test_mode,
+            )
+            rendered = self._renderer.render(facts, self._store.result)
             if isinstance(rendered, Reason):
                 self._fail(effect, rendered)
                 return
@@ -158,7 +165,7 @@ class Preparer:
         """Finish now if the image is known to be there, else join those who wait for it."""
         key = job.image_key
         with self._lock:
-            facts = self._facts.get(key)
+            facts, first = self._facts.get(key), False
             if facts is None:
                 waiting = self._waiting.setdefault(key, [])
                 waiting.append(job)
@@ -227,29 +234,6 @@ class Preparer:
         if self._extra_labels:
             spec = msgspec.structs.replace(spec, labels=spec.labels | self._extra_labels)
         self._post(Prepared(task=effect.task.key, number=effect.number, spec=spec, pins=job.pins))
-
-    def _result(self, key: TaskKey) -> bytes | None:
-        return self._store.result(key)
-
-    def _facts_for(self, effect: Prepare, dag: DagSpec) -> RenderFacts:
-        run = effect.run
-        around = timetable_for(dag).neighbours(run.interval)
-        return RenderFacts(
-            run=run,
-            task=effect.task.key,
-            spec=effect.spec,
-            dag_timezone=dag.timezone,
-            dag_params=dag.params,
-            dag_file=dag.file,
-            dag_tags=dag.tags,
-            dag_owner=dag.owner,
-            try_number=effect.task.failures + 1,
-            next_start=around.next,
-            previous_start=around.previous,
-            previous_success=self._store.last_success(run.key.dag_id, run.interval.start),
-            test_mode=self._test_mode,
-            pins=run.images or {},
-        )
 
 
 def _words(message: str, fix: str) -> str:

@@ -61,7 +61,7 @@ class Scheduler:
         deployment = parts.store.deployment()
         self._attempts = OpenAttempts()
         post = self._inbox.post
-        self._pump = LogPump(parts.logs, parts.clock, on_grown=self._log_grew)
+        self._pump = LogPump(parts.logs, parts.clock, on_grown=self._log_grew, on_ended=self._stream_ended)
         self._collector = Collector(
             parts.engine,
             self._attempts,
@@ -106,7 +106,12 @@ class Scheduler:
             extra_labels=parts.extra_labels,
         )
         self._watch = EngineWatch(
-            parts.engine, deployment, self._attempts, post=post, on_exit=self._collector.exited
+            parts.engine,
+            deployment,
+            self._attempts,
+            post=post,
+            on_exit=self._collector.exited,
+            on_silence=self._pump.doubt,
         )
         self._dag_watch = DagWatch(parts.folder, parts.parser, post) if parts.folder is not None else None
         self._loop = Loop(
@@ -170,6 +175,9 @@ class Scheduler:
 
     def _log_grew(self, key: TryKey) -> None:
         self._publish(LogGrew(key=key))
+
+    def _stream_ended(self, key: TryKey) -> None:
+        self._collector.stream_ended(key)
 
     def _close(self) -> None:
         if self._dag_watch is not None:

@@ -1,0 +1,170 @@
+"""The composition root: the one place that picks adapters and puts them behind the ports."""
+
+import getpass
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from orchestrator.actions import Actions
+from orchestrator.clock import Clock, SystemClock
+from orchestrator.dagfiles.client import AuthoringServer
+from orchestrator.dagfiles.watch import DagFolder
+from orchestrator.engines.docker.address import Address, find_address
+from orchestrator.engines.docker.engine import DockerEngine
+from orchestrator.engines.owners import OWNER_LABEL, own_identity
+from orchestrator.ids import DeploymentId, new_deployment_id, new_test_deployment_id
+from orchestrator.images.calls import ImageApi
+from orchestrator.images.service import DockerImages
+from orchestrator.ports import ImageRecord, Store
+from orchestrator.queries import Queries
+from orchestrator.scheduler.local_socket import LocalSocket
+from orchestrator.scheduler.scheduler import Parts, Scheduler
+from orchestrator.settings import Project
+from orchestrator.spec.finalize import Site
+from orchestrator.store.home import read_claim
+from orchestrator.store.sql_store import SqlStore
+from orchestrator.tasklogs.store import FileLogStore
+
+
+class App:
+    """Everything one process needs, made on demand from a project."""
+
+    def __init__(self, project: Project, clock: Clock | None = None) -> None:
+        self.project = project
+        self.clock = clock or SystemClock()
+
+    @property
+    def socket(self) -> Path:
+        """The scheduler's local socket."""
+        return self.project.run_folder / "scheduler.sock"
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """The database; `SchemaError` names the command where there is none or an old one."""
+        store = SqlStore.open(self.project.database)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def logs(self) -> FileLogStore:
+        return FileLogStore(self.project.logs_folder)
+
+    @contextmanager
+    def queries(self) -> Iterator[Queries]:
+        default = self.project.settings.scheduling.catchup_by_default
+        with self.store() as store:
+            yield Queries(store, self.logs(), catchup_by_default=default)
+
+    @contextmanager
+    def actions(self) -> Iterator[Actions]:
+        """Actions in the name of the user who runs this process."""
+        with self.store() as store:
+            yield Actions(store, self.socket, self.clock, f"cli:{_user()}")
+
+    def find_engine(self) -> Address:
+        """Where the engine listens; `EngineUnavailableError` tells everything that was tried."""
+        return find_address(self.project.settings.engine.address, self.project.engine_environment).require()
+
+    def engine(self) -> DockerEngine:
+        return DockerEngine(self.find_engine, self.clock, timeout=self.project.settings.engine.timeout)
+
+    def images(
+        self,
+        deployment: DeploymentId,
+        built: Callable[[ImageRecord], None] = lambda _: None,
+        *,
+        build: bool = True,
+    ) -> DockerImages:
+        """Task images and external images of this project; without `build` a missing one stays missing."""
+        api = ImageApi(self.find_engine)
+        project = self.project if build else _without_builds(self.project)
+        return DockerImages(api, project, deployment, self.clock, built)
+
+    @contextmanager
+    def authoring(self) -> Iterator[AuthoringServer]:
+        """The process in which DAG files are parsed and templates rendered."""
+        server = AuthoringServer(self.project, self.clock)
+        try:
+            yield server
+        finally:
+            server.close()
+
+    def deployment(self) -> DeploymentId:
+        """The home's deployment id; one for the moment where there is no database yet."""
+        return read_claim(self.project.home) or new_deployment_id()
+
+    def site(self) -> Site:
+        return Site(
+            network=self.project.settings.engine.network,
+            project=str(self.project.root),
+            root_path=self._data_root,
+        )
+
+    @contextmanager
+    def scheduler(self) -> Iterator[Scheduler]:
+        """The scheduler of this home, in the lead, with its local socket. Raises `SchedulerRunningError`,
+        `SchemaError`."""
+        with self.store() as store, self.authoring() as authoring:
+            epoch = store.take_lead(f"pid {os.getpid()}", self.clock.now())
+            parts = self._parts(store, authoring, DagFolder(self.project, self.clock))
+            socket = LocalSocket(self.socket)
+            scheduler = Scheduler(parts, epoch, socket.publish)
+            socket.start(scheduler.wake)
+            try:
+                yield scheduler
+            finally:
+                socket.close()
+
+    @contextmanager
+    def trial(self) -> Iterator[Parts]:
+        """The parts of a run in the foreground: no database file, a deployment of its own, an owner label."""
+        deployment = new_test_deployment_id(self.deployment())
+        store = SqlStore.in_memory(deployment)
+        with self.authoring() as authoring:
+            try:
+                yield self._parts(store, authoring, None, labels={OWNER_LABEL: own_identity()})
+            finally:
+                store.close()
+
+    def _parts(
+        self,
+        store: Store,
+        authoring: AuthoringServer,
+        folder: DagFolder | None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Parts:
+        return Parts(
+            store=store,
+            engine=self.engine(),
+            logs=self.logs(),
+            images=self.images(store.deployment(), store.record_image),
+            renderer=authoring,
+            parser=authoring,
+            settings=self.project.settings,
+            site=self.site(),
+            clock=self.clock,
+            folder=folder,
+            test_mode=folder is None,
+            extra_labels=labels or {},
+        )
+
+    def _data_root(self, name: str) -> str:
+        folder = self.project.data_root(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
+
+
+def _without_builds(project: Project) -> Project:
+    images = msgspec.structs.replace(project.settings.images, build="never")
+    return msgspec.structs.replace(project, settings=msgspec.structs.replace(project.settings, images=images))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a uid without a name
+        return str(os.getuid())

@@ -1,0 +1,48 @@
+"""`orchestrator config` and `version`."""
+
+from importlib import metadata
+from typing import Any
+
+import click
+import msgspec
+
+from orchestrator.cli.output import output_option, show
+from orchestrator.settings import Project, Settings, open_project
+
+
+@click.group()
+def config() -> None:
+    """Show every setting and where its value came from."""
+
+
+@config.command("list")
+@output_option
+def list_settings(output: str | None) -> None:
+    """Every setting, its value, and its source (default, file, environment)."""
+    project = open_project()
+    show([*_places(project), *_settings(project)], ["setting", "value", "source"], output)
+
+
+def _places(project: Project) -> list[dict[str, Any]]:
+    return [
+        {"setting": "project", "value": str(project.root), "source": "the folder with dags/"},
+        {"setting": "home", "value": str(project.home), "source": "ORCHESTRATOR_HOME, or .orchestrator in it"},
+    ]
+
+
+def _settings(project: Project) -> list[dict[str, Any]]:
+    return [
+        {
+            "setting": f"{section.name}.{field.name}",
+            "value": msgspec.to_builtins(getattr(getattr(project.settings, section.name), field.name)),
+            "source": project.sources.get(f"{section.name}.{field.name}", "default"),
+        }
+        for section in msgspec.structs.fields(Settings)
+        for field in msgspec.structs.fields(section.type)
+    ]
+
+
+@click.command()
+def version() -> None:
+    """The version of this program."""
+    click.echo(metadata.version("orchestrator"))

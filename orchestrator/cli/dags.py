@@ -1,0 +1,181 @@
+"""`orchestrator dags`: what DAGs there are, whether their files are sound, and asking for runs."""
+
+import sys
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from orchestrator.actions import Outcome
+from orchestrator.app import App
+from orchestrator.cli.check import check
+from orchestrator.cli.output import output_option, show, show_json
+from orchestrator.cli.session import open_app, read_conf, say
+from orchestrator.cli.trial import test
+from orchestrator.queries import DagView
+from orchestrator.spec.dag import CronSchedule, DeltaSchedule, Schedule, Severity, TaskSpec
+from orchestrator.timetables import due_in_words, zone_named
+
+
+@click.group()
+def dags() -> None:
+    """List, check, test, trigger and pause DAGs."""
+
+
+dags.add_command(check)
+dags.add_command(test)
+
+
+@dags.command("list")
+@output_option
+def list_dags(output: str | None) -> None:
+    """Every DAG of this deployment."""
+    app = open_app()
+    with app.queries() as queries:
+        views = queries.dags(app.clock.now())
+        errors = [problem for problem in queries.problems() if problem.severity is Severity.ERROR]
+    show(
+        [_row(app, view) for view in views],
+        ["dag_id", "schedule", "paused", "next_run", "last_run", "state", "file"],
+        output,
+        empty="no DAGs yet: a scheduler (`orchestrator up`) reads them from dags/",
+    )
+    for problem in errors:
+        say(str(problem))
+
+
+def _row(app: App, view: DagView) -> dict[str, Any]:
+    last = view.last_run
+    return {
+        "dag_id": view.dag.dag_id,
+        "schedule": schedule_text(view.spec.schedule),
+        "paused": view.dag.paused,
+        "active": view.dag.active,
+        "next_run": _next_words(app, view),
+        "last_run": last and last.key.run_id,
+        "state": last and last.state.value,
+        "file": view.dag.file,
+        "tags": list(view.spec.tags),
+        "description": view.spec.description,
+        "version": view.dag.version,
+    }
+
+
+def _next_words(app: App, view: DagView) -> str:
+    if not view.dag.active:
+        return "inactive: its file is gone or broken"
+    if view.next_interval is None:
+        return ""
+    words = due_in_words(view.next_interval, _zone(view), app.clock.now())
+    return f"(paused) {words}" if view.dag.paused else words
+
+
+def _zone(view: DagView) -> ZoneInfo:
+    return zone_named(view.spec.timezone)
+
+
+def schedule_text(schedule: Schedule) -> str:
+    """A schedule in a few characters."""
+    match schedule:
+        case CronSchedule():
+            return schedule.preset or " | ".join(schedule.expressions)
+        case DeltaSchedule():
+            return f"every {schedule.delta}"
+        case _:
+            kind = schedule.__struct_config__.tag
+            return "manual" if kind == "manual" else f"@{kind}"
+
+
+@dags.command("show")
+@click.argument("dag_id")
+@output_option
+def show_dag(dag_id: str, output: str | None) -> None:
+    """One DAG: its schedule and its tasks."""
+    app = open_app()
+    with app.queries() as queries:
+        view = queries.dag(dag_id, app.clock.now())
+    if output == "json":
+        show_json({"dag": view.dag, "spec": view.spec})
+        return
+    for name, value in _row(app, view).items():
+        if value not in (None, "", []):
+            say(f"{name.replace('_', ' '):>12}  {value}")
+    show([task_row(task) for task in view.spec.tasks], ["task_id", "after", "image", "trigger_rule"], output)
+
+
+def task_row(task: TaskSpec) -> dict[str, Any]:
+    """A task as a row."""
+    return {
+        "task_id": task.task_id,
+        "operator": task.operator,
+        "after": list(task.upstream),
+        "image": (task.container.image or "(default)") if task.container else "",
+        "trigger_rule": task.trigger_rule.value,
+        "retries": task.retry.retries,
+        "pool": task.pool,
+    }
+
+
+@dags.command("next")
+@click.argument("dag_id")
+@click.option("-n", "count", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many.")
+@output_option
+def next_runs(dag_id: str, count: int, output: str | None) -> None:
+    """When the next scheduled runs are due, and what they stand for."""
+    app = open_app()
+    with app.queries() as queries:
+        view = queries.dag(dag_id, app.clock.now())
+        intervals = queries.coming(dag_id, app.clock.now(), count)
+    now = app.clock.now()
+    rows = [
+        {"due": each.end, "start": each.start, "end": each.end, "in_words": due_in_words(each, _zone(view), now)}
+        for each in intervals
+    ]
+    show(rows, ["due", "start", "end", "in_words"], output, empty=f"{dag_id} has no next scheduled run")
+    if view.dag.paused and rows:
+        say(f"{dag_id} is paused: `orchestrator dags unpause {dag_id}`")
+
+
+@dags.command()
+@click.argument("dag_id")
+@click.option("--logical-date", help="Names the interval that starts at or contains it. Default: the newest one.")
+@click.option("--conf", help="A JSON object for the run's `conf`.")
+@click.option("--note", help="A remark to keep with the run.")
+@output_option
+def trigger(dag_id: str, logical_date: str | None, conf: str | None, note: str | None, output: str | None) -> None:
+    """Ask for a run now."""
+    with open_app().actions() as actions:
+        outcome = actions.trigger(dag_id, logical_date=logical_date, conf=read_conf(conf), note=note)
+    _tell(outcome, output, "triggered")
+    if outcome.answer and output != "json":
+        say(f"watch it: orchestrator runs watch {dag_id} {outcome.answer.data['run_id']}")
+
+
+@dags.command()
+@click.argument("dag_id")
+@output_option
+def pause(dag_id: str, output: str | None) -> None:
+    """No new scheduled runs; started ones finish."""
+    with open_app().actions() as actions:
+        _tell(actions.pause(dag_id), output, f"{dag_id} is paused")
+
+
+@dags.command()
+@click.argument("dag_id")
+@output_option
+def unpause(dag_id: str, output: str | None) -> None:
+    """Scheduled runs again."""
+    with open_app().actions() as actions:
+        _tell(actions.unpause(dag_id), output, f"{dag_id} is active")
+
+
+def _tell(outcome: Outcome, output: str | None, done: str) -> None:
+    if output == "json":
+        show_json({"request_id": outcome.request_id, "answer": outcome.answer})
+        return
+    if outcome.answer is None:
+        say(f"queued as request {outcome.request_id}: no scheduler has answered. Is one running? `orchestrator up`")
+        sys.exit(0)
+    click.echo(f"{done} {outcome.answer.data.get('run_id', '')}".rstrip())
+    for warning in outcome.answer.data.get("warnings", ()):
+        say(f"warning: {warning}")

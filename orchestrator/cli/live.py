@@ -1,0 +1,145 @@
+"""A run as it goes: a live table on a terminal, one line for each change into a pipe. Fed by notices."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.cli.output import STATE_LOOKS, show, state_text
+from orchestrator.cli.session import say
+from orchestrator.ids import RunKey, TaskKey
+from orchestrator.planning.rows import Run, TaskInstance
+from orchestrator.queries import Queries, RunView
+from orchestrator.scheduler.local_socket import Following
+from orchestrator.scheduler.notices import Notice, RunChanged, TaskChanged, concerns
+from orchestrator.states import RunState
+
+
+class RunDisplay:
+    """Shows one run; a context manager. `take` notices from any one thread at a time."""
+
+    def __init__(self) -> None:
+        self._run: Run | None = None
+        self._tasks: dict[TaskKey, TaskInstance] = {}
+        self._console = Console(stderr=True)
+        self._live = Live(console=self._console, auto_refresh=False) if sys.stderr.isatty() else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    @property
+    def state(self) -> RunState | None:
+        return None if self._run is None else self._run.state
+
+    def begin(self, view: RunView) -> None:
+        """Start from what the database says."""
+        self._run = view.run
+        for task in view.tasks:
+            self._take_task(task)
+        self._refresh()
+
+    def take(self, notice: Notice) -> None:
+        match notice:
+            case RunChanged():
+                self._run = notice.run
+            case TaskChanged():
+                self._take_task(notice.task)
+            case _:
+                return
+        self._refresh()
+
+    def print(self, text: Text) -> None:
+        """A line above the table, on stdout where there is no table."""
+        if self._live is not None:
+            self._live.console.print(text, soft_wrap=True)
+        else:
+            click.echo(text.plain)
+
+    def _take_task(self, task: TaskInstance) -> None:
+        known = self._tasks.get(task.key)
+        self._tasks[task.key] = task
+        if self._live is None and (known is None or known.state is not task.state):
+            sign, _ = STATE_LOOKS[task.state]
+            reason = f"  {task.reason.code}: {task.reason.text}" if task.reason else ""
+            say(f"{sign} {task_name(task.key)} {task.state}{reason}")
+
+    def _refresh(self) -> None:
+        if self._live is not None:
+            self._live.update(self._table(), refresh=True)
+
+    def _table(self) -> Table:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        if self._run is not None:
+            title = Text(f"{self._run.key.dag_id}  {self._run.key.run_id}  ", style="bold")
+            table.title = title.append_text(state_text(self._run.state))
+            table.title_justify = "left"
+        for key, task in self._tasks.items():
+            reason = f"{task.reason.code}: {task.reason.text}" if task.reason else ""
+            table.add_row(f"  {task_name(key)}", state_text(task.state), _lasted(task), Text(reason, style="dim"))
+        return table
+
+
+def task_name(key: TaskKey) -> str:
+    """A task instance in a line of output."""
+    return key.task_id if key.map_index < 0 else f"{key.task_id}[{key.map_index}]"
+
+
+def _lasted(task: TaskInstance) -> str:
+    if task.started_at is None or task.ended_at is None:
+        return ""
+    return f"{(task.ended_at - task.started_at).total_seconds():.1f}s"
+
+
+def watch_run(socket: Path, queries: Queries, key: RunKey) -> RunState:
+    """Show a run until it ends; woken by the scheduler, never asking again and again."""
+    with Following.if_any(socket) as following, RunDisplay() as display:
+        view = queries.run(key)
+        display.begin(view)
+        if view.run.state.final:
+            return view.run.state
+        if following is None:
+            say("no scheduler is running: this is how the run stands. Start one: orchestrator up")
+            return view.run.state
+        for notice in following.notices():
+            if concerns(notice, key.dag_id, key.run_id):
+                display.take(notice)
+            if display.state is not None and display.state.final:
+                return display.state
+    say("the scheduler went away; containers keep running and are adopted when it is back")
+    return queries.run(key).run.state
+
+
+def summary(view: RunView) -> None:
+    """A table of how each task ended, on stdout."""
+    rows = [
+        {
+            "task_id": task_name(task.key),
+            "state": task.state.value,
+            "tries": task.tries,
+            "started": _offset(task.started_at, view.run.created_at),
+            "duration": _lasted(task),
+            "reason": f"{task.reason.code}: {task.reason.text}" if task.reason else "",
+        }
+        for task in view.tasks
+    ]
+    columns = ["task_id", "state", "tries", "started", "duration", "reason"]
+    show(rows, columns, None)
+
+
+def _offset(instant: datetime | None, since: datetime) -> str:
+    return "" if instant is None else f"+{(instant - since).total_seconds():.1f}s"

@@ -1,0 +1,106 @@
+"""How every command prints: a table on a terminal, plain columns into a pipe, JSON when asked."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+#: State -> (sign, colour): state is never told by colour alone.
+STATE_LOOKS: Mapping[str, tuple[str, str]] = {
+    "waiting": ("·", "bright_black"),
+    "queued": ("○", "cyan"),
+    "starting": ("◔", "cyan"),
+    "running": ("●", "blue"),
+    "up_for_retry": ("↻", "yellow"),
+    "up_for_reschedule": ("↻", "yellow"),
+    "success": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "skipped": ("⤼", "magenta"),
+    "upstream_failed": ("⊘", "red"),
+    "removed": ("-", "bright_black"),
+}
+
+
+def output_option(command: _F) -> _F:
+    """`--output table|plain|json`; the default follows where the output goes."""
+    return click.option(
+        "--output",
+        type=click.Choice(["table", "plain", "json"]),
+        default=None,
+        help="How to print. Default: a table on a terminal, else plain.",
+    )(command)
+
+
+def show(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: str | None, *, empty: str = "nothing to show"
+) -> None:
+    """Print rows of like keys; `columns` are those shown outside JSON, which always has all."""
+    match output or ("table" if sys.stdout.isatty() else "plain"):
+        case "json":
+            show_json(list(rows))
+        case _ if not rows:
+            click.echo(empty, err=True)
+        case "table":
+            Console().print(_table(rows, columns))
+        case _:
+            _plain(rows, columns)
+
+
+def show_json(value: object) -> None:
+    """Print any value as indented JSON."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def words(value: object) -> str:
+    """A cell's text."""
+    match value:
+        case None:
+            return ""
+        case datetime():
+            return value.strftime("%Y-%m-%d %H:%M:%S%z").replace("+0000", "Z")
+        case timedelta():
+            return f"{value.total_seconds():.1f}s"
+        case bool():
+            return "yes" if value else "no"
+        case StrEnum():
+            return value.value
+        case list() | tuple():
+            return ", ".join(words(each) for each in value)
+        case _:
+            return str(value)
+
+
+def state_text(state: str) -> Text:
+    """A state with its sign, coloured."""
+    sign, colour = STATE_LOOKS.get(state, ("", ""))
+    return Text(f"{sign} {state}".strip(), style=colour)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(
+            *(
+                state_text(str(row[column])) if column == "state" and row[column] else Text(words(row[column]))
+                for column in columns
+            )
+        )
+    return table
+
+
+def _plain(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    cells = [list(columns)] + [[words(row[column]).replace("\n", " ") for column in columns] for row in rows]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
+    for line in cells:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())

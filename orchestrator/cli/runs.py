@@ -1,0 +1,132 @@
+"""`orchestrator runs`: what ran, what runs, and watching it."""
+
+import sys
+from typing import Any
+
+import click
+
+from orchestrator.cli.live import watch_run
+from orchestrator.cli.output import output_option, show, show_json
+from orchestrator.cli.session import open_app, say
+from orchestrator.ids import RunKey
+from orchestrator.planning.rows import Run, TaskInstance, Try
+from orchestrator.ports import Page
+from orchestrator.queries import RunView
+from orchestrator.states import RunState
+
+
+@click.group()
+def runs() -> None:
+    """List, show and watch DAG runs. A RUN is a run id, a logical date, or left out: the newest run."""
+
+
+@runs.command("list")
+@click.argument("dag_id", required=False)
+@click.option("--state", "states", multiple=True, type=click.Choice([state.value for state in RunState]))
+@click.option("--limit", type=click.IntRange(1, 1000), default=25, show_default=True)
+@click.option("--before", help="Show the page after this run id (needs DAG_ID).")
+@output_option
+def list_runs(
+    dag_id: str | None, states: tuple[str, ...], limit: int, before: str | None, output: str | None
+) -> None:
+    """Runs, newest first."""
+    if before is not None and dag_id is None:
+        raise click.UsageError("--before needs a DAG_ID")
+    page = Page(limit=limit, before=RunKey(dag_id, before) if dag_id and before else None)
+    with open_app().queries() as queries:
+        found = queries.runs(dag_id, page, tuple(RunState(state) for state in states))
+    columns = ["dag_id", "run_id", "state", "logical_date", "started_at", "duration", "actor"]
+    show([run_row(run) for run in found], columns, output, empty="no runs yet")
+
+
+def run_row(run: Run) -> dict[str, Any]:
+    """A run as a row."""
+    return {
+        "dag_id": run.key.dag_id,
+        "run_id": run.key.run_id,
+        "run_type": run.run_type.value,
+        "state": run.state.value,
+        "logical_date": run.interval.start,
+        "interval_end": run.interval.end,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "duration": run.ended_at - run.started_at if run.ended_at and run.started_at else None,
+        "actor": run.actor,
+        "note": run.note,
+        "conf": run.conf,
+        "reason": run.reason.text if run.reason else None,
+    }
+
+
+@runs.command("show")
+@click.argument("dag_id")
+@click.argument("run", required=False)
+@output_option
+def show_run(dag_id: str, run: str | None, output: str | None) -> None:
+    """One run: its tasks, their states, and why."""
+    with open_app().queries() as queries:
+        view = queries.run(queries.run_key(dag_id, run))
+    if output == "json":
+        show_json({**run_row(view.run), "tasks": task_rows(view), "results": view.results})
+        return
+    for name, value in run_row(view.run).items():
+        if value not in (None, "", {}):
+            say(f"{name.replace('_', ' '):>13}  {value}")
+    show(task_rows(view), ["task_id", "state", "tries", "started_at", "duration", "reason"], output)
+
+
+def task_rows(view: RunView) -> list[dict[str, Any]]:
+    """The task instances of a run, each with its tries."""
+    tries: dict[Any, list[Try]] = {}
+    for attempt in view.tries:
+        tries.setdefault(attempt.key.task, []).append(attempt)
+    return [_task_row(task, tries.get(task.key, [])) for task in view.tasks]
+
+
+def _task_row(task: TaskInstance, tries: list[Try]) -> dict[str, Any]:
+    duration = task.ended_at - task.started_at if task.ended_at and task.started_at else None
+    return {
+        "task_id": task.key.task_id,
+        "map_index": task.key.map_index,
+        "state": task.state.value,
+        "tries": task.tries,
+        "queued_at": task.queued_at,
+        "started_at": task.started_at,
+        "ended_at": task.ended_at,
+        "duration": duration,
+        "reason": f"{task.reason.code}: {task.reason.text}" if task.reason else None,
+        "attempts": [try_row(attempt) for attempt in tries],
+    }
+
+
+def try_row(attempt: Try) -> dict[str, Any]:
+    """A try as a row; instants tell its phases."""
+    return {
+        "number": attempt.key.number,
+        "try_id": attempt.try_id,
+        "container": attempt.spec.name,
+        "container_id": attempt.container_id,
+        "image": attempt.spec.image,
+        "image_name": attempt.spec.image_name,
+        "outcome": attempt.outcome.value if attempt.outcome else None,
+        "exit_code": attempt.exit.exit_code if attempt.exit else None,
+        "oom_killed": attempt.exit.oom_killed if attempt.exit else None,
+        "intended_at": attempt.intended_at,
+        "started_at": attempt.started_at,
+        "ended_at": attempt.ended_at,
+        "removed_at": attempt.removed_at,
+        "adopted": attempt.adopted,
+        "log_complete": attempt.log_complete,
+        "reason": f"{attempt.reason.code}: {attempt.reason.text}" if attempt.reason else None,
+    }
+
+
+@runs.command()
+@click.argument("dag_id")
+@click.argument("run", required=False)
+def watch(dag_id: str, run: str | None) -> None:
+    """Follow a run until it ends. Exit code 0 if it succeeded, 1 if it failed."""
+    app = open_app()
+    with app.queries() as queries:
+        state = watch_run(app.socket, queries, queries.run_key(dag_id, run))
+    sys.exit(0 if state is RunState.SUCCESS else 1)

@@ -1,0 +1,143 @@
+"""`orchestrator tasks`: what tasks there are, how they would run, and what they wrote."""
+
+import sys
+
+import click
+from rich.console import Console
+from rich.tree import Tree
+
+from orchestrator.cli.dags import task_row
+from orchestrator.cli.output import output_option, show, show_json
+from orchestrator.cli.render import render
+from orchestrator.cli.runs import try_row
+from orchestrator.cli.session import open_app, say
+from orchestrator.ids import UNMAPPED, TaskKey
+from orchestrator.planning.rows import Try
+from orchestrator.ports import LogFlag, LogRecord, Stream
+from orchestrator.queries import Queries
+from orchestrator.scheduler.local_socket import Following
+from orchestrator.scheduler.notices import LogGrew, TryChanged
+from orchestrator.spec.dag import DagSpec
+
+
+@click.group()
+def tasks() -> None:
+    """List, show and render tasks, read their logs. A RUN is a run id, a logical date, or left out."""
+
+
+tasks.add_command(render)
+
+
+@tasks.command("list")
+@click.argument("dag_id")
+@click.option("--tree", is_flag=True, help="Show what follows what.")
+@output_option
+def list_tasks(dag_id: str, tree: bool, output: str | None) -> None:
+    """The tasks of a DAG, in the order in which they can run."""
+    app = open_app()
+    with app.queries() as queries:
+        spec = queries.dag(dag_id, app.clock.now()).spec
+    if tree:
+        Console().print(_tree(spec))
+        return
+    columns = ["task_id", "after", "image", "trigger_rule", "retries", "pool"]
+    show([task_row(task) for task in spec.tasks], columns, output)
+
+
+def _tree(spec: DagSpec) -> Tree:
+    """Each task below each of its parents."""
+    root = Tree(spec.dag_id)
+    children: dict[str, list[str]] = {}
+    for task in spec.tasks:
+        for parent in task.upstream:
+            children.setdefault(parent, []).append(task.task_id)
+
+    def grow(branch: Tree, task_id: str) -> None:
+        twig = branch.add(task_id)
+        for child in children.get(task_id, ()):
+            grow(twig, child)
+
+    for task in spec.tasks:
+        if not task.upstream:
+            grow(root, task.task_id)
+    return root
+
+
+@tasks.command("show")
+@click.argument("dag_id")
+@click.argument("task_id")
+@click.argument("run", required=False)
+@click.option("--map-index", type=int, default=UNMAPPED)
+@output_option
+def show_task(dag_id: str, task_id: str, run: str | None, map_index: int, output: str | None) -> None:
+    """A task in one run: its tries with their exit facts and phases, and its result."""
+    with open_app().queries() as queries:
+        key = _task_key(queries, dag_id, task_id, run, map_index)
+        task = next(each for each in queries.run(key.run).tasks if each.key == key)
+        tries = queries.tries(key)
+        result = queries.result(key)
+    if output == "json":
+        show_json({"task": task, "tries": [try_row(each) for each in tries], "result": result})
+        return
+    say(f"{dag_id}.{task_id} in {key.run_id}: {task.state}")
+    if task.reason:
+        say(f"  {task.reason.code}: {task.reason.text}")
+    if result is not None:
+        say(f"  result: {result}")
+    columns = ["number", "outcome", "exit_code", "started_at", "ended_at", "container", "image_name", "reason"]
+    show([try_row(each) for each in tries], columns, output, empty="no try yet")
+
+
+@tasks.command()
+@click.argument("dag_id")
+@click.argument("task_id")
+@click.argument("run", required=False)
+@click.option("--try", "number", type=click.IntRange(1), help="Which try. Default: the newest.")
+@click.option("--map-index", type=int, default=UNMAPPED)
+@click.option("-f", "--follow", is_flag=True, help="Go on until the try has ended.")
+def logs(dag_id: str, task_id: str, run: str | None, number: int | None, map_index: int, follow: bool) -> None:
+    """What a try wrote, byte for byte: its stdout on stdout, its stderr on stderr."""
+    app = open_app()
+    with app.queries() as queries, Following.if_any(app.socket) as following:
+        key = _task_key(queries, dag_id, task_id, run, map_index)
+        attempt = queries.attempt(key, number)
+        position = _write(queries, attempt, 0)
+        if not follow or attempt.log_complete:
+            return
+        if following is None:
+            say("no scheduler is running: this is the log as far as it was written")
+            return
+        for notice in following.notices():
+            match notice:
+                case LogGrew() if notice.key == attempt.key:
+                    position = _write(queries, attempt, position)
+                case TryChanged() if notice.attempt.key == attempt.key and notice.attempt.log_complete:
+                    _write(queries, attempt, position)
+                    return
+                case _:
+                    pass
+    say("the scheduler went away; the log goes on when it is back")
+
+
+def _write(queries: Queries, attempt: Try, position: int) -> int:
+    for record in queries.log(attempt, position):
+        _write_record(record)
+        if LogFlag.SYSTEM not in record.flags:
+            position = record.offset + len(record.data)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return position
+
+
+def _write_record(record: LogRecord) -> None:
+    if LogFlag.SYSTEM in record.flags:
+        say(f"[orchestrator] {record.data.decode()}")
+        return
+    target = sys.stdout if record.stream is Stream.STDOUT else sys.stderr
+    target.flush()
+    target.buffer.write(record.data)
+
+
+def _task_key(queries: Queries, dag_id: str, task_id: str, run: str | None, map_index: int) -> TaskKey:
+    key = queries.run_key(dag_id, run)
+    return queries.task_key(key, task_id, map_index)

@@ -1,0 +1,52 @@
+"""`orchestrator up` and `orchestrator scheduler`."""
+
+import os
+import sys
+
+import click
+
+from orchestrator import oplog
+from orchestrator.app import App
+from orchestrator.cli.doctor import repair_machine
+from orchestrator.cli.session import open_app, say
+from orchestrator.errors import FencedError, SchedulerRunningError, SchemaError
+from orchestrator.store.migrate import upgrade
+from orchestrator.supervisor import HOPELESS, Supervisor, on_stop_signals, scheduler_command
+
+
+@click.command()
+@click.option("--fix", is_flag=True, help="First repair what this machine lacks, as `doctor --fix` does.")
+@click.option("--yes", is_flag=True, help="Do not ask before repairing.")
+def up(fix: bool, yes: bool) -> None:
+    """Run everything on this machine: the scheduler as a process of its own, started again when it dies.
+
+    Ctrl-C stops it; containers that run are left running and adopted by the next `up`."""
+    app = open_app()
+    repair_machine(app, fix=fix, yes=yes)
+    upgrade(app.project.database)
+    say(f"project {app.project.root}, home {app.project.home}")
+    say("watch a run in another terminal: orchestrator runs list; orchestrator runs watch DAG_ID")
+    supervisor = Supervisor(scheduler_command(), app.clock)
+    on_stop_signals(supervisor.stop)
+    code = supervisor.run()
+    say("stopped; containers that run are left running, the next `up` adopts them")
+    sys.exit(code)
+
+
+@click.command()
+def scheduler() -> None:
+    """Run the scheduler alone, in the foreground. TERM stops it in order; its containers keep running."""
+    app = open_app()
+    oplog.configure()
+    sys.exit(_run(app))
+
+
+def _run(app: App) -> int:
+    try:
+        with app.scheduler() as running:
+            on_stop_signals(running.quit)
+            running.run()
+    except (SchedulerRunningError, SchemaError, FencedError) as error:
+        say(f"error: {error}")
+        return HOPELESS
+    return os.EX_OK

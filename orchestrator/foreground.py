@@ -1,0 +1,123 @@
+"""One run of one DAG in the foreground, without a database: `dags test`.
+
+The scheduler's own services do the work, over a store in memory and a deployment of its own, so that a test
+shows what a scheduled run would do. Its containers also carry their owner (this process); what a killed test
+leaves behind is recognised by a dead owner and removed.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from orchestrator.clock import Clock
+from orchestrator.errors import RequestRefusedError
+from orchestrator.ids import RunKey, TryId
+from orchestrator.planning.events import FileParsed
+from orchestrator.planning.rows import RequestKind
+from orchestrator.ports import Store
+from orchestrator.queries import Queries, RunView
+from orchestrator.scheduler.notices import Notice, RequestAnswered, RunChanged, TryChanged
+from orchestrator.scheduler.scheduler import Parts, Scheduler
+from orchestrator.spec.dag import DagSpec, ParsedFile
+
+_log = structlog.get_logger()
+
+
+class Foreground:
+    """Runs one DAG once. `watch` hears every notice, from the loop's thread."""
+
+    def __init__(self, parts: Parts, watch: Callable[[Notice], None]) -> None:
+        self._store: Store = parts.store
+        self._clock: Clock = parts.clock
+        self._watch = watch
+        self._parts = parts
+        self._run: RunKey | None = None
+        self._refused: str | None = None
+        self._ended = False
+        self._open: set[TryId] = set()
+        self._answered = threading.Event()
+        self._done = threading.Event()
+        self.warnings: tuple[str, ...] = ()
+        epoch = parts.store.take_lead("dags test", parts.clock.now())
+        self._scheduler = Scheduler(parts, epoch, self._hear)
+        self._thread = threading.Thread(target=self._loop, name="loop", daemon=True)
+        self._broke = False
+
+    def start(self, dag: DagSpec, *, logical_date: str | None, conf: dict[str, Any]) -> RunKey:
+        """Start the run; `RequestRefusedError` where the planner refuses it (a date that is none, ...)."""
+        paused = msgspec.structs.replace(dag, paused_on_creation=True)  # its schedule stays out of it
+        self._scheduler.post(FileParsed(parsed=ParsedFile(file=dag.file, dags=(paused,))))
+        self._thread.start()
+        payload: dict[str, Any] = {"dag_id": dag.dag_id, "conf": conf}
+        if logical_date is not None:
+            payload["logical_date"] = logical_date
+        self._store.ask(RequestKind.TRIGGER, payload, "dags test", self._clock.now())
+        self._scheduler.wake()
+        self._answered.wait()
+        if self._run is None:
+            self.close()
+            raise RequestRefusedError(self._refused or "the run was refused")
+        return self._run
+
+    def wait(self) -> RunView:
+        """Until the run has ended and nothing of it is left on the engine."""
+        self._done.wait()
+        if self._broke:
+            raise RequestRefusedError("the scheduler's loop broke; the lines above say why")
+        view = self.view()
+        self.close()
+        return view
+
+    def cancel(self) -> None:
+        """Kill what runs and end the run as failed; `wait` then returns."""
+        if self._run is not None:
+            payload = {"dag_id": self._run.dag_id, "run_id": self._run.run_id}
+            self._store.ask(RequestKind.CANCEL, payload, "dags test", self._clock.now())
+            self._scheduler.wake()
+
+    def view(self) -> RunView:
+        """The run as it stands."""
+        if self._run is None:
+            raise RequestRefusedError("the run was not started")
+        return Queries(self._store, self._parts.logs).run(self._run)
+
+    def close(self) -> None:
+        self._scheduler.quit()
+        self._thread.join(10)
+
+    def _loop(self) -> None:
+        try:
+            self._scheduler.run()
+        except Exception:  # noqa: BLE001 - a loop's shell: logged, and told to who waits
+            _log.exception("foreground.broke")
+            self._broke = True
+        self._answered.set()
+        self._done.set()
+
+    def _hear(self, notice: Notice) -> None:
+        match notice:
+            case RequestAnswered() if self._run is None:
+                self._take_answer(notice)
+            case RunChanged():
+                self._ended = notice.run.state.final
+            case TryChanged() if notice.attempt.removed_at is None:
+                self._open.add(notice.attempt.try_id)
+            case TryChanged():
+                self._open.discard(notice.attempt.try_id)
+            case _:
+                pass
+        self._watch(notice)
+        if self._ended and not self._open:
+            self._done.set()
+
+    def _take_answer(self, notice: RequestAnswered) -> None:
+        answer = notice.answer
+        if answer.ok:
+            self._run = RunKey(answer.data["dag_id"], answer.data["run_id"])
+            self.warnings = tuple(answer.data.get("warnings", ()))
+        else:
+            self._refused = answer.error
+        self._answered.set()

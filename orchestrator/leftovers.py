@@ -1,0 +1,21 @@
+"""Containers of foreground runs whose process was killed: recognised by a dead owner, and removed. Only those of
+this home's own test deployments, by their ids (invariant I13)."""
+
+import structlog
+
+from orchestrator.engines.owners import OWNER_LABEL, is_alive
+from orchestrator.ids import DEPLOYMENT_LABEL, ContainerId, DeploymentId
+from orchestrator.ports import Engine
+
+_log = structlog.get_logger()
+
+
+def sweep_trials(engine: Engine, home: DeploymentId) -> int:
+    """Remove what dead foreground runs of this home left; returns how many containers."""
+    removed = 0
+    for facts in engine.list_owned(OWNER_LABEL):
+        ours = facts.labels.get(DEPLOYMENT_LABEL, "").startswith(f"{home[:8]}t")
+        if ours and not is_alive(facts.labels[OWNER_LABEL]):
+            _log.info("trial.leftover_removed", container=facts.id, name=facts.name)
+            removed += engine.remove(ContainerId(facts.id), force=True)
+    return removed

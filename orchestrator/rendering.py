@@ -1,0 +1,126 @@
+"""One task rendered outside any scheduler: `tasks render`. The same steps as the preparer's, one after another."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from orchestrator.app import App
+from orchestrator.dagfiles.lookup import find_dag
+from orchestrator.errors import ImageError, NotFoundError, RenderError
+from orchestrator.ids import Epoch, RunKey, TaskKey, TryId, TryKey
+from orchestrator.planning.rows import Reason, Run, TaskInstance
+from orchestrator.ports import Images, Page, Renderer
+from orchestrator.scheduler.facts import render_facts
+from orchestrator.spec.container import ContainerSpec, ImageFacts
+from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec, version_of
+from orchestrator.spec.finalize import finalize, has_templates, with_try
+from orchestrator.spec.interval import Interval
+from orchestrator.states import RunState, RunType
+from orchestrator.timetables import read_date, timetable_for, zone_named
+
+
+def render_task(
+    app: App,
+    dag_id: str,
+    task_id: str,
+    *,
+    date: str | None,
+    conf: dict[str, Any],
+    build: bool,
+    warn: Callable[[str], None],
+) -> ContainerSpec:
+    """The container of a task for the interval that `date` names (None: the newest). With `build` its image is
+    made present; without, an image that is missing is only named.
+
+    Raises `NotFoundError`, `AuthoringError`, `RenderError`, `FinalizeError`, `ImageError`, `TimetableError`."""
+    with app.authoring() as authoring:
+        dag = find_dag(app.project.dags_folder, authoring, dag_id)
+        task = _task(dag, task_id)
+        images = app.images(app.deployment(), build=build)
+        run = _run(dag, _interval(dag, date, app.clock.now(), warn), conf, app.clock.now())
+        template = _rendered(app, authoring, dag, run, task)
+    template = msgspec.structs.replace(template, image=template.image or app.project.settings.tasks.default_image)
+    facts = _image(images, str(template.image), task, warn)
+    key = TaskKey(dag_id, run.key.run_id, task_id)
+    spec = finalize(template, dag=dag, task=task, run=run, key=key, image=facts, site=app.site())
+    return with_try(spec, deployment=app.deployment(), key=TryKey(key, 1), try_id=TryId("render"), epoch=Epoch(0))
+
+
+def _task(dag: DagSpec, task_id: str) -> TaskSpec:
+    try:
+        task = dag.task(task_id)
+    except KeyError:
+        raise NotFoundError(
+            "task", f"{dag.dag_id}.{task_id}", fix=f"it has: {', '.join(each.task_id for each in dag.tasks)}"
+        ) from None
+    if task.container is None:
+        raise NotFoundError("container", f"for {dag.dag_id}.{task_id}", fix="this kind of task runs none")
+    return task
+
+
+def _interval(dag: DagSpec, date: str | None, now: datetime, warn: Callable[[str], None]) -> Interval:
+    timetable = timetable_for(dag)
+    interval = (
+        timetable.newest(now) if date is None else timetable.interval_for(read_date(date, zone_named(dag.timezone)))
+    )
+    warning = timetable.outside(interval)
+    if warning:
+        warn(f"warning: {warning}")
+    return interval
+
+
+def _run(dag: DagSpec, interval: Interval, conf: dict[str, Any], now: datetime) -> Run:
+    return Run(
+        key=RunKey(dag.dag_id, f"manual__{now.isoformat()}"),
+        run_type=RunType.MANUAL,
+        state=RunState.RUNNING,
+        version=version_of(dag),
+        interval=interval,
+        conf=conf,
+        created_at=now,
+    )
+
+
+def _rendered(app: App, renderer: Renderer, dag: DagSpec, run: Run, task: TaskSpec) -> ContainerTemplate:
+    template = task.container or ContainerTemplate()
+    if not has_templates(template):
+        return template
+    instance = TaskInstance(key=TaskKey(dag.dag_id, run.key.run_id, task.task_id))
+    facts = render_facts(dag, run, instance, task, previous_success=_previous(app, run), test_mode=False)
+    rendered = renderer.render(facts, lambda key: _result(app, run, key))
+    if isinstance(rendered, Reason):
+        raise RenderError(rendered.text)
+    return rendered
+
+
+def _image(images: Images, name: str, task: TaskSpec, warn: Callable[[str], None]) -> ImageFacts:
+    pinned = images.pin([name])[name]
+    try:
+        return images.ensure(pinned, pull=task.pull, timeout=task.pull_timeout)
+    except ImageError as error:
+        if error.code != "image_missing":
+            raise
+        warn(f"warning: {error.message}; taken to run as root, with a command of its own")
+        return ImageFacts(id=pinned)
+
+
+def _previous(app: App, run: Run) -> Run | None:
+    if not app.project.database.exists():
+        return None
+    with app.store() as store:
+        return store.last_success(run.key.dag_id, run.interval.start)
+
+
+def _result(app: App, run: Run, key: TaskKey) -> bytes | None:
+    """The task's result in the newest run of the same interval that has one."""
+    if not app.project.database.exists():
+        return None
+    with app.store() as store:
+        for earlier in store.runs(key.dag_id, Page(limit=200)):
+            if earlier.interval.start == run.interval.start:
+                found = store.result(TaskKey(key.dag_id, earlier.key.run_id, key.task_id, key.map_index))
+                if found is not None:
+                    return found
+    return None

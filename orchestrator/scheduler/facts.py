@@ -1,0 +1,29 @@
+"""What templates may know of a task instance (spec authoring 7), gathered from the run and its timetable."""
+
+from orchestrator.planning.rows import Run, TaskInstance
+from orchestrator.ports import RenderFacts
+from orchestrator.spec.dag import DagSpec, TaskSpec
+from orchestrator.timetables import timetable_for
+
+
+def render_facts(
+    dag: DagSpec, run: Run, task: TaskInstance, spec: TaskSpec, *, previous_success: Run | None, test_mode: bool
+) -> RenderFacts:
+    """Facts for one rendering. `previous_success` is the newest successful run before this one's logical date."""
+    around = timetable_for(dag).neighbours(run.interval)
+    return RenderFacts(
+        run=run,
+        task=task.key,
+        spec=spec,
+        dag_timezone=dag.timezone,
+        dag_params=dag.params,
+        dag_file=dag.file,
+        dag_tags=dag.tags,
+        dag_owner=dag.owner,
+        try_number=task.failures + 1,
+        next_start=around.next,
+        previous_start=around.previous,
+        previous_success=previous_success,
+        test_mode=test_mode,
+        pins=run.images or {},
+    )
