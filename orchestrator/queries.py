@@ -17,6 +17,7 @@ from orchestrator.spec.dag import DagSpec, Problem
 from orchestrator.spec.value import Value
 from orchestrator.states import RunState
 from orchestrator.timetables import timetable_for
+from orchestrator.timetables.timetable import Past
 
 
 class DagView(Value, frozen=True, kw_only=True):
@@ -151,15 +152,10 @@ class Queries:
     def _coming(self, dag: Dag, spec: DagSpec, now: datetime) -> Iterator[Interval]:
         timetable = timetable_for(spec)
         catchup = self._catchup_by_default if spec.catchup is None else spec.catchup
-        last = dag.last
-        while True:
-            due = timetable.due(last, now, now, catchup=catchup)
-            at = now if due else timetable.due_at(last, now)
-            interval = due or (at and timetable.due(last, now, at, catchup=catchup))
-            if not at or not interval:
-                return
+        last, since = dag.last, now
+        while (interval := timetable.next(Past(last=last, since=since, catchup=catchup), now)) is not None:
             yield interval
-            last, now = interval, max(at, now)
+            last, now = interval, max(interval.end, now)
 
     def _version(self, dag_id: str, version: VersionId) -> DagSpec:
         spec = self._store.version(dag_id, version)
