@@ -128,6 +128,13 @@ class LogStreamDamagedError(EngineError):
     """A container's log stream holds a frame that is neither stdout nor stderr."""
 
 
+# --- the machine --------------------------------------------------------------------------------------
+
+
+class RepairError(OrchestratorError):
+    """A repair of this machine (`doctor --fix`) did not succeed; the message has the tool's last words."""
+
+
 # --- images -------------------------------------------------------------------------------------------
 
 
