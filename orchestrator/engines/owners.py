@@ -10,8 +10,13 @@ OWNER_LABEL = "orchestrator.owner"
 
 def own_identity() -> str:
     """This process, as an owner."""
-    pid = os.getpid()
-    return f"{_boot()}:{pid}:{_started(pid)}"
+    return identity(os.getpid())
+
+
+def identity(pid: int) -> str:
+    """What tells a running process from all others before and after it; "" where there is none."""
+    started = _started(pid)
+    return f"{_boot()}:{pid}:{started}" if started else ""
 
 
 def is_alive(identity: str) -> bool:
@@ -32,9 +37,10 @@ def _boot() -> str:
 
 
 def _started(pid: int) -> str:
-    """Start time of a process, or "" where there is none."""
+    """Start time of a process, or "" where there is none, or only one that ended and was not waited for."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
-    return stat.rpartition(")")[2].split()[19]
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] == "Z" else fields[19]
