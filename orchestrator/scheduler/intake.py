@@ -56,8 +56,11 @@ class Intake(Generic[S]):
         """End all streams and the thread; their bytes so far are in the backlog."""
         with self._lock:
             self._stopping = True
-        self._wake()
+            self._wake()
         self._thread.join()
+        self._selector.close()
+        self._wake_receiver.close()
+        self._wake_sender.close()
 
     def add(self, source: S) -> None:
         """Read this stream until its end, from now on; any thread."""
@@ -79,8 +82,8 @@ class Intake(Generic[S]):
             if self._stopping:
                 return False
             self._orders.append(act)
-        self._wake()
-        return True
+            self._wake()
+            return True
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # full of wake-ups: it will wake
@@ -99,9 +102,6 @@ class Intake(Generic[S]):
         self._obey()
         for source in tuple(self._open):
             self._give_up(source)
-        self._selector.close()
-        self._wake_receiver.close()
-        self._wake_sender.close()
 
     def _obey(self) -> None:
         while self._orders:

@@ -69,6 +69,8 @@ class LogPump:
         touched: the next pump over the same files goes on."""
         with self._lock:
             self._stopped = True
+            for flow in self._flows.values():
+                flow.closing = True
         self._intake.stop()
         self._backlog.close()
         self._thread.join()
