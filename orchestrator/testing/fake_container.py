@@ -13,15 +13,24 @@ from orchestrator.spec.container import (
     ExitFacts,
     InputFile,
 )
+from orchestrator.spec.value import Value
 from orchestrator.states import ReasonCode
 from orchestrator.testing.fake_output import FakeStream, KeptLog, frame
 from orchestrator.testing.programs import Program
 
 
+class LogHabits(Value, frozen=True, kw_only=True):
+    """How an engine hands out logs: bytes that one `recv` gives at most, and whether a follower misses the
+    last entry, as it may with real engines."""
+
+    piece: int = 65536
+    follow_loses_tail: bool = False
+
+
 class FakeContainer:
     """State of one container. Not safe for threads: the engine's lock guards it."""
 
-    def __init__(self, container_id: ContainerId, spec: ContainerSpec, program: Program, piece: int) -> None:
+    def __init__(self, container_id: ContainerId, spec: ContainerSpec, program: Program, log: "LogHabits") -> None:
         self.id = container_id
         self.spec = spec
         self.program = program
@@ -29,11 +38,11 @@ class FakeContainer:
         self.starts = 0
         self.files: dict[str, InputFile] = {}
         self.kept = KeptLog()
-        self._piece = piece
+        self._log = log
         self._started_at: datetime | None = None
         self._exit: ExitFacts | None = None
         self._attached: list[FakeStream] = []
-        self._followers: list[FakeStream] = []
+        self._followers: dict[FakeStream, int] = {}  #: how many kept entries each was given
 
     @property
     def runs(self) -> bool:
@@ -63,14 +72,17 @@ class FakeContainer:
         stream = Stream.STDOUT if self.spec.tty else stream
         for live in self._attached:
             live.write(stream, data)
-        self._follow(self.kept.write(stream, data))
+        self.kept.write(stream, data)
+        self._follow()
 
     def end(self, exit_code: int, at: datetime, *, oom_killed: bool = False) -> None:
         self.state = ContainerState.EXITED
         self._exit = ExitFacts(
             exit_code=exit_code, oom_killed=oom_killed, started_at=self._started_at, finished_at=at
         )
-        self._follow(self.kept.end())
+        self.kept.end()
+        if not self._log.follow_loses_tail:
+            self._follow()
         self.end_streams()
 
     def end_streams(self) -> None:
@@ -80,17 +92,16 @@ class FakeContainer:
         self._followers.clear()
 
     def attach(self) -> FakeStream:
-        stream = FakeStream(tty=self.spec.tty, piece=self._piece)
+        stream = FakeStream(tty=self.spec.tty, piece=self._log.piece)
         self._attached.append(stream)
         if self.state is ContainerState.EXITED:
             self.end_streams()
         return stream
 
     def follow(self) -> FakeStream:
-        stream = FakeStream(tty=self.spec.tty, piece=self._piece)
-        for entry in self.kept.entries:
-            stream.write(*entry)
-        self._followers.append(stream)
+        stream = FakeStream(tty=self.spec.tty, piece=self._log.piece)
+        self._followers[stream] = 0
+        self._follow()
         if not self.runs:
             self.end_streams()
         return stream
@@ -116,10 +127,13 @@ class FakeContainer:
     def heeds(self, signal: str) -> bool:
         return signal == "KILL" or signal not in self.program.deaf_to
 
-    def _follow(self, entries: list[tuple[Stream, bytes]]) -> None:
-        for follower in self._followers:
-            for entry in entries:
+    def _follow(self) -> None:
+        entries = self.kept.entries
+        ready = len(entries) - (self.runs and self._log.follow_loses_tail)
+        for follower, given in self._followers.items():
+            for entry in entries[given:ready]:
                 follower.write(*entry)
+            self._followers[follower] = max(given, ready)
 
 
 def exit_code_of(signal: str) -> int:

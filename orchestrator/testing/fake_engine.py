@@ -33,7 +33,7 @@ from orchestrator.spec.container import (
 )
 from orchestrator.states import ReasonCode
 from orchestrator.testing.call_log import CallLog
-from orchestrator.testing.fake_container import FakeContainer, exit_code_of
+from orchestrator.testing.fake_container import FakeContainer, LogHabits, exit_code_of
 from orchestrator.testing.fake_events import EventBoard
 from orchestrator.testing.faults import FaultPlan
 from orchestrator.testing.programs import Program
@@ -52,7 +52,8 @@ class Outage(StrEnum):
 
 class FakeEngine:
     """See the module. `script` says what each container does; `images` and `networks` are what exists
-    (`images` None: every one); `piece` is the most bytes that one `recv` of a log stream gives."""
+    (`images` None: every one); `piece` is the most bytes that one `recv` of a log stream gives;
+    `follow_loses_tail`: who follows a log misses its last entry when the container ends."""
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class FakeEngine:
         images: frozenset[str] | None = None,
         networks: frozenset[str] = frozenset({"bridge", "host", "none"}),
         piece: int = 65536,
+        follow_loses_tail: bool = False,
     ) -> None:
         self.calls = CallLog()
         self.faults = FaultPlan()
@@ -70,7 +72,7 @@ class FakeEngine:
         self._script = script
         self._images = images
         self._networks = networks
-        self._piece = piece
+        self._log = LogHabits(piece=piece, follow_loses_tail=follow_loses_tail)
         self._lock = threading.RLock()
         self._containers: dict[str, FakeContainer] = {}
         self._made = 0
@@ -201,7 +203,7 @@ class FakeEngine:
                 raise LaunchRefusedError(ReasonCode.MOUNT_MISSING, text)
         self._made += 1
         made = ContainerId(hashlib.sha256(f"{id(self)} {self._made}".encode()).hexdigest())
-        self._containers[made] = FakeContainer(made, spec, self._script(spec), self._piece)
+        self._containers[made] = FakeContainer(made, spec, self._script(spec), self._log)
         self._tell(_Kind.CREATE, self._containers[made])
         return made
 

@@ -77,8 +77,8 @@ class KeptLog:
         self.entries: list[tuple[Stream, bytes]] = []
         self._open: dict[Stream, bytes] = {}
 
-    def write(self, stream: Stream, data: bytes) -> list[tuple[Stream, bytes]]:
-        """Take one write; returns the entries it completed."""
+    def write(self, stream: Stream, data: bytes) -> None:
+        """Take one write; whole lines become entries."""
         rest = self._open.pop(stream, b"") + data
         whole: list[bytes] = []
         while rest:
@@ -88,18 +88,16 @@ class KeptLog:
                 break
             whole.append(rest[:end])
             rest = rest[end:]
-        return self._keep(stream, whole)
+        self._keep(stream, whole)
 
-    def end(self) -> list[tuple[Stream, bytes]]:
+    def end(self) -> None:
         """The container ended: unfinished lines become entries too."""
-        unfinished = [self._keep(stream, [rest]) for stream, rest in self._open.items()]
+        for stream, rest in self._open.items():
+            self._keep(stream, [rest])
         self._open = {}
-        return [entry for entries in unfinished for entry in entries]
 
-    def _keep(self, stream: Stream, lines: list[bytes]) -> list[tuple[Stream, bytes]]:
-        entries = [(stream, as_json_keeps(line)) for line in lines]
-        self.entries += entries
-        return entries
+    def _keep(self, stream: Stream, lines: list[bytes]) -> None:
+        self.entries += [(stream, as_json_keeps(line)) for line in lines]
 
 
 def as_json_keeps(data: bytes) -> bytes:
