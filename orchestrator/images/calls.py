@@ -22,7 +22,8 @@ BROKEN = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OS
 
 class ImageApi:
     """One docker-py client for all threads, made at the first call, so that an engine may be down before.
-    `find` tells where it is (EngineUnavailableError where nothing answers); `timeout` is seconds for calls that are not builds or pulls."""
+    `find` tells where it is (`EngineUnavailableError` where nothing answers); `timeout` is seconds for calls
+    that are neither builds nor pulls."""
 
     def __init__(self, find: Callable[[], Address], timeout: float = 60.0) -> None:
         self._find = find

@@ -69,6 +69,23 @@ def pull(
         raise refusal(reference, f"the engine said nothing for {limit.total_seconds():g} s") from error
 
 
+def registry_problem(api: APIClient, reference: str, limit: timedelta) -> str:
+    """Why the engine cannot have `reference` from its registry, or "" where it can. Asks for its description
+    only, for at most `limit`."""
+    repository, tag = parse_repository_tag(reference)
+    try:
+        response = api.get(
+            f"{api.base_url}/v{api.api_version}/distribution/{repository}:{tag or 'latest'}/json",
+            headers=_credentials(api, repository),
+            timeout=limit.total_seconds(),
+        )
+    except BROKEN as error:
+        if not is_silence(error):
+            raise
+        return f"its registry does not answer within {limit.total_seconds():g} s"
+    return "" if response.ok else _message(response)
+
+
 def refusal(reference: str, words: str) -> ImageError:
     """What the engine's `words` about a pull mean."""
     for pattern, code, fix in _REFUSALS:

@@ -76,6 +76,10 @@ class DockerImages:
             built=built,
         )
 
+    def close(self) -> None:
+        """Close the connections to the engine; idempotent."""
+        self._api.close()
+
     # --- what the scheduler needs ------------------------------------------------------------------------
 
     def pin(self, names: Sequence[str]) -> dict[str, str]:
