@@ -252,7 +252,10 @@ class LogWriter(Protocol):
     """Appends to one try's log. One thread at a time. What raises `LogUnavailableError` was not stored, and
     may be tried again."""
 
-    def append(self, stream: Stream, data: bytes, at: datetime, flags: LogFlag = LogFlag.NONE) -> None: ...
+    def append(
+        self, stretches: Sequence[tuple[Stream, bytes]], at: datetime, flags: LogFlag = LogFlag.NONE
+    ) -> None:
+        """Add payload, in order: all of it or, where it raises, nothing."""
 
     def note(self, text: str, at: datetime, flags: LogFlag = LogFlag.NONE) -> None:
         """A system line: shown between the task's own, not part of its bytes. TRUNCATED: bytes miss here."""

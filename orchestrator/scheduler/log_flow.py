@@ -54,13 +54,11 @@ class LogFlow(Source):
         """Append what is new in the stream's next bytes; returns whether the log grew. Raises
         `LogUnavailableError`, `LogStreamDamagedError`; the log has to be read back then."""
         writer = self._open()
-        grown = False
-        for stream, payload in self._demux.feed(data):
-            new = self._skip.feed(stream, payload)
-            if new:
-                writer.append(stream, new, at, self._flags)
-                grown = True
-        return grown
+        split = [(stream, self._skip.feed(stream, payload)) for stream, payload in self._demux.feed(data)]
+        new = [stretch for stretch in split if stretch[1]]
+        if new:
+            writer.append(new, at, self._flags)
+        return bool(new)
 
     def note(self, text: str, at: datetime, flags: LogFlag = LogFlag.NONE) -> None:
         """Append a system line. Raises `LogUnavailableError`."""

@@ -50,8 +50,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return _EPOCH + timedelta(microseconds=self.time)
 
     def packed(self) -> bytes:
-        length = self.length | (_STDERR_BIT if self.stream is Stream.STDERR else 0)
-        return _RECORD.pack(self.offset, self.place, self.time, length, self.flags)
+        return packed(self.offset, self.place, self.time, self.length, self.stream, self.flags)
 
 
 class Extent(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +60,11 @@ class Extent(msgspec.Struct, frozen=True, kw_only=True):
     log: int = 0
     system: int = 0
     offset: int = 0
+
+
+def packed(offset: int, place: int, time: int, length: int, stream: Stream, flags: int) -> bytes:
+    """The bytes of one record, see `Entry`."""
+    return _RECORD.pack(offset, place, time, length | _STDERR_BIT if stream is Stream.STDERR else length, flags)
 
 
 def microseconds(at: datetime) -> int:

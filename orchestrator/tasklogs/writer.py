@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from orchestrator.ports import LogFlag, Stream
 from orchestrator.tasklogs.cut import apply_cut, cut_to_lines
 from orchestrator.tasklogs.files import TryFiles, faults, write_all
-from orchestrator.tasklogs.index import MAX_LENGTH, RECORD_SIZE, Entry, Extent, covered, microseconds
+from orchestrator.tasklogs.index import MAX_LENGTH, RECORD_SIZE, Extent, covered, microseconds, packed
 
 _OPEN = os.O_RDWR | os.O_CREAT
 _MODE = 0o644
@@ -32,15 +32,37 @@ class FileLogWriter:
         with faults(files.log), self._closing_on_failure():
             self._open()
 
-    def append(self, stream: Stream, data: bytes, at: datetime, flags: LogFlag = LogFlag.NONE) -> None:
-        with faults(self._files.log):
-            for start in range(0, len(data), MAX_LENGTH):
-                self._write(stream, data[start : start + MAX_LENGTH], at, flags & ~LogFlag.SYSTEM)
+    def append(
+        self, stretches: Sequence[tuple[Stream, bytes]], at: datetime, flags: LogFlag = LogFlag.NONE
+    ) -> None:
+        extent = self._extent
+        records = _records(stretches, extent, microseconds(at), flags & ~LogFlag.SYSTEM)
+        payload = b"".join([data for _, data in stretches])
+        grown = Extent(
+            records=extent.records + len(records),
+            log=extent.log + len(payload),
+            system=extent.system,
+            offset=extent.offset + len(payload),
+        )
+        with self._growing_to(grown):
+            write_all(self._log, payload, extent.log)
+            write_all(self._index, b"".join(records), extent.records * RECORD_SIZE)
 
     def note(self, text: str, at: datetime, flags: LogFlag = LogFlag.NONE) -> None:
+        extent = self._extent
         line = text.encode("utf-8", "replace")[: MAX_LENGTH - 1] + b"\n"
-        with faults(self._files.log):
-            self._write(Stream.STDOUT, line, at, flags | LogFlag.SYSTEM)
+        record = packed(
+            extent.offset, extent.system, microseconds(at), len(line), Stream.STDOUT, flags | LogFlag.SYSTEM
+        )
+        grown = Extent(
+            records=extent.records + 1,
+            log=extent.log,
+            system=extent.system + len(line),
+            offset=extent.offset + len(line),
+        )
+        with self._growing_to(grown):
+            write_all(self._system_file(), line, extent.system)
+            write_all(self._index, record, extent.records * RECORD_SIZE)
 
     def rewind(self) -> dict[Stream, int]:
         with faults(self._files.log), self._closing_on_failure():
@@ -106,29 +128,33 @@ class FileLogWriter:
         if self._system != _CLOSED:
             os.ftruncate(self._system, self._extent.system)
 
-    def _write(self, stream: Stream, data: bytes, at: datetime, flags: LogFlag) -> None:
-        extent, length = self._extent, len(data)
-        self._changed = True
-        try:
-            if flags & LogFlag.SYSTEM:
-                place = extent.system
-                write_all(self._system_file(), data, place)
-                grown = msgspec.structs.replace(extent, system=place + length)
-            else:
-                place = extent.log
-                write_all(self._log, data, place)
-                grown = msgspec.structs.replace(extent, log=place + length)
-            entry = Entry(
-                offset=extent.offset, place=place, time=microseconds(at), length=length, stream=stream, flags=flags
-            )
-            write_all(self._index, entry.packed(), extent.records * RECORD_SIZE)
-        except OSError:
-            with contextlib.suppress(OSError):  # the first fault is the one to tell
-                self._cut_off_rest()
-            raise
-        self._extent = msgspec.structs.replace(grown, records=extent.records + 1, offset=entry.end)
+    @contextlib.contextmanager
+    def _growing_to(self, grown: Extent) -> Iterator[None]:
+        """The log is as `grown` says if no fault occurs, else as it was."""
+        with faults(self._files.log):
+            self._changed = True
+            try:
+                yield
+            except OSError:
+                with contextlib.suppress(OSError):  # the first fault is the one to tell
+                    self._cut_off_rest()
+                raise
+            self._extent = grown
 
     def _system_file(self) -> int:
         if self._system == _CLOSED and self._log != _CLOSED:
             self._system = os.open(self._files.system, _OPEN, _MODE)
         return self._system
+
+
+def _records(stretches: Sequence[tuple[Stream, bytes]], extent: Extent, time: int, flags: LogFlag) -> list[bytes]:
+    """The records of payload that follows `extent`."""
+    offset, place, marks = extent.offset, extent.log, int(flags)
+    records: list[bytes] = []
+    for stream, data in stretches:
+        left = len(data)
+        while left:
+            length = min(left, MAX_LENGTH)
+            records.append(packed(offset, place, time, length, stream, marks))
+            offset, place, left = offset + length, place + length, left - length
+    return records

@@ -56,7 +56,7 @@ class Fresh:
 def fill(store: LogStore, what: list[Write]) -> None:
     writer = store.writer(KEY)
     for stream, data in what:
-        writer.append(stream, data, AT)
+        writer.append([(stream, data)], AT)
     writer.close()
 
 
@@ -78,7 +78,7 @@ def complete_lines(data: bytes) -> bytes:
 
 def test_a_record_comes_back_as_it_was_written(store: FileLogStore) -> None:
     writer = store.writer(KEY)
-    writer.append(ERR, b"\xff\x00 no newline", AT, LogFlag.READ_BACK)
+    writer.append([(ERR, b"\xff\x00 no newline")], AT, LogFlag.READ_BACK)
     writer.close()
     assert list(store.records(KEY)) == [
         LogRecord(offset=0, data=b"\xff\x00 no newline", stream=ERR, at=AT, flags=LogFlag.READ_BACK)
@@ -99,9 +99,9 @@ def test_system_lines_stand_between_the_tasks_own_and_not_in_the_log_file(
     store: FileLogStore, tmp_path: Path
 ) -> None:
     writer = store.writer(KEY)
-    writer.append(OUT, b"before\n", AT)
+    writer.append([(OUT, b"before\n")], AT)
     writer.note("adopted", AT)
-    writer.append(OUT, b"after\n", AT)
+    writer.append([(OUT, b"after\n")], AT)
     writer.note("cut short", AT, LogFlag.TRUNCATED)
     writer.close()
     shown = [(record.data, record.flags) for record in store.records(KEY)]
@@ -118,9 +118,9 @@ def test_reading_goes_on_where_the_last_record_ended_and_shows_nothing_twice(sto
     writer = store.writer(KEY)
     seen, start = [], 0
     steps = [
-        lambda: writer.append(OUT, b"one\n", AT),
+        lambda: writer.append([(OUT, b"one\n")], AT),
         lambda: writer.note("two", AT),
-        lambda: writer.append(ERR, b"three\n", AT),
+        lambda: writer.append([(ERR, b"three\n")], AT),
     ]
     for step in steps:
         step()
@@ -169,9 +169,9 @@ def test_after_a_file_was_cut_short_at_any_byte_what_remains_is_a_prefix_and_wri
     store = FileLogStore(tmp_path / "whole")
     writer = store.writer(KEY)
     for step in range(4):
-        writer.append(OUT, b"out%d\n" % step, AT)
+        writer.append([(OUT, b"out%d\n" % step)], AT)
         writer.note(f"note{step}", AT)
-        writer.append(ERR, b"\xffe%d" % step, AT)
+        writer.append([(ERR, b"\xffe%d" % step)], AT)
     writer.close()
     whole = b"".join(record.data for record in store.records(KEY))
     size = (files_of(tmp_path / "whole", KEY).folder / name).stat().st_size
@@ -211,23 +211,32 @@ def test_bytes_without_a_record_are_not_shown(store: FileLogStore, tmp_path: Pat
     assert content(store, OUT) == b"one\n"
 
 
+@pytest.mark.parametrize("room", [0, 3, 8, 8 + 10, 8 + RECORD_SIZE, 8 + RECORD_SIZE + 1])
 def test_a_full_disk_is_told_and_leaves_a_log_that_goes_on(
-    store: FileLogStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: FileLogStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     writer = store.writer(KEY)
-    writer.append(OUT, b"one\n", AT)
+    writer.append([(OUT, b"one\n")], AT)
+    left = room
 
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
+    def nearly_full(fd: int, data: memoryview, at: int) -> int:
+        nonlocal left
+        if not left:
+            raise OSError(28, "No space left on device")
+        written = genuine(fd, data[:left], at)
+        left -= written
+        return written
 
+    genuine = os.pwrite
     with monkeypatch.context() as patch:
-        patch.setattr("os.pwrite", full)
+        patch.setattr("os.pwrite", nearly_full)
         with pytest.raises(LogUnavailableError, match="No space left"):
-            writer.append(OUT, b"two\n", AT)
-    writer.append(OUT, b"two\n", AT)
+            writer.append([(OUT, b"two\n"), (ERR, b"err\n")], AT)
+    assert content(store, OUT) == b"one\n"
+    writer.append([(OUT, b"2\n")], AT)
     writer.close()
-    assert files_of(tmp_path, KEY).log.read_bytes() == b"one\ntwo\n"
-    assert content(store, OUT) == b"one\ntwo\n"
+    assert files_of(tmp_path, KEY).log.read_bytes() == b"one\n2\n"
+    assert content(store, OUT) == b"one\n2\n"
 
 
 def test_a_closed_writer_writes_into_no_file_that_was_opened_since(store: FileLogStore) -> None:
@@ -235,7 +244,7 @@ def test_a_closed_writer_writes_into_no_file_that_was_opened_since(store: FileLo
     writer.close()
     writer.close()
     other = store.writer(TryKey(KEY.task, 2))
-    for use in (lambda: writer.append(OUT, b"x", AT), lambda: writer.note("x", AT), writer.rewind):
+    for use in (lambda: writer.append([(OUT, b"x")], AT), lambda: writer.note("x", AT), writer.rewind):
         with pytest.raises(LogUnavailableError):
             use()
     other.close()
@@ -251,7 +260,7 @@ def test_rewind_keeps_the_complete_lines_of_each_stream_and_counts_them(fresh: F
     fill(store, what)
     writer = store.writer(KEY)
     counts = writer.rewind()
-    writer.append(OUT, b"next\n", AT)
+    writer.append([(OUT, b"next\n")], AT)
     writer.close()
     for stream in Stream:
         kept = complete_lines(of(stream, what))
@@ -263,9 +272,9 @@ def test_rewind_keeps_the_complete_lines_of_each_stream_and_counts_them(fresh: F
 
 def test_rewind_keeps_what_was_known_of_the_lines_that_stay(store: FileLogStore) -> None:
     writer = store.writer(KEY)
-    writer.append(OUT, b"half a ", AT)
+    writer.append([(OUT, b"half a ")], AT)
     writer.note("note", AT)
-    writer.append(ERR, b"error\nand", AT + timedelta(seconds=1), LogFlag.READ_BACK)
+    writer.append([(ERR, b"error\nand")], AT + timedelta(seconds=1), LogFlag.READ_BACK)
     assert writer.rewind() == {OUT: 0, ERR: 1}
     writer.close()
     assert [(record.data, record.stream, record.at, record.flags) for record in store.records(KEY)] == [
@@ -281,7 +290,7 @@ def test_a_follower_misses_nothing_that_comes_after_a_rewind(fresh: Fresh, what:
     start = max((record.offset + len(record.data) for record in store.records(KEY)), default=0)
     writer = store.writer(KEY)
     writer.rewind()
-    writer.append(ERR, b"new", AT)
+    writer.append([(ERR, b"new")], AT)
     writer.close()
     assert content(store, ERR, start) == b"new"
 
@@ -342,7 +351,7 @@ def test_what_is_read_while_another_thread_writes_is_always_a_prefix(store: File
 
     def write() -> None:
         for each in data:
-            writer.append(OUT, each, AT)
+            writer.append([(OUT, each)], AT)
         writer.close()
         done.set()
 
