@@ -7,7 +7,8 @@ import click
 
 from orchestrator import oplog
 from orchestrator.app import App
-from orchestrator.cli.doctor import repair_machine
+from orchestrator.bootstrap.steps import Status
+from orchestrator.cli.doctor import examine
 from orchestrator.cli.session import open_app, say
 from orchestrator.errors import FencedError, SchedulerRunningError, SchemaError
 from orchestrator.store.migrate import upgrade
@@ -22,8 +23,10 @@ def up(fix: bool, yes: bool) -> None:
 
     Ctrl-C stops it; containers that run are left running and adopted by the next `up`."""
     app = open_app()
-    repair_machine(app, fix=fix, yes=yes)
     upgrade(app.project.database)
+    checks = examine(app, fix=fix, yes=yes, only_trouble=not fix)
+    if not fix and any(check.status is Status.FAIL for check in checks):
+        say("what failed keeps tasks waiting. `orchestrator doctor --fix` repairs what can be repaired")
     say(f"project {app.project.root}, home {app.project.home}")
     say("watch a run in another terminal: orchestrator runs list; orchestrator runs watch DAG_ID")
     supervisor = Supervisor(scheduler_command(), app.clock)
