@@ -1,0 +1,282 @@
+"""The checks of a parsed DAG (spec authoring 2): one small function for each rule, and a table of them."""
+
+import ast
+import difflib
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+
+from orchestrator.errors import RenderError, TimetableError
+from orchestrator.spec.dag import ContainerTemplate, DagSpec, Problem, Severity, TaskSpec
+from orchestrator.spec.marks import has_templates
+from orchestrator.states import TriggerRule
+from orchestrator.templating.fields import strings
+from orchestrator.templating.names import NAMES
+from orchestrator.templating.static import StaticTemplate
+from orchestrator.timetables.build import timetable_for
+
+_SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "zsh"})
+_TEMPLATE_PARTS = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_SINGLE_QUOTED = re.compile(r"'[^']*'")
+_SINGLE_BRACE = re.compile(r"(?<![{$\w])\{\s*(\w+)\s*\}(?!\})")
+_EXPANSION = re.compile(r"(?<!\\)\$[A-Za-z_({]")
+_MOVING = frozenset({"now", "utcnow", "today", "days_ago", "yesterday"})
+
+
+class Checked:
+    """A DAG, the source it came from, and what several rules look at."""
+
+    def __init__(self, dag: DagSpec, source: ast.Module, task_images: frozenset[str]) -> None:
+        self.dag = dag
+        self.source = source
+        self.task_images = task_images
+
+    def containers(self) -> Iterator[tuple[TaskSpec, ContainerTemplate]]:
+        yield from ((task, task.container) for task in self.dag.tasks if task.container is not None)
+
+    def texts(self) -> Iterator[tuple[TaskSpec, str, str]]:
+        """Task, field and text of every string of every container."""
+        for task, container in self.containers():
+            yield from ((task, field, text) for field, text in strings(container))
+
+    @cached_property
+    def read(self) -> tuple[tuple[TaskSpec, StaticTemplate | RenderError], ...]:
+        """Every template, read; those whose syntax is wrong as their error."""
+        return tuple((task, _read(field, text)) for task, field, text in self.texts() if has_templates(text))
+
+    def templates(self) -> Iterator[tuple[TaskSpec, StaticTemplate]]:
+        yield from ((task, template) for task, template in self.read if isinstance(template, StaticTemplate))
+
+    def upstream(self, task: TaskSpec) -> frozenset[str]:
+        """All tasks before this one, direct or not."""
+        parents = {each.task_id: each.upstream for each in self.dag.tasks}
+        found: set[str] = set()
+        ahead = list(task.upstream)
+        while ahead:
+            task_id = ahead.pop()
+            if task_id not in found:
+                found.add(task_id)
+                ahead += parents[task_id]
+        return frozenset(found)
+
+
+def check(dag: DagSpec, source: ast.Module, task_images: frozenset[str]) -> Iterator[Problem]:
+    """Everything that is wrong or doubtful about one DAG. `task_images` are the folders in `task-images/`."""
+    checked = Checked(dag, source, task_images)
+    for rule in RULES:
+        yield from rule(checked)
+
+
+def bad_schedule(checked: Checked) -> Iterator[Problem]:
+    try:
+        timetable_for(checked.dag)
+    except TimetableError as error:
+        yield _error(checked, None, "bad_schedule", error.message, error.fix)
+
+
+def template_syntax(checked: Checked) -> Iterator[Problem]:
+    for task, fault in checked.read:
+        if isinstance(fault, RenderError):
+            yield _error(
+                checked, task, "template_syntax", f"{fault.field}: {fault.message}", "correct the template"
+            )
+
+
+def template_name(checked: Checked) -> Iterator[Problem]:
+    for task, template in checked.templates():
+        for words in template.unknown_names():
+            yield _error(checked, task, "template_name", f"{template.field}: {words}", "use a name of the context")
+        for words in template.unknown_params({**checked.dag.params, **task.params}):
+            fix = "add it to params= of the DAG or the task, or read dag_run.conf"
+            yield _error(checked, task, "template_name", f"{template.field}: {words}", fix)
+
+
+def single_brace(checked: Checked) -> Iterator[Problem]:
+    for task, field, text in checked.texts():
+        for name in _SINGLE_BRACE.findall(_TEMPLATE_PARTS.sub("", text)):
+            if name in NAMES:
+                yield _warning(
+                    checked, task, "single_brace", f"{field}: {{{name}}} is plain text", f"write {{{{ {name} }}}}"
+                )
+
+
+def shell_syntax(checked: Checked) -> Iterator[Problem]:
+    for task, container in checked.containers():
+        command = container.command
+        if isinstance(command, str) and (sign := _shell_sign(_TEMPLATE_PARTS.sub("x", command))):
+            yield _warning(
+                checked,
+                task,
+                "shell_syntax",
+                f"command: no shell reads this, so {sign!r} is handed to the program as it is",
+                f'write script="{command}"',
+            )
+
+
+def data_in_command(checked: Checked) -> Iterator[Problem]:
+    for task, template in checked.templates():
+        if _read_as_code(task.container or ContainerTemplate(), template.field) and template.carries_data():
+            yield _warning(
+                checked,
+                task,
+                "data_in_command",
+                f"{template.field}: who sets conf, params or results can add words to it, or a command",
+                "use a list, script=, or pass the value with environment=",
+            )
+
+
+def image_tag(checked: Checked) -> Iterator[Problem]:
+    for task, container in checked.containers():
+        image = container.image
+        if image is None or has_templates(image) or image in checked.task_images or "@" in image:
+            continue
+        _, colon, tag = image.rpartition("/")[2].partition(":")
+        if colon and tag != "latest":
+            continue
+        near = difflib.get_close_matches(image, sorted(checked.task_images), n=1)
+        fix = f"did you mean the task image {near[0]!r}?" if near else "name a version, as in python:3.13-slim"
+        text = f"image {image!r} " + ("moves: latest is another one tomorrow" if colon else "has no tag")
+        yield _warning(checked, task, "image_tag", text, fix)
+
+
+def pull_not_upstream(checked: Checked) -> Iterator[Problem]:
+    known = [task.task_id for task in checked.dag.tasks]
+    for task, template in checked.templates():
+        for wanted in template.pulled_tasks():
+            if wanted in checked.upstream(task):
+                continue
+            near = difflib.get_close_matches(wanted, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near and wanted not in known else ""
+            what = "is not upstream of it" if wanted in known else f"is no task of this DAG{hint}"
+            yield _warning(
+                checked,
+                task,
+                "pull_not_upstream",
+                f"{template.field}: it pulls the result of {wanted!r}, which {what}",
+                f"add the edge {wanted} >> {task.task_id}" if wanted in known else "name a task of this DAG",
+            )
+
+
+def all_done_leaf(checked: Checked) -> Iterator[Problem]:
+    inner = {parent for task in checked.dag.tasks for parent in task.upstream}
+    for task in checked.dag.tasks:
+        if task.trigger_rule is TriggerRule.ALL_DONE and task.upstream and task.task_id not in inner:
+            yield _warning(
+                checked,
+                task,
+                "all_done_leaf",
+                "the run is a success whenever this last task is, whatever failed before it",
+                "add a last task with the default trigger rule beside it",
+            )
+
+
+def moving_start_date(checked: Checked) -> Iterator[Problem]:
+    for keyword in _keywords(checked.source, "start_date"):
+        for call in ast.walk(keyword.value):
+            if isinstance(call, ast.Call) and (name := _called(call)) in _MOVING:
+                yield Problem(
+                    file=checked.dag.file,
+                    line=call.lineno,
+                    rule="moving_start_date",
+                    text=f"start_date={name}(...) is another date at every parse",
+                    fix="write a fixed date, as in datetime(2024, 1, 1, tzinfo=UTC)",
+                    severity=Severity.WARNING,
+                    dag_id=checked.dag.dag_id,
+                )
+
+
+#: Every rule, errors first.
+RULES: tuple[Callable[[Checked], Iterable[Problem]], ...] = (
+    bad_schedule,
+    template_syntax,
+    template_name,
+    single_brace,
+    shell_syntax,
+    data_in_command,
+    image_tag,
+    pull_not_upstream,
+    all_done_leaf,
+    moving_start_date,
+)
+
+
+def _read(field: str, text: str) -> StaticTemplate | RenderError:
+    try:
+        return StaticTemplate(field, text)
+    except RenderError as error:
+        return error
+
+
+def _shell_sign(command: str) -> str | None:
+    """The first sign that only a shell would understand; None where there is none, or a shell is called."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None  # it cannot be split at all, which the DAG's own checks say
+    if not words or words[0].rpartition("/")[2] in _SHELLS:
+        return None
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.commenters = ""
+    lexer.whitespace_split = True
+    signs = [word for word in lexer if word and set(word) <= set("|<>&;") and word in _unquoted(command)]
+    if signs:
+        return signs[0]
+    found = _EXPANSION.search(_SINGLE_QUOTED.sub("", command))
+    return found[0][:1] if found else None
+
+
+def _unquoted(command: str) -> str:
+    """The command without what stands in quotes."""
+    return re.sub(r"'[^']*'|\"(?:\\.|[^\"\\])*\"", "", command)
+
+
+def _read_as_code(container: ContainerTemplate, field: str) -> bool:
+    """Whether a field's text is split into words, or is the text that an inner shell runs."""
+    command = container.command
+    if isinstance(command, str):
+        return field == "command"
+    place = re.fullmatch(r"command\[(\d+)\]", field)
+    if place is None or not command:
+        return False
+    before = command[: int(place[1])]
+    return (
+        len(before) > 1
+        and before[0].rpartition("/")[2] in _SHELLS
+        and re.fullmatch(r"-\w*c", before[-1]) is not None
+    )
+
+
+def _keywords(source: ast.Module, name: str) -> Iterator[ast.keyword]:
+    yield from (node for node in ast.walk(source) if isinstance(node, ast.keyword) and node.arg == name)
+
+
+def _called(call: ast.Call) -> str:
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr
+    return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def _error(checked: Checked, task: TaskSpec | None, rule: str, text: str, fix: str) -> Problem:
+    return Problem(
+        file=checked.dag.file,
+        line=(task.line if task else checked.dag.line) or None,
+        rule=rule,
+        text=text,
+        fix=fix,
+        dag_id=checked.dag.dag_id,
+        task_id=task.task_id if task else None,
+    )
+
+
+def _warning(checked: Checked, task: TaskSpec, rule: str, text: str, fix: str) -> Problem:
+    return Problem(
+        file=checked.dag.file,
+        line=task.line or None,
+        rule=rule,
+        text=text,
+        fix=fix,
+        severity=Severity.WARNING,
+        dag_id=checked.dag.dag_id,
+        task_id=task.task_id,
+    )

@@ -1,0 +1,92 @@
+"""The scheduler's side of the authoring server: DAG files to what they say, templates to what they become.
+Nothing imported here loads Jinja, and no user code runs in this process.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.clock import Clock
+from orchestrator.dagfiles.ends import End
+from orchestrator.dagfiles.process import ServerProcess
+from orchestrator.dagfiles.wire import Ask, Done, Limits, Parsed, ParseTask, Refused, RenderTask, Told
+from orchestrator.errors import AuthoringServerError
+from orchestrator.ids import TaskKey
+from orchestrator.planning.rows import Reason
+from orchestrator.ports import RenderFacts
+from orchestrator.settings import Project
+from orchestrator.spec.dag import ContainerTemplate, ParsedFile, Problem
+from orchestrator.states import ReasonCode
+
+_MIB = 1024 * 1024
+
+
+class AuthoringServer:
+    """`Parser` and `Renderer` over one server process, which is started at the first request and started
+    again whenever it died. Any thread, several requests at once."""
+
+    def __init__(self, project: Project, clock: Clock) -> None:
+        self._project = project
+        self._process = ServerProcess(project.root, clock)
+        settings = project.settings.dags
+        self._parse_limits = Limits(seconds=settings.parse_timeout, memory=settings.parse_memory * _MIB)
+        self._render_limits = Limits(seconds=settings.render_timeout, memory=settings.parse_memory * _MIB)
+
+    def parse(self, file: str) -> ParsedFile:
+        """Parse one file (relative to `dags/`). Never raises for what the file does.
+
+        `AuthoringServerError` where there can be no server."""
+        task = ParseTask(
+            root=str(self._project.root),
+            file=file,
+            environment=self._project.parse_environment,
+            task_images=_folders(self._project.images_folder),
+            ignored=(str(self._project.home),),
+            limits=self._parse_limits,
+        )
+        said = self._process.ask(task, _no_answer)
+        if isinstance(said, Parsed):
+            return said.parsed
+        return ParsedFile(file=file, problems=(self._parse_problem(file, said),))
+
+    def render(self, facts: RenderFacts, result: Callable[[TaskKey], bytes | None]) -> ContainerTemplate | Reason:
+        """The rendered template, or why it cannot be. What `result` raises passes through.
+
+        `AuthoringServerError` where there can be no server."""
+        task = RenderTask(facts=facts, limits=self._render_limits)
+        said = self._process.ask(task, lambda question: Told(data=result(question.key)))
+        if isinstance(said, Done):
+            return said.container
+        return said.reason if isinstance(said, Refused) else self._render_reason(facts, said)
+
+    def close(self) -> None:
+        """End the server and all it started; idempotent."""
+        self._process.close()
+
+    def _parse_problem(self, file: str, end: object) -> Problem:
+        if not isinstance(end, End):
+            raise AuthoringServerError(f"the authoring server answers a parse with {type(end).__name__}")
+        line = end.line_in(str(self._project.dags_folder / file))
+        if end.over_time:
+            rule, fix = "parse_timeout", "do this work in a task; the limit is [dags] parse_timeout"
+        else:
+            rule, fix = "parse_ended", "a DAG file only describes: take out what ends its process"
+        return Problem(file=file, line=line, rule=rule, text=end.words("the parse", self._parse_limits), fix=fix)
+
+    def _render_reason(self, facts: RenderFacts, end: object) -> Reason:
+        if not isinstance(end, End):
+            raise AuthoringServerError(f"the authoring server answers a rendering with {type(end).__name__}")
+        place = f"{facts.dag_file}:{facts.spec.line}: {facts.spec.task_id}"
+        words = end.words("rendering", self._render_limits)
+        fix = "make the template shorter; the limit is [dags] render_timeout" if end.over_time else ""
+        what = ": ".join(part for part in (place, end.template_field, words) if part)
+        return Reason(code=ReasonCode.RENDER_ERROR, text=f"{what} (fix: {fix})" if fix else what)
+
+
+def _no_answer(question: Ask) -> Told:
+    raise AuthoringServerError(f"a parse asks for the result of {question.key}")
+
+
+def _folders(folder: Path) -> tuple[str, ...]:
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(each.name for each in folder.iterdir() if (each / "Dockerfile").is_file()))

@@ -1,0 +1,52 @@
+"""How a worker ended that gave no answer, read from its report: a traceback, and the words of its end."""
+
+import re
+import signal
+
+from orchestrator.dagfiles.wire import Limits
+from orchestrator.spec.value import Value
+
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_TEMPLATE = re.compile(r'File "<template (?P<field>[^>]*)>"')
+_OVERTIME = "Timeout ("
+
+
+class End(Value, frozen=True, kw_only=True):
+    """`status` is the exit code, negative for a signal; `overdue`: it was ended from outside, past its time."""
+
+    report: str
+    status: int
+    overdue: bool
+
+    @property
+    def over_time(self) -> bool:
+        return self.overdue or self.report.startswith(_OVERTIME) or self.status == -signal.SIGXCPU
+
+    def line_in(self, file: str) -> int | None:
+        """Where the innermost frame of this file stood."""
+        shown = file.encode("ascii", "backslashreplace").decode()
+        for frame in _FRAME.finditer(self.report):
+            if frame["file"] == shown:
+                return int(frame["line"])
+        return None
+
+    @property
+    def template_field(self) -> str:
+        """The field whose template was being rendered, or empty."""
+        found = _TEMPLATE.search(self.report)
+        return found["field"] if found else ""
+
+    def words(self, what: str, limits: Limits) -> str:
+        if self.over_time:
+            return f"{what} was not over after {limits.seconds:g} s"
+        if self.status < 0:
+            return f"the process of {what} was ended by {_signal_name(-self.status)}"
+        last = self.report.strip().rpartition("\n")[2]
+        return f"the process of {what} ended by itself with exit code {self.status}{f': {last}' if last else ''}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

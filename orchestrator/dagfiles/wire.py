@@ -1,0 +1,116 @@
+"""What the scheduler's side and an authoring worker say to each other: msgpack, each message after its length."""
+
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from orchestrator.ids import TaskKey
+from orchestrator.planning.rows import Reason
+from orchestrator.ports import RenderFacts
+from orchestrator.spec.dag import ContainerTemplate, ParsedFile
+from orchestrator.spec.value import Value
+
+_LENGTH = struct.Struct("!I")
+_LARGEST = 64 * 1024 * 1024
+T = TypeVar("T")
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    """What one request may take: seconds of time, bytes of address space."""
+
+    seconds: float
+    memory: int
+
+
+class ParseTask(Value, frozen=True, kw_only=True, tag="parse"):
+    """Parse `file`, relative to `<root>/dags`. Files below `ignored` are nobody's dependencies."""
+
+    root: str
+    file: str
+    environment: dict[str, str]
+    task_images: tuple[str, ...]
+    ignored: tuple[str, ...]
+    limits: Limits
+
+
+class RenderTask(Value, frozen=True, kw_only=True, tag="render"):
+    """Render one try's container template."""
+
+    facts: RenderFacts
+    limits: Limits
+
+
+class Told(Value, frozen=True, kw_only=True, tag="told"):
+    """The answer to an `Ask`: a result's JSON, or None where there is none."""
+
+    data: bytes | None
+
+
+class Ask(Value, frozen=True, kw_only=True, tag="ask"):
+    """A template asks for the result of this task instance."""
+
+    key: TaskKey
+
+
+class Parsed(Value, frozen=True, kw_only=True, tag="parsed"):
+    """What a parse gave."""
+
+    parsed: ParsedFile
+
+
+class Done(Value, frozen=True, kw_only=True, tag="done"):
+    """The rendered template."""
+
+    container: ContainerTemplate
+
+
+class Refused(Value, frozen=True, kw_only=True, tag="refused"):
+    """Why it cannot be rendered."""
+
+    reason: Reason
+
+
+class Channel:
+    """One end of a conversation. `remaining` tells how many more seconds a receive may wait (None: for ever)."""
+
+    def __init__(self, end: socket.socket, remaining: Callable[[], float | None] = lambda: None) -> None:
+        self._end = end
+        self._remaining = remaining
+
+    def send(self, message: Value) -> None:
+        """ValueError where the message is larger than any sound one; OSError where nobody listens."""
+        data = msgspec.msgpack.encode(message)
+        if len(data) > _LARGEST:
+            raise ValueError(f"an answer of {len(data)} B is larger than the {_LARGEST} B that fit")
+        self._end.settimeout(None)
+        self._end.sendall(_LENGTH.pack(len(data)) + data)
+
+    def receive(self, kind: type[T] | Any) -> T | None:
+        """The next message, None at the end. TimeoutError; ValueError where the bytes are no such message."""
+        head = self._exactly(_LENGTH.size)
+        if head is None:
+            return None
+        (length,) = _LENGTH.unpack(head)
+        if length > _LARGEST:
+            raise ValueError(f"a message of {length} B")
+        data = self._exactly(length)
+        return None if data is None else msgspec.msgpack.decode(data, type=kind)
+
+    def close(self) -> None:
+        self._end.close()
+
+    def _exactly(self, length: int) -> bytes | None:
+        data = bytearray()
+        while len(data) < length:
+            left = self._remaining()
+            if left is not None and left <= 0:
+                raise TimeoutError
+            self._end.settimeout(left)
+            chunk = self._end.recv(min(length - len(data), 1 << 20))
+            if not chunk:
+                return None
+            data += chunk
+        return bytes(data)
