@@ -52,5 +52,5 @@ def user_line() -> int:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'image'?` where a known name is near, else nothing."""
-    found = difflib.get_close_matches(name, list(known), n=1)
+    found = difflib.get_close_matches(name, [str(each) for each in known], n=1)
     return f"; did you mean {found[0]!r}?" if found else ""

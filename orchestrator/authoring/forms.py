@@ -16,10 +16,15 @@ from orchestrator.states import TRIGGER_RULE_ALIASES, TriggerRule
 _LARGEST_EXIT_CODE = 255
 
 
+def plain(delta: timedelta) -> timedelta:
+    """The same time without what a subclass, such as pendulum's, makes of arithmetic."""
+    return timedelta.__add__(timedelta(0), delta)
+
+
 def duration(written: Any) -> Any:
     """A timedelta or a number of seconds."""
-    if isinstance(written, timedelta):  # pendulum's too, as a plain one
-        return timedelta(microseconds=written // timedelta(microseconds=1))
+    if isinstance(written, timedelta):
+        return plain(written)
     if isinstance(written, int | float) and not isinstance(written, bool):
         return timedelta(seconds=written)
     if written is None:
@@ -33,7 +38,7 @@ def exit_codes(written: Any) -> Any:
     for code in codes:
         if not isinstance(code, int) or isinstance(code, bool) or not 0 <= code <= _LARGEST_EXIT_CODE:
             raise ValueError(f"{code!r} is no exit code from 0 to 255")
-    return codes
+    return sorted(codes)
 
 
 def texts(written: Any) -> Any:
@@ -73,8 +78,10 @@ def number_or_text(written: Any) -> Any:
 
 
 def words(written: Any) -> Any:
-    """A text, or a list or tuple of texts."""
-    return list(written) if isinstance(written, tuple) else written
+    """A text, or a list or tuple of texts: their order matters."""
+    if written is None or isinstance(written, str | list | tuple):
+        return list(written) if isinstance(written, tuple) else written
+    raise _misfit("a text or a list of texts", written)
 
 
 def mounts(written: Any) -> Any:

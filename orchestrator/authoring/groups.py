@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
+from typing import Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from orchestrator.authoring.edges import Node
 from orchestrator.authoring.faults import Rule, fault, user_line
@@ -49,12 +49,23 @@ class TaskGroup(Scope, Node):
         )
 
 
+class Grouping(Protocol):
+    """Decorates a function that defines tasks: a call gives what it returns, or the group."""
+
+    @overload
+    def __call__(self, function: Callable[_P, None], /) -> Callable[_P, TaskGroup]: ...
+    @overload
+    def __call__(self, function: Callable[_P, _R], /) -> Callable[_P, _R]: ...
+
+
 @overload
-def task_group(function: Callable[_P, _R], /) -> Callable[_P, _R | TaskGroup]: ...
+def task_group(function: Callable[_P, None], /) -> Callable[_P, TaskGroup]: ...
+@overload
+def task_group(function: Callable[_P, _R], /) -> Callable[_P, _R]: ...
 @overload
 def task_group(
     function: str | None = None, /, *, group_id: str | None = None, **arguments: Unpack[GroupArguments]
-) -> Callable[[Callable[_P, _R]], Callable[_P, _R | TaskGroup]]: ...
+) -> Grouping: ...
 def task_group(
     function: Callable[..., Any] | str | None = None, /, *, group_id: str | None = None, **arguments: Any
 ) -> Any:

@@ -169,6 +169,8 @@ def _by_field(
 def _value(what: str, argument: Argument, written: Any) -> Any:
     try:
         read = argument.read(written) if argument.read else written
+        if isinstance(read, set | frozenset):  # in one order, so that one file is one version
+            read = sorted(read, key=str)
         value = msgspec.convert(read, _types(argument.part)[argument.field])
     except (ValueError, msgspec.ValidationError) as error:
         raise fault(f"{what}: {error}", rule=Rule.BAD_ARGUMENT, fix="write a value that fits") from error

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from orchestrator.authoring.faults import Rule, fault, nearest
+from orchestrator.authoring.forms import plain
 from orchestrator.spec.dag import (
     ContinuousSchedule,
     CronSchedule,
@@ -66,10 +67,10 @@ def _elapsed(delta: timedelta) -> timedelta:
             rule=Rule.BAD_SCHEDULE,
             fix="write a cron expression or a preset like '@monthly'",
         )
-    plain = timedelta(microseconds=delta // timedelta(microseconds=1))
-    if plain <= timedelta(0):
+    elapsed = plain(delta)
+    if elapsed <= timedelta(0):
         raise fault(f"schedule {delta!r} does not go on", rule=Rule.BAD_SCHEDULE, fix="write a time above 0")
-    return plain
+    return elapsed
 
 
 def read_date(name: str, written: object) -> datetime | None:
