@@ -69,8 +69,9 @@ def build_offline_base(api: ImageApi, machine: Machine, home: Path, version: str
             raise RepairError(f"Debian {release} has Python {found}, not {version}", fix="report this as a fault")
         furnish(root, pip_settings(say))
         reference = f"{OFFLINE_REPOSITORY}:{version}"
-        say(f"loading it into the engine as {reference}")
-        _load(api, root, reference)
+        if api.find(reference) is None:  # or another process was quicker: its id is in hashes by now
+            say(f"loading it into the engine as {reference}")
+            _load(api, root, reference)
     return reference
 
 
