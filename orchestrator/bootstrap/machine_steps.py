@@ -110,3 +110,8 @@ def _problem(catalog: Catalog, name: str) -> ImageError | None:
     except ImageError as error:
         return error
     return None
+
+
+def database_step(look: Callable[[], Finding], repair: Callable[[Say], None]) -> Step:
+    """The database is there and current, as its own module tells and repairs."""
+    return Step(name="database", look=look, repair=repair)
