@@ -3,26 +3,27 @@ is skipped with the reason. Nothing here asks a registry for anything.
 """
 
 import functools
-import os
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from orchestrator.bootstrap.base_image import BaseImage
+from orchestrator.bootstrap.machine import LocalMachine
 from orchestrator.clock import SystemClock
 from orchestrator.engines.docker.address import Address, find_address
 from orchestrator.engines.docker.client import Client
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.errors import OrchestratorError
 from orchestrator.ids import DEPLOYMENT_LABEL, DeploymentId
+from orchestrator.images.calls import ImageApi
+from orchestrator.settings import Project, open_project
 
-#: Images that serve as the base, the best first; the first is what `doctor --fix` builds.
-_BASES = ("orchestrator/debian-python", "python:3.13-slim", "scratch/trixie-python")
 
-
-def engine_environment() -> dict[str, str]:
-    """The variables that finding an engine may read."""
-    names = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
-    return {name: os.environ[name] for name in (*names, "XDG_RUNTIME_DIR", "HOME") if name in os.environ}
+@functools.cache
+def this_project() -> Project:
+    """The project that these tests are part of, for its settings: which engine, which base image."""
+    return open_project(Path(__file__).parent)
 
 
 def need_engine() -> Address:
@@ -30,12 +31,31 @@ def need_engine() -> Address:
     reason = _engine_problem()
     if reason:
         pytest.skip(reason)
-    return find_address("", engine_environment()).require()
+    return _find_engine()
+
+
+def need_base_image(address: Address) -> str:
+    """What setting `images.base` is on this engine: itself, or its stand-in, which is made if need be (root, on
+    Debian); skips where neither can be had."""
+    api = ImageApi(lambda: address)
+    project = this_project()
+    base = BaseImage(api, project.settings.images.base, LocalMachine(), project.home, SystemClock())
+    try:
+        return base.ensure(print)
+    except OrchestratorError as error:
+        pytest.skip(f"needs the base image: {error}")
+    finally:
+        api.close()
+
+
+def _find_engine() -> Address:
+    project = this_project()
+    return find_address(project.settings.engine.address, project.engine_environment).require()
 
 
 @functools.cache
 def _engine_problem() -> str:
-    engine = DockerEngine(lambda: find_address("", engine_environment()).require(), SystemClock(), timeout=10)
+    engine = DockerEngine(_find_engine, SystemClock(), timeout=10)
     try:
         engine.ping()
     except OrchestratorError as error:
@@ -43,30 +63,6 @@ def _engine_problem() -> str:
     finally:
         engine.close()
     return ""
-
-
-def need_base_image(address: Address) -> str:
-    """The reference of a local image with `sh` and `python`; made where there is none, else skips."""
-    found = _local_base(address)
-    if found is None:
-        pytest.skip("needs a base image: `orchestrator doctor --fix` builds it (as root, on Debian)")
-    return found
-
-
-def _local_base(address: Address) -> str | None:
-    client = Client(lambda: address, 30)
-    try:
-        reply = client.call("GET", "/images/json")
-        listed = msgspec.json.decode(reply.body, type=list[dict[str, object]])
-        tags = [str(tag) for image in listed for tag in _strings(image.get("RepoTags"))]
-    finally:
-        client.close()
-    ranked = [tag for base in _BASES for tag in sorted(tags) if tag == base or tag.startswith(f"{base}:")]
-    return ranked[0] if ranked else None
-
-
-def _strings(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
 
 
 class Leftovers:
@@ -96,3 +92,7 @@ class Leftovers:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _strings(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
