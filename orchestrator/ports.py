@@ -85,6 +85,9 @@ class Engine(Protocol):
     def list_ours(self, deployment: DeploymentId) -> tuple[ContainerFacts, ...]:
         """All containers of kind `try` that carry this deployment's label, in any state, exit facts included."""
 
+    def list_owned(self, label: str) -> tuple[ContainerFacts, ...]:
+        """All containers of kind `try`, of any deployment, that carry `label` with whatever value."""
+
     def events(self, deployment: DeploymentId) -> Iterator[EngineEvent]:
         """The event stream of this deployment's containers; blocks. Yields CONNECTED each time it is attached
         to the engine (the caller then lists and merges) and DISCONNECTED once for each time it lost it, or

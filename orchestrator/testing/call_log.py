@@ -83,6 +83,10 @@ class CountingEngine:
         self.calls.add("list_ours")
         return self._engine.list_ours(deployment)
 
+    def list_owned(self, label: str) -> tuple[ContainerFacts, ...]:
+        self.calls.add("list_owned")
+        return self._engine.list_owned(label)
+
     def events(self, deployment: DeploymentId) -> Iterator[EngineEvent]:
         self.calls.add("events")
         return self._engine.events(deployment)

@@ -140,7 +140,10 @@ class FakeEngine:
         return self._call("inspect", container, lambda: self._find(container).facts)
 
     def list_ours(self, deployment: DeploymentId) -> tuple[ContainerFacts, ...]:
-        return self._call("list_ours", "", lambda: self._list(deployment))
+        return self._call("list_ours", "", lambda: self._list(DEPLOYMENT_LABEL, deployment))
+
+    def list_owned(self, label: str) -> tuple[ContainerFacts, ...]:
+        return self._call("list_owned", "", lambda: self._list(label))
 
     def events(self, deployment: DeploymentId) -> Iterator[EngineEvent]:
         self.calls.add("events")
@@ -254,12 +257,12 @@ class FakeEngine:
         for file in files:
             container.put(file)
 
-    def _list(self, deployment: DeploymentId) -> tuple[ContainerFacts, ...]:
-        ours = {DEPLOYMENT_LABEL: deployment, KIND_LABEL: TRY_KIND}
+    def _list(self, label: str, value: str | None = None) -> tuple[ContainerFacts, ...]:
         return tuple(
             container.facts
             for container in self._containers.values()
-            if ours.items() <= container.spec.labels.items()
+            if container.spec.labels.get(KIND_LABEL) == TRY_KIND
+            and (container.spec.labels.get(label) == value if value else label in container.spec.labels)
         )
 
     def _tell(

@@ -84,13 +84,10 @@ class DockerEngine:
         return container_facts(self._inspected(container))
 
     def list_ours(self, deployment: DeploymentId) -> tuple[ContainerFacts, ...]:
-        labels = [f"{DEPLOYMENT_LABEL}={deployment}", f"{KIND_LABEL}={TRY_KIND}"]
-        filters = msgspec.json.encode({"label": labels}).decode()
-        reply = self._client.call("GET", "/containers/json", {"all": "1", "filters": filters})
-        if reply.status != http.client.OK:
-            raise faults.refused(reply)
-        listed = [ContainerId(each["Id"]) for each in msgspec.json.decode(reply.body, type=list[dict[str, Any]])]
-        return tuple(facts for facts in map(self._facts_if_there, listed) if facts is not None)
+        return self._list(f"{DEPLOYMENT_LABEL}={deployment}")
+
+    def list_owned(self, label: str) -> tuple[ContainerFacts, ...]:
+        return self._list(label)
 
     def events(self, deployment: DeploymentId) -> Iterator[EngineEvent]:
         return self._events.listen(deployment)
@@ -148,6 +145,14 @@ class DockerEngine:
     def close(self) -> None:
         self._events.close()
         self._client.close()
+
+    def _list(self, label: str) -> tuple[ContainerFacts, ...]:
+        filters = msgspec.json.encode({"label": [label, f"{KIND_LABEL}={TRY_KIND}"]}).decode()
+        reply = self._client.call("GET", "/containers/json", {"all": "1", "filters": filters})
+        if reply.status != http.client.OK:
+            raise faults.refused(reply)
+        listed = [ContainerId(each["Id"]) for each in msgspec.json.decode(reply.body, type=list[dict[str, Any]])]
+        return tuple(facts for facts in map(self._facts_if_there, listed) if facts is not None)
 
     def _inspected(self, container: ContainerId) -> dict[str, Any]:
         reply = self._client.call("GET", f"/containers/{container}/json")
