@@ -58,6 +58,10 @@ class TimetableError(OrchestratorError):
     """A schedule or a date given by hand means nothing: a malformed cron expression, an unknown timezone."""
 
 
+class IllegalMoveError(OrchestratorError):
+    """The planner tried a change of state that no table of moves allows: a defect of ours."""
+
+
 class NotFoundError(OrchestratorError):
     """No such DAG, run, task, try or image. `kind` and `name` say which."""
 

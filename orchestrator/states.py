@@ -125,6 +125,7 @@ class ReasonCode(StrEnum):
     CONTAINER_LOST = "container_lost"
     STOPPED_EXTERNALLY = "stopped_externally"
     TASK_REMOVED = "task_removed"
+    POOL_MISSING = "pool_missing"
     # why something waits
     ENGINE_DOWN = "engine_down"
     IMAGE_BUILDING = "image_building"
@@ -135,6 +136,9 @@ class ReasonCode(StrEnum):
     MAX_ACTIVE_TASKS = "max_active_tasks"
     MAX_ACTIVE_RUNS = "max_active_runs"
     MAX_ACTIVE_TIS = "max_active_tis"
+    PREPARING = "preparing"
+    PAUSED = "paused"
+    DAG_INACTIVE = "dag_inactive"
     OUTSIDE_SCHEDULE = "outside_schedule"
 
 

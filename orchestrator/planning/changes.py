@@ -3,7 +3,7 @@ and applied to the world after the commit; the others are effects, sent out afte
 
 from datetime import datetime
 
-from orchestrator.ids import RunKey
+from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.rows import (
     Answer,
     Dag,
@@ -15,7 +15,7 @@ from orchestrator.planning.rows import (
     TaskInstance,
     Try,
 )
-from orchestrator.spec.container import ImageFacts
+from orchestrator.spec.container import ContainerSpec
 from orchestrator.spec.dag import ParsedFile, TaskSpec
 from orchestrator.spec.value import Value
 
@@ -81,10 +81,17 @@ class Answered(Value, frozen=True, kw_only=True):
 
 
 class Noted(Value, frozen=True, kw_only=True):
-    """A waiting task instance has a new first reason; kept in memory, shown by `explain`."""
+    """A queued task instance has a new first reason; kept in memory, shown by `explain`."""
 
     task: TaskInstance
-    reason: Reason | None
+    reason: Reason
+
+
+class Readied(Value, frozen=True, kw_only=True):
+    """A queued task instance's next container is decided; it now waits for its turn under the limits."""
+
+    task: TaskKey
+    spec: ContainerSpec
 
 
 # --- effects ------------------------------------------------------------------------------------------
@@ -107,10 +114,9 @@ class Prepare(Value, frozen=True, kw_only=True):
 
 
 class Launch(Value, frozen=True, kw_only=True):
-    """Create and start the container of a committed intent; `image` as known when it was prepared."""
+    """Create and start the container of a committed intent."""
 
     attempt: Try
-    image: ImageFacts | None = None
 
 
 class Stop(Value, frozen=True, kw_only=True):
@@ -127,4 +133,4 @@ class Collect(Value, frozen=True, kw_only=True):
 
 Row = PutFile | PutDag | PutVersion | PutRun | PutTask | PutTry | PutResult | Answered
 Effect = PinImages | Prepare | Launch | Stop | Collect
-Change = Row | Noted | Effect
+Change = Row | Noted | Readied | Effect

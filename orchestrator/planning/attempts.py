@@ -1,0 +1,111 @@
+"""The life of a try after its intent: started, asked to stop, ended, collected. What is said of an unknown or
+closed try is late or said twice, and is ignored.
+"""
+
+from orchestrator.ids import ContainerId, TryId
+from orchestrator.planning import transitions
+from orchestrator.planning.changes import Collect, PutResult, Stop
+from orchestrator.planning.draft import Draft
+from orchestrator.planning.events import Collected, Exited, LaunchFailed, Lost, Started
+from orchestrator.planning.flow import fail, settle
+from orchestrator.planning.outcome import Ending, ending_of
+from orchestrator.planning.retry import Failure
+from orchestrator.planning.rows import Reason, Result, Try, TryOutcome
+from orchestrator.states import ReasonCode, TaskState
+
+
+def on_started(draft: Draft, event: Started) -> None:
+    """Its container runs. A stop that was asked for before there was one is asked for again."""
+    attempt = _open(draft, event.try_id)
+    first = attempt is not None and attempt.started_at is None
+    if attempt is None or not (first or event.adopted):
+        return
+    taken = transitions.try_adopted if event.adopted else transitions.try_started
+    now_running = taken(attempt, event.container_id, event.at)
+    draft.put_try(now_running)
+    task = draft.world.tasks[attempt.key.task]
+    if task.state is TaskState.STARTING:
+        draft.put_task(transitions.running(task, event.at))
+    if first and now_running.stop_requested_at is not None:
+        draft.do(Stop(attempt=now_running))
+
+
+def on_exited(draft: Draft, event: Exited) -> None:
+    attempt = _open(draft, event.try_id)
+    if attempt is None or _of_another(attempt, event.container_id):
+        return
+    ending = ending_of(event, attempt, draft.world.task_spec(attempt.key.task))
+    ended = transitions.try_exited(
+        attempt, draft.now, event.container_id, event.exit, ending.outcome, ending.reason
+    )
+    if ending.outcome is TryOutcome.SUCCESS and event.result is not None:
+        result = Result(key=attempt.key.task, data=event.result, created_at=draft.now)
+        draft.do(PutResult(result=result))
+    _close(draft, ended, exit_code=event.exit.exit_code if ending.own_exit else None)
+
+
+def on_launch_failed(draft: Draft, event: LaunchFailed) -> None:
+    attempt = _open(draft, event.try_id)
+    if attempt is not None:
+        _end_without_exit(draft, attempt, Ending(outcome=TryOutcome.FAILED, reason=event.reason), ran=False)
+
+
+def on_lost(draft: Draft, event: Lost) -> None:
+    attempt = _open(draft, event.try_id)
+    if attempt is not None:
+        _end_without_exit(draft, attempt, Ending(outcome=TryOutcome.LOST, reason=event.reason), ran=event.ran)
+
+
+def on_collected(draft: Draft, event: Collected) -> None:
+    attempt = draft.world.tries.get(event.try_id)
+    if attempt is not None and attempt.outcome is not None:
+        draft.put_try(transitions.try_collected(attempt, event.at, log_truncated=event.log_truncated))
+
+
+def request_stop(draft: Draft, attempt: Try, reason: Reason) -> None:
+    """Have an open try ended; the first reason stays."""
+    if attempt.stop_requested_at is None:
+        stopping = transitions.try_stopping(attempt, draft.now, reason)
+        draft.put_try(stopping)
+        draft.do(Stop(attempt=stopping))
+
+
+def overdue(draft: Draft, try_id: TryId) -> None:
+    """A try ran longer than its task allows."""
+    attempt = draft.world.tries[try_id]
+    limit = draft.world.task_spec(attempt.key.task).execution_timeout
+    text = f"it ran longer than its execution_timeout of {limit}"
+    request_stop(draft, attempt, Reason(code=ReasonCode.TIMEOUT, text=text))
+
+
+def _open(draft: Draft, try_id: TryId) -> Try | None:
+    attempt = draft.world.tries.get(try_id)
+    return attempt if attempt is not None and attempt.outcome is None else None
+
+
+def _of_another(attempt: Try, container_id: ContainerId) -> bool:
+    """Said of a container which this try had before it got the one that started."""
+    return attempt.started_at is not None and attempt.container_id != container_id
+
+
+def _end_without_exit(draft: Draft, attempt: Try, ending: Ending, *, ran: bool) -> None:
+    """End a try that has no exit of its own to tell of; what we asked for explains it first."""
+    if attempt.stop_reason is not None:
+        ending = Ending(outcome=TryOutcome.FAILED, reason=attempt.stop_reason)
+    reason = ending.reason or Reason(code=ReasonCode.CONTAINER_LOST)
+    ended = transitions.try_ended(attempt, draft.now, ending.outcome, reason)
+    _close(draft, ended, ran=ran)
+
+
+def _close(draft: Draft, ended: Try, *, exit_code: int | None = None, ran: bool = True) -> None:
+    """Move the task instance on, then have what is left of the try collected."""
+    draft.put_try(ended)
+    task = draft.world.tasks[ended.key.task]
+    at = ended.ended_at or draft.now
+    if ended.outcome is TryOutcome.SUCCESS:
+        settle(draft, transitions.succeeded(task, at, ended.started_at))
+    elif ended.outcome is TryOutcome.SKIPPED and ended.reason is not None:
+        settle(draft, transitions.skipped(task, at, ended.reason))
+    elif ended.reason is not None:
+        fail(draft, task, Failure(reason=ended.reason, exit_code=exit_code, ran=ran))
+    draft.do(Collect(attempt=ended))

@@ -1,0 +1,111 @@
+"""`decide`: from the world, the events of a turn and the time to the changes that follow. Pure.
+
+Each event sees the changes of those before it. After the events come the timers that have run out, then runs
+that may start, then admission: so an exit that is told of in the turn of its time-out is an exit.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from orchestrator.ids import TaskKey, TryId
+from orchestrator.planning import attempts, files, flow, preparation, requests, runs
+from orchestrator.planning.admission import admit
+from orchestrator.planning.changes import Change, Collect, Effect, PinImages, Prepare, Stop
+from orchestrator.planning.draft import Draft
+from orchestrator.planning.draft import PlanSettings as PlanSettings
+from orchestrator.planning.events import (
+    Collected,
+    Event,
+    Exited,
+    FileGone,
+    FileParsed,
+    ImagesPinned,
+    LaunchFailed,
+    Lost,
+    Prepared,
+    PrepareDelayed,
+    PrepareFailed,
+    Requested,
+    Started,
+    Tick,
+)
+from orchestrator.planning.world import TimerKind, World
+from orchestrator.states import TaskState
+
+
+def decide(
+    world: World, events: Sequence[Event], now: datetime, ids: Iterator[TryId], settings: PlanSettings
+) -> tuple[Change, ...]:
+    """What follows from these events at this instant. Changes nothing: the caller commits the rows, applies the
+    changes to the world and sends out the effects, in this order."""
+    draft = Draft(world, now, ids, settings)
+    for event in events:
+        _HANDLERS[type(event)](draft, event)
+    for due, kind, of in draft.world.due_timers(now):
+        if draft.world.waits_until(kind, of) == due:
+            _TIMERS[kind](draft, of)
+    for dag_id in draft.stirred():
+        runs.start_held(draft, dag_id)
+    if draft.changes:
+        admit(draft)
+    return tuple(draft.changes)
+
+
+def resume(world: World) -> tuple[Effect, ...]:
+    """The effects of earlier turns whose answers may never come, for a process that starts with this world.
+    Open tries are the engine's to tell of."""
+    return (*_look_ups(world), *_preparations(world), *_stops_and_collections(world))
+
+
+def _look_ups(world: World) -> Iterator[PinImages]:
+    for key, run in world.runs.items():
+        if run.images is None:
+            yield PinImages(run=key, images=world.blueprint(key).images)
+
+
+def _preparations(world: World) -> Iterator[Prepare]:
+    for key, task in world.tasks.items():
+        run = world.runs[key.run]
+        if task.state is TaskState.QUEUED and run.images is not None:
+            yield Prepare(run=run, task=task, spec=world.task_spec(key), number=task.tries + 1)
+
+
+def _stops_and_collections(world: World) -> Iterator[Stop | Collect]:
+    for attempt in world.tries.values():
+        if attempt.outcome is not None:
+            yield Collect(attempt=attempt)
+        elif attempt.stop_requested_at is not None:
+            yield Stop(attempt=attempt)
+
+
+def _on_tick(_draft: Draft, _event: Tick) -> None:
+    """Every turn looks at the time."""
+
+
+def _on_retry(draft: Draft, key: TaskKey) -> None:
+    flow.queue(draft, draft.world.tasks[key])
+
+
+_HANDLERS: Mapping[type[Event], Callable[[Draft, Any], None]] = {
+    Tick: _on_tick,
+    FileParsed: files.on_file_parsed,
+    FileGone: files.on_file_gone,
+    Requested: requests.on_requested,
+    ImagesPinned: preparation.on_images_pinned,
+    Prepared: preparation.on_prepared,
+    PrepareFailed: preparation.on_prepare_failed,
+    PrepareDelayed: preparation.on_prepare_delayed,
+    Started: attempts.on_started,
+    Exited: attempts.on_exited,
+    LaunchFailed: attempts.on_launch_failed,
+    Lost: attempts.on_lost,
+    Collected: attempts.on_collected,
+}
+
+_TIMERS: Mapping[TimerKind, Callable[[Draft, Any], None]] = {
+    TimerKind.SCHEDULE: runs.make_scheduled,
+    TimerKind.RETRY: _on_retry,
+    TimerKind.TIMEOUT: attempts.overdue,
+    TimerKind.RUN_TIMEOUT: runs.overdue,
+}

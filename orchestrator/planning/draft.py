@@ -1,0 +1,63 @@
+"""The overlay on which a turn is decided: a fork of the world that sees each change as soon as it is decided,
+while the world itself stays as it is until the commit.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from orchestrator.ids import DeploymentId, Epoch, TryId
+from orchestrator.planning.changes import Change, PutRun, PutTask, PutTry
+from orchestrator.planning.rows import Run, TaskInstance, Try
+from orchestrator.planning.world import World
+from orchestrator.spec.value import Value
+
+
+class PlanSettings(Value, frozen=True, kw_only=True):
+    """What planning takes from the settings and from the leadership it acts under."""
+
+    epoch: Epoch
+    deployment: DeploymentId
+    parallelism: int = 32
+    default_pool_slots: int = 128
+    catchup_by_default: bool = False
+    paused_on_creation: bool = True
+
+
+class Draft:
+    """The changes of one turn so far, and the world as it will be after them."""
+
+    def __init__(self, world: World, now: datetime, ids: Iterator[TryId], settings: PlanSettings) -> None:
+        self.world = world.fork()
+        self.now = now
+        self.settings = settings
+        self.changes: list[Change] = []
+        self._ids = ids
+        self._stirred: dict[str, None] = {}
+
+    def do(self, change: Change) -> None:
+        """Decide one more change."""
+        self.changes.append(change)
+        self.world.apply((change,))
+
+    def put_task(self, task: TaskInstance) -> None:
+        self.do(PutTask(task=task, before=self.world.tasks.get(task.key)))
+
+    def put_run(self, run: Run) -> None:
+        self.do(PutRun(run=run, before=self.world.runs.get(run.key)))
+
+    def put_try(self, attempt: Try) -> None:
+        self.do(PutTry(attempt=attempt, before=self.world.tries.get(attempt.try_id)))
+
+    def next_id(self) -> TryId:
+        return next(self._ids)
+
+    def stir(self, dag_id: str) -> None:
+        """Runs of this DAG that are held back may be able to start."""
+        self._stirred[dag_id] = None
+
+    def stirred(self) -> Iterator[str]:
+        """The DAGs stirred since they were last looked at, until there are none."""
+        while self._stirred:
+            dag_id = next(iter(self._stirred))
+            del self._stirred[dag_id]
+            yield dag_id

@@ -1,0 +1,130 @@
+"""How one task instance's state moves others: verdicts of trigger rules spread down the graph until nothing more
+follows, and a run ends with its last instance.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+import msgspec
+
+from orchestrator.ids import RunKey, TaskKey
+from orchestrator.planning import transitions
+from orchestrator.planning.changes import Prepare
+from orchestrator.planning.draft import Draft
+from orchestrator.planning.retry import Again, Failure, after_failure
+from orchestrator.planning.rows import Reason, Run, TaskInstance
+from orchestrator.planning.rules import Verdict, judge
+from orchestrator.spec.dag import TaskKind, TaskSpec
+from orchestrator.states import ReasonCode, TaskState
+
+_BAD = (TaskState.FAILED, TaskState.UPSTREAM_FAILED)
+
+
+def settle(draft: Draft, task: TaskInstance) -> None:
+    """Take in that a task instance is final, and all that follows."""
+    draft.put_task(task)
+    spread(draft, draft.world.children(task.key))
+    end_if_over(draft, task.key.run)
+
+
+def fail(draft: Draft, task: TaskInstance, failure: Failure) -> None:
+    """Try again, or fail for good. In a doomed run nothing is tried again."""
+    doom = draft.world.runs[task.key.run].reason
+    decision = after_failure(task, draft.world.task_spec(task.key).retry, failure)
+    if doom is None and isinstance(decision, Again):
+        due_at = draft.now + decision.delay
+        draft.put_task(
+            transitions.retried(
+                task, draft.now, failure.reason, due_at=due_at, infrastructure=decision.infrastructure
+            )
+        )
+    else:
+        note = "" if isinstance(decision, Again) else decision.note
+        settle(draft, transitions.failed(task, draft.now, doom or _with_note(failure.reason, note)))
+
+
+def spread(draft: Draft, keys: Iterable[TaskKey]) -> None:
+    """Judge those that wait, and, where one becomes final at once, those after it."""
+    look = deque(keys)
+    while look:
+        key = look.popleft()
+        counts = draft.world.parents.get(key)
+        if counts is None:
+            continue
+        spec = draft.world.task_spec(key)
+        verdict = judge(spec.trigger_rule, counts)
+        if verdict is not Verdict.WAITING:
+            _follow(draft, draft.world.tasks[key], spec, verdict)
+            look.extend(draft.world.children(key))
+
+
+def queue(draft: Draft, task: TaskInstance) -> None:
+    """Have a task instance prepared for its next try."""
+    ready = transitions.queued(task, draft.now)
+    draft.put_task(ready)
+    prepare(draft, ready)
+
+
+def prepare(draft: Draft, task: TaskInstance) -> None:
+    """Ask for its container; later, if its run's images are not pinned yet."""
+    run = draft.world.runs[task.key.run]
+    if run.images is not None:
+        spec = draft.world.task_spec(task.key)
+        draft.do(Prepare(run=run, task=task, spec=spec, number=task.tries + 1))
+
+
+def end_if_over(draft: Draft, key: RunKey) -> None:
+    """End a run whose task instances have all ended: failed where a leaf is, or where it was doomed."""
+    if draft.world.unfinished[key]:
+        return
+    run = draft.world.runs[key]
+    reason = run.reason or _failure_of(draft, run)
+    ended = (
+        transitions.run_succeeded(run, draft.now)
+        if reason is None
+        else transitions.run_failed(run, draft.now, reason)
+    )
+    draft.put_run(ended)
+    draft.stir(key.dag_id)
+
+
+def _follow(draft: Draft, task: TaskInstance, spec: TaskSpec, verdict: Verdict) -> None:
+    match verdict:
+        case Verdict.READY if spec.kind is TaskKind.EMPTY:
+            draft.put_task(transitions.succeeded(task, draft.now, started_at=draft.now))
+        case Verdict.READY:
+            queue(draft, task)
+        case Verdict.SKIPPED:
+            draft.put_task(transitions.skipped(task, draft.now, _upstream(draft, task.key, spec)))
+        case Verdict.UPSTREAM_FAILED:
+            draft.put_task(transitions.upstream_failed(task, draft.now, _upstream(draft, task.key, spec)))
+        case Verdict.WAITING:
+            pass
+
+
+def _upstream(draft: Draft, key: TaskKey, spec: TaskSpec) -> Reason:
+    """Why a rule can no longer hold: what its parents came to, the worst first."""
+    came_to: dict[TaskState, list[str]] = {state: [] for state in (*_BAD, TaskState.SKIPPED, TaskState.SUCCESS)}
+    for task_id in spec.upstream:
+        parent = draft.world.tasks[TaskKey(key.dag_id, key.run_id, task_id)]
+        if parent.state in came_to:
+            came_to[parent.state].append(task_id)
+    parents = "; ".join(f"{state}: {', '.join(ids)}" for state, ids in came_to.items() if ids)
+    return Reason(code=ReasonCode.UPSTREAM, text=f"its rule {spec.trigger_rule} cannot hold ({parents})")
+
+
+def _failure_of(draft: Draft, run: Run) -> Reason | None:
+    """Why a run failed: the first task that did; None if it did not."""
+    blueprint = draft.world.blueprint(run.key)
+    states = {key.task_id: draft.world.tasks[key] for key in draft.world.tasks_of.entries(run.key)}
+    if not any(states[leaf].state in _BAD for leaf in blueprint.leaves):
+        return None
+    for task_id in blueprint.tasks:
+        task = states[task_id]
+        if task.state is TaskState.FAILED and task.reason is not None:
+            return Reason(code=task.reason.code, text=f"{task_id}: {task.reason.text}")
+    return Reason(code=ReasonCode.UPSTREAM, text="a last task did not succeed")
+
+
+def _with_note(reason: Reason, note: str) -> Reason:
+    return msgspec.structs.replace(reason, text=f"{reason.text}; {note}") if note else reason

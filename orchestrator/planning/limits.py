@@ -1,0 +1,52 @@
+"""Which limits a task instance counts against, and how much of each it takes while its try is open."""
+
+from enum import StrEnum
+
+from orchestrator.ids import TaskKey
+from orchestrator.spec.dag import DagSpec, TaskSpec
+from orchestrator.spec.value import Value
+
+
+class LimitKind(StrEnum):
+    """The limits, in the order in which the first binding one is named."""
+
+    PARALLELISM = "parallelism"
+    MAX_ACTIVE_TASKS = "max_active_tasks"
+    POOL = "pool"
+    MAX_ACTIVE_TIS_PER_DAG = "max_active_tis_per_dag"
+    MAX_ACTIVE_TIS_PER_DAGRUN = "max_active_tis_per_dagrun"
+
+
+class Scope(Value, frozen=True, kw_only=True):
+    """What is counted together: all that share an equal scope share the limit."""
+
+    kind: LimitKind
+    name: tuple[str, ...] = ()
+
+
+class Claim(Value, frozen=True, kw_only=True):
+    """What one task instance takes of a limit. `cap` is None where the limit is not the DAG's to say."""
+
+    scope: Scope
+    need: int = 1
+    cap: int | None = None
+
+
+#: Instances with equal claims are admitted or held back alike, but for their order.
+Lane = tuple[Claim, ...]
+
+
+def claims_of(dag: DagSpec, task: TaskSpec, key: TaskKey) -> Lane:
+    """Everything an instance of `task` claims."""
+    claims = [
+        Claim(scope=Scope(kind=LimitKind.PARALLELISM)),
+        Claim(scope=Scope(kind=LimitKind.MAX_ACTIVE_TASKS, name=(key.dag_id,)), cap=dag.max_active_tasks),
+        Claim(scope=Scope(kind=LimitKind.POOL, name=(task.pool,)), need=task.pool_slots),
+    ]
+    if task.max_active_tis_per_dag is not None:
+        scope = Scope(kind=LimitKind.MAX_ACTIVE_TIS_PER_DAG, name=(key.dag_id, key.task_id))
+        claims.append(Claim(scope=scope, cap=task.max_active_tis_per_dag))
+    if task.max_active_tis_per_dagrun is not None:
+        scope = Scope(kind=LimitKind.MAX_ACTIVE_TIS_PER_DAGRUN, name=(key.dag_id, key.run_id, key.task_id))
+        claims.append(Claim(scope=scope, cap=task.max_active_tis_per_dagrun))
+    return tuple(claims)

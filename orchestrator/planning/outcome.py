@@ -1,0 +1,60 @@
+"""What the exit of a try's container means: pure, from the engine's facts and the task's rules."""
+
+import signal
+
+from orchestrator.planning.events import Exited
+from orchestrator.planning.rows import Reason, Try, TryOutcome
+from orchestrator.spec.container import ContainerSpec, ExitFacts
+from orchestrator.spec.dag import TaskSpec
+from orchestrator.spec.value import Value
+from orchestrator.states import ReasonCode
+
+_SIGNALLED = 128
+_SIGNALS = {number.value: number.name for number in signal.Signals}
+_MIB = 1024 * 1024
+
+
+class Ending(Value, frozen=True, kw_only=True):
+    """How a try ended and, but for a success, why. `own_exit`: by its own process and nobody else's doing."""
+
+    outcome: TryOutcome
+    reason: Reason | None = None
+    own_exit: bool = True
+
+
+def ending_of(event: Exited, attempt: Try, task: TaskSpec) -> Ending:
+    """An exit after we asked for the end is that end's; one that others brought about is a loss, whatever its
+    code; only then the code counts."""
+    if attempt.stop_reason is not None and not _was_over(event.exit, attempt):
+        return Ending(outcome=TryOutcome.FAILED, reason=attempt.stop_reason, own_exit=False)
+    if event.stopped_externally:
+        text = "something other than the orchestrator stopped its container"
+        reason = Reason(code=ReasonCode.STOPPED_EXTERNALLY, text=text)
+        return Ending(outcome=TryOutcome.LOST, reason=reason, own_exit=False)
+    code = event.exit.exit_code
+    if code in task.skip_on_exit_code:
+        reason = Reason(code=ReasonCode.SKIP_EXIT_CODE, text=f"it exited with {code}, which means skip")
+        return Ending(outcome=TryOutcome.SKIPPED, reason=reason)
+    if code == 0:
+        outcome = TryOutcome.FAILED if event.result_problem else TryOutcome.SUCCESS
+        return Ending(outcome=outcome, reason=event.result_problem)
+    return Ending(outcome=TryOutcome.FAILED, reason=_failure(event.exit, attempt.spec))
+
+
+def _was_over(facts: ExitFacts, attempt: Try) -> bool:
+    """It had ended by itself before we asked for it."""
+    asked = attempt.stop_requested_at
+    return asked is not None and facts.finished_at is not None and facts.finished_at <= asked
+
+
+def _failure(facts: ExitFacts, spec: ContainerSpec) -> Reason:
+    code = facts.exit_code
+    words = f" ({facts.error})" if facts.error else ""
+    if facts.oom_killed:
+        limit = f"its mem_limit is {spec.memory / _MIB:g} MiB" if spec.memory else "it has no mem_limit"
+        return Reason(code=ReasonCode.OOM_KILLED, text=f"it ran out of memory; {limit}{words}")
+    name = _SIGNALS.get(code - _SIGNALLED)
+    if name is None:
+        return Reason(code=ReasonCode.EXIT_CODE, text=f"it exited with {code}{words}")
+    memory = "; possibly memory, the engine was not watching" if name == "SIGKILL" else ""
+    return Reason(code=ReasonCode.SIGNAL, text=f"it was ended by {name} (exit code {code}){memory}{words}")

@@ -1,0 +1,130 @@
+"""The life of a run: made, held back, started, doomed. (Its end is in `flow`.)"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from orchestrator.ids import RunKey, TaskKey
+from orchestrator.planning import transitions
+from orchestrator.planning.attempts import request_stop
+from orchestrator.planning.changes import PinImages, PutDag
+from orchestrator.planning.draft import Draft
+from orchestrator.planning.flow import end_if_over, spread
+from orchestrator.planning.rows import Dag, Reason, Run, TaskInstance
+from orchestrator.spec.interval import Interval
+from orchestrator.states import ReasonCode, RunState, RunType
+from orchestrator.timetables import Past
+from orchestrator.timetables.zones import TICK
+
+
+def make_scheduled(draft: Draft, dag_id: str) -> None:
+    """Make the scheduled runs that are due. Of a long past to catch up with only as many at a time as may run
+    together: the rest is due still, and made as those start."""
+    limit = draft.world.current(dag_id).spec.max_active_runs
+    for _ in range(limit):
+        dag = draft.world.dags[dag_id]
+        interval = _due(draft, dag)
+        if interval is None:
+            return
+        run_id = f"{RunType.SCHEDULED}__{interval.start.isoformat()}"
+        _make(draft, dag, RunKey(dag_id, run_id), RunType.SCHEDULED, interval)
+        draft.do(PutDag(dag=_with_last(dag, interval)))
+
+
+def make_manual(draft: Draft, dag: Dag, interval: Interval, asked: datetime, **told: Any) -> Run:
+    """Make a run that somebody asked for at the instant `asked`; several may stand for one interval. `told` are
+    columns of the run: conf, note, actor."""
+    while (key := RunKey(dag.dag_id, f"{RunType.MANUAL}__{asked.isoformat()}")) in draft.world.runs:
+        asked += TICK
+    return _make(draft, dag, key, RunType.MANUAL, interval, **told)
+
+
+def start_held(draft: Draft, dag_id: str) -> None:
+    """Start runs that are held back, earliest logical date first, as far as `max_active_runs` allows."""
+    limit = draft.world.current(dag_id).spec.max_active_runs
+    while draft.world.running[dag_id] < limit:
+        run = next(_startable(draft, dag_id), None)
+        if run is None:
+            return
+        _start(draft, run)
+
+
+def may_start(dag: Dag, run: Run) -> bool:
+    """A paused DAG, or one whose file is gone, starts no scheduled run; what was asked for by hand runs."""
+    return run.run_type is not RunType.SCHEDULED or (dag.active and not dag.paused)
+
+
+def doom(draft: Draft, run: Run, reason: Reason) -> None:
+    """Have a run fail: what has not started fails now, open tries are stopped and the run ends with the last."""
+    if run.state is RunState.QUEUED:
+        draft.put_run(transitions.run_failed(run, draft.now, reason))
+        draft.stir(run.key.dag_id)
+        return
+    draft.put_run(transitions.run_doomed(run, reason))
+    for key in list(draft.world.tasks_of.entries(run.key)):
+        task = draft.world.tasks[key]
+        if (try_id := draft.world.open_try.get(key)) is not None:
+            request_stop(draft, draft.world.tries[try_id], reason)
+        elif not task.state.final:
+            draft.put_task(transitions.failed(task, draft.now, reason))
+    end_if_over(draft, run.key)
+
+
+def overdue(draft: Draft, key: RunKey) -> None:
+    """A run took longer than its DAG allows."""
+    limit = draft.world.dag_spec(key).dagrun_timeout
+    reason = Reason(code=ReasonCode.TIMEOUT, text=f"the run took longer than its dagrun_timeout of {limit}")
+    doom(draft, draft.world.runs[key], reason)
+
+
+def _due(draft: Draft, dag: Dag) -> Interval | None:
+    """The interval whose scheduled run is to be made now."""
+    if not dag.active or dag.paused or draft.world.schedule_waits(dag.dag_id):
+        return None
+    blueprint = draft.world.current(dag.dag_id)
+    wished = blueprint.spec.catchup
+    catchup = draft.settings.catchup_by_default if wished is None else wished
+    past = Past(last=dag.last, since=blueprint.version.created_at, catchup=catchup)
+    interval = blueprint.timetable.next(past, draft.now)
+    return interval if interval is not None and interval.end <= draft.now else None
+
+
+def _with_last(dag: Dag, interval: Interval) -> Dag:
+    return msgspec.structs.replace(dag, last=interval)
+
+
+def _make(draft: Draft, dag: Dag, key: RunKey, run_type: RunType, interval: Interval, **told: Any) -> Run:
+    """Make a run, held back for now, and have its images' names looked up: it never changes image midway."""
+    images = draft.world.current(dag.dag_id).images
+    run = Run(
+        key=key,
+        run_type=run_type,
+        state=RunState.QUEUED,
+        version=dag.version,
+        interval=interval,
+        images=None if images else {},
+        created_at=draft.now,
+        **told,
+    )
+    draft.put_run(run)
+    if images:
+        draft.do(PinImages(run=key, images=images))
+    draft.stir(dag.dag_id)
+    return run
+
+
+def _startable(draft: Draft, dag_id: str) -> Iterator[Run]:
+    dag = draft.world.dags[dag_id]
+    held = (draft.world.runs[key] for _, key in draft.world.queued.entries(dag_id))
+    return (run for run in held if may_start(dag, run))
+
+
+def _start(draft: Draft, run: Run) -> None:
+    draft.put_run(transitions.run_started(run, draft.now))
+    keys = [TaskKey(run.key.dag_id, run.key.run_id, task_id) for task_id in draft.world.blueprint(run.key).tasks]
+    for key in keys:
+        draft.put_task(TaskInstance(key=key))
+    spread(draft, keys)
+    end_if_over(draft, run.key)

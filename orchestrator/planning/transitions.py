@@ -1,0 +1,150 @@
+"""One function per change of state: each fills all columns that belong together and nothing else does.
+
+All are pure; a move that the tables of moves do not know raises `IllegalMoveError`.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from orchestrator.errors import IllegalMoveError
+from orchestrator.ids import ContainerId
+from orchestrator.planning.rows import Reason, Run, TaskInstance, Try, TryOutcome
+from orchestrator.spec.container import ExitFacts
+from orchestrator.states import RUN_MOVES, TASK_MOVES, RunState, TaskState
+
+# --- task instances -----------------------------------------------------------------------------------
+
+
+def queued(task: TaskInstance, at: datetime) -> TaskInstance:
+    """Its parents let it run, or its retry delay is over."""
+    return _moved(task, TaskState.QUEUED, queued_at=at, started_at=None, ended_at=None, due_at=None, reason=None)
+
+
+def starting(task: TaskInstance) -> TaskInstance:
+    """Its next try is intended."""
+    return _moved(task, TaskState.STARTING, tries=task.tries + 1)
+
+
+def running(task: TaskInstance, at: datetime) -> TaskInstance:
+    """The container of its try runs."""
+    return _moved(task, TaskState.RUNNING, started_at=at)
+
+
+def succeeded(task: TaskInstance, at: datetime, started_at: datetime | None) -> TaskInstance:
+    return _moved(task, TaskState.SUCCESS, started_at=started_at, ended_at=at, reason=None)
+
+
+def skipped(task: TaskInstance, at: datetime, reason: Reason) -> TaskInstance:
+    return _moved(task, TaskState.SKIPPED, ended_at=at, reason=reason, due_at=None)
+
+
+def upstream_failed(task: TaskInstance, at: datetime, reason: Reason) -> TaskInstance:
+    return _moved(task, TaskState.UPSTREAM_FAILED, ended_at=at, reason=reason)
+
+
+def failed(task: TaskInstance, at: datetime, reason: Reason) -> TaskInstance:
+    return _moved(task, TaskState.FAILED, ended_at=at, reason=reason, due_at=None)
+
+
+def retried(
+    task: TaskInstance, at: datetime, reason: Reason, *, due_at: datetime, infrastructure: bool
+) -> TaskInstance:
+    """Its try failed, and another follows at `due_at`, on the budget that was spent."""
+    return _moved(
+        task,
+        TaskState.UP_FOR_RETRY,
+        ended_at=at,
+        due_at=due_at,
+        reason=reason,
+        failures=task.failures + (not infrastructure),
+        losses=task.losses + infrastructure,
+    )
+
+
+def _moved(task: TaskInstance, state: TaskState, **columns: Any) -> TaskInstance:
+    if state not in TASK_MOVES[task.state]:
+        raise IllegalMoveError(f"{task.key} cannot move from {task.state} to {state}")
+    return msgspec.structs.replace(task, state=state, **columns)
+
+
+# --- runs ---------------------------------------------------------------------------------------------
+
+
+def run_started(run: Run, at: datetime) -> Run:
+    return _run_moved(run, RunState.RUNNING, started_at=at)
+
+
+def run_succeeded(run: Run, at: datetime) -> Run:
+    return _run_moved(run, RunState.SUCCESS, ended_at=at)
+
+
+def run_failed(run: Run, at: datetime, reason: Reason) -> Run:
+    return _run_moved(run, RunState.FAILED, ended_at=at, reason=reason)
+
+
+def run_doomed(run: Run, reason: Reason) -> Run:
+    """It will fail with this reason once its open tries have ended; nothing new starts in it."""
+    return msgspec.structs.replace(run, reason=reason)
+
+
+def run_pinned(run: Run, images: dict[str, str]) -> Run:
+    """More image names are pinned; a name that is keeps its first meaning."""
+    return msgspec.structs.replace(run, images=images | (run.images or {}))
+
+
+def _run_moved(run: Run, state: RunState, **columns: Any) -> Run:
+    if state not in RUN_MOVES[run.state]:
+        raise IllegalMoveError(f"{run.key} cannot move from {run.state} to {state}")
+    return msgspec.structs.replace(run, state=state, **columns)
+
+
+# --- tries --------------------------------------------------------------------------------------------
+
+
+def try_started(attempt: Try, container_id: ContainerId, at: datetime) -> Try:
+    return msgspec.structs.replace(attempt, container_id=container_id, started_at=at)
+
+
+def try_adopted(attempt: Try, container_id: ContainerId, at: datetime) -> Try:
+    """A later process found it running."""
+    started_at = attempt.started_at or at
+    return msgspec.structs.replace(
+        attempt, container_id=container_id, started_at=started_at, adopted=attempt.adopted + 1
+    )
+
+
+def try_stopping(attempt: Try, at: datetime, reason: Reason) -> Try:
+    """We want it ended; it is still open."""
+    return msgspec.structs.replace(attempt, stop_requested_at=at, stop_reason=reason)
+
+
+def try_exited(
+    attempt: Try,
+    at: datetime,
+    container_id: ContainerId,
+    exit_facts: ExitFacts,
+    outcome: TryOutcome,
+    reason: Reason | None,
+) -> Try:
+    """Its container ended; `at` stands in where the engine does not say when."""
+    return msgspec.structs.replace(
+        attempt,
+        container_id=container_id,
+        started_at=attempt.started_at or exit_facts.started_at,
+        ended_at=exit_facts.finished_at or at,
+        exit=exit_facts,
+        outcome=outcome,
+        reason=reason,
+    )
+
+
+def try_ended(attempt: Try, at: datetime, outcome: TryOutcome, reason: Reason) -> Try:
+    """It is over without an exit of a container: never launched, or lost."""
+    return msgspec.structs.replace(attempt, ended_at=at, outcome=outcome, reason=reason)
+
+
+def try_collected(attempt: Try, at: datetime, *, log_truncated: bool) -> Try:
+    """Its log is read to the end and its container removed."""
+    return msgspec.structs.replace(attempt, removed_at=at, log_complete=not log_truncated)
