@@ -1,0 +1,445 @@
+"""From a rendered template to a container spec: every argument, every refusal, and where the result goes."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator import DAG, DockerOperator
+from orchestrator.authoring import to_spec
+from orchestrator.errors import AuthoringError, FinalizeError
+from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, TryKey, VersionId, container_name
+from orchestrator.planning.rows import Interval, Run
+from orchestrator.spec.container import ContainerSpec, ImageFacts, InputFile, Mount, MountType
+from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
+from orchestrator.spec.finalize import Site, check_literals, finalize, has_templates, with_try
+from orchestrator.spec.marks import unmarked
+from orchestrator.states import RunState, RunType
+
+START = datetime(2013, 1, 1, 5, tzinfo=UTC)
+RUN = Run(
+    key=RunKey("d", "scheduled__x"),
+    run_type=RunType.SCHEDULED,
+    state=RunState.RUNNING,
+    version=VersionId("v"),
+    interval=Interval(start=START, end=START + timedelta(days=1)),
+    conf={"a": [1, "ü"]},
+    created_at=START,
+)
+KEY = TaskKey("d", "scheduled__x", "t")
+TASK = TaskSpec(task_id="t", stop_grace=timedelta(seconds=3))
+FLOW = DagSpec(dag_id="d", file="d.py", owner="ann", timezone="America/New_York")
+SITE = Site(network="net", project="/srv/project", root_path=lambda name: f"/srv/roots/{name}")
+ROOT = ImageFacts(id="sha256:1")
+USER = ImageFacts(id="sha256:1", user="1000", world_writable_tmp=True)
+
+
+def final(
+    facts: ImageFacts = ROOT, /, *, task: TaskSpec = TASK, dag: DagSpec = FLOW, **arguments: Any
+) -> ContainerSpec:
+    template = ContainerTemplate(**{"image": "tool", **arguments})
+    return finalize(template, dag=dag, task=task, run=RUN, key=KEY, image=facts, site=SITE)
+
+
+def refusal(**arguments: Any) -> FinalizeError:
+    with pytest.raises(FinalizeError) as refused:
+        final(**arguments)
+    assert refused.value.fix
+    assert refused.value.message.startswith(refused.value.field + ": ")
+    return refused.value
+
+
+def test_a_bare_template_takes_everything_from_image_and_site() -> None:
+    spec = final()
+    assert spec == ContainerSpec(
+        name="",
+        image="sha256:1",
+        image_name="tool",
+        environment=spec.environment,
+        network="net",
+        stop_grace=timedelta(seconds=3),
+        result_path="/.orchestrator-result",
+    )
+
+
+def test_every_argument_is_passed_on() -> None:
+    spec = final(
+        working_dir="/w/./x/",
+        user="1000:1000",
+        hostname="h",
+        platform="linux/amd64",
+        network="none",
+        tty=True,
+        init=True,
+        stop_signal="INT",
+        cpus="1.5",
+        cpu_shares="512",
+        mem_limit="1g",
+        mem_reservation=2**20,
+        memswap_limit="-1",
+        shm_size="64m",
+        pids_limit=100,
+        cap_add=("A",),
+        cap_drop=("ALL",),
+        group_add=("1",),
+        labels={"team": "data"},
+        tmpfs={"/t": "size=1m"},
+        environment={"A": "x"},
+    )
+    assert spec == msgspec.structs.replace(
+        final(USER),
+        working_dir="/w/x",
+        user="1000:1000",
+        hostname="h",
+        platform="linux/amd64",
+        network="none",
+        tty=True,
+        init=True,
+        stop_signal="INT",
+        cpus=1.5,
+        cpu_shares=512,
+        memory=2**30,
+        memory_reservation=2**20,
+        memory_swap=-1,
+        shm_size=2**26,
+        pids_limit=100,
+        cap_add=("A",),
+        cap_drop=("ALL",),
+        group_add=("1",),
+        labels={"team": "data"},
+        tmpfs={"/t": "size=1m"},
+        environment=spec.environment,
+        result_path=spec.result_path,
+        files=spec.files,
+    )
+    assert spec.environment["A"] == "x"
+
+
+# --- the process --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "command"),
+    [
+        (None, None),
+        ("echo 'a b' c", ("echo", "a b", "c")),
+        (["echo", "a b", "", "$X | y"], ("echo", "a b", "", "$X | y")),
+        ("sh -c 'echo \"a  b\" | wc'", ("sh", "-c", 'echo "a  b" | wc')),
+        ([""], ("",)),
+    ],
+)
+def test_a_text_is_split_as_a_shell_would_and_a_list_is_left_alone(written: Any, command: Any) -> None:
+    assert final(command=written).command == command
+
+
+@given(st.lists(st.text(), min_size=1))
+def test_no_list_is_ever_split_again(words: list[str]) -> None:
+    assert final(command=words).command == tuple(words)
+
+
+def test_a_script_runs_in_a_shell_without_the_images_entrypoint() -> None:
+    spec = final(script="echo a\necho 'b")
+    assert (spec.entrypoint, spec.command) == ((), ("sh", "-ec", "echo a\necho 'b"))
+
+
+@pytest.mark.parametrize(
+    ("written", "entrypoint"), [(None, None), ("", ()), ([], ()), ("a 'b c'", ("a", "b c")), (["a b"], ("a b",))]
+)
+def test_an_entrypoint_may_be_taken_away(written: Any, entrypoint: Any) -> None:
+    assert final(entrypoint=written).entrypoint == entrypoint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "says"),
+    [
+        ({"image": ""}, "image", "is empty"),
+        ({"image": "  "}, "image", "is empty"),
+        ({"image": None}, "image", "is empty"),
+        ({"command": ""}, "command", "is empty"),
+        ({"command": "  "}, "command", "is empty"),
+        ({"command": []}, "command", "is empty"),
+        ({"command": "echo 'a"}, "command", "No closing quotation"),
+        ({"script": " \n"}, "script", "is empty"),
+        ({"script": "a", "command": "b"}, "script", "excludes"),
+        ({"working_dir": "w"}, "working_dir", "no absolute path"),
+        ({"mem_limit": "much"}, "mem_limit", "no size"),
+        ({"cpus": "0"}, "cpus", "no number of cores"),
+        ({"labels": {"orchestrator.kind": "x"}}, "labels['orchestrator.kind']", "are the orchestrator's"),
+        ({"labels": {"": "x"}}, "labels['']", "are the orchestrator's"),
+        ({"environment": {"A=B": "x"}}, "environment['A=B']", "no variable"),
+        ({"environment": {"": "x"}}, "environment['']", "no variable"),
+        ({"environment": {"A": "x\0"}}, "environment['A']", "no variable"),
+        ({"environment": {"ORCHESTRATOR_RESULT": "x"}}, "environment['ORCHESTRATOR_RESULT']", "is set by"),
+        ({"environment": {"ORCHESTRATOR_TRY_NUMBER": "x"}}, "environment['ORCHESTRATOR_TRY_NUMBER']", "is set by"),
+        ({"environment": {"AIRFLOW_CTX_DAG_ID": "x"}}, "environment['AIRFLOW_CTX_DAG_ID']", "is set by"),
+        ({"tmpfs": {"t": ""}}, "tmpfs", "no absolute path"),
+        ({"tmpfs": {"/": ""}}, "tmpfs", "root of the container"),
+        ({"inputs": {"in": ""}}, "inputs['in']", "no absolute path"),
+        ({"inputs": {"/in/": ""}}, "inputs['/in/']", "no path of one file"),
+        ({"inputs": {"/a/b": "", "/a/./b": ""}}, "inputs['/a/./b']", "no path of one file"),
+    ],
+)
+def test_what_no_container_can_have_is_refused_by_field(arguments: dict[str, Any], field: str, says: str) -> None:
+    refused = refusal(**arguments)
+    assert refused.field == field
+    assert says in refused.message
+
+
+@pytest.mark.parametrize("name", ["user", "hostname", "platform", "stop_signal", "working_dir"])
+def test_a_text_that_renders_to_nothing_counts_as_not_given(name: str) -> None:
+    arguments: dict[str, Any] = {name: ""}
+    assert final(**arguments) == final()
+
+
+def test_an_empty_network_is_the_sites() -> None:
+    assert final(network="").network == "net"
+
+
+# --- environment and identity -------------------------------------------------------------------------
+
+
+def test_every_container_is_told_what_it_stands_for() -> None:
+    start, end = "2013-01-01T00:00:00-05:00", "2013-01-02T00:00:00-05:00"
+    assert final(environment={"A": "1"}).environment == {
+        "A": "1",
+        "ORCHESTRATOR_DAG_ID": "d",
+        "ORCHESTRATOR_TASK_ID": "t",
+        "ORCHESTRATOR_RUN_ID": "scheduled__x",
+        "ORCHESTRATOR_MAP_INDEX": "-1",
+        "ORCHESTRATOR_LOGICAL_DATE": start,
+        "ORCHESTRATOR_DATA_INTERVAL_START": start,
+        "ORCHESTRATOR_DATA_INTERVAL_END": end,
+        "ORCHESTRATOR_CONF": '{"a":[1,"ü"]}',
+        "ORCHESTRATOR_RESULT": "/.orchestrator-result",
+        "AIRFLOW_CTX_DAG_OWNER": "ann",
+        "AIRFLOW_CTX_DAG_ID": "d",
+        "AIRFLOW_CTX_TASK_ID": "t",
+        "AIRFLOW_CTX_DAG_RUN_ID": "scheduled__x",
+        "AIRFLOW_CTX_LOGICAL_DATE": start,
+        "AIRFLOW_CTX_EXECUTION_DATE": start,
+    }
+
+
+def test_a_tasks_owner_comes_before_the_dags() -> None:
+    task = TaskSpec(task_id="t", owner="bob")
+    assert final(task=task).environment["AIRFLOW_CTX_DAG_OWNER"] == "bob"
+
+
+def test_a_try_adds_its_name_labels_and_number() -> None:
+    before = final(labels={"team": "data"})
+    key, deployment = TryKey(KEY, 3), DeploymentId("0a1b2c3d")
+    spec = with_try(before, deployment=deployment, key=key, try_id=TryId("f" * 16), epoch=Epoch(7))
+    assert spec == msgspec.structs.replace(
+        before,
+        name=container_name(deployment, key),
+        labels={
+            "team": "data",
+            "orchestrator.deployment": "0a1b2c3d",
+            "orchestrator.kind": "try",
+            "orchestrator.dag_id": "d",
+            "orchestrator.run_id": "scheduled__x",
+            "orchestrator.task_id": "t",
+            "orchestrator.map_index": "-1",
+            "orchestrator.try_number": "3",
+            "orchestrator.try_id": "f" * 16,
+            "orchestrator.epoch": "7",
+        },
+        environment=before.environment | {"ORCHESTRATOR_TRY_NUMBER": "3", "AIRFLOW_CTX_TRY_NUMBER": "3"},
+    )
+
+
+# --- mounts and files ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mount", "kind", "source"),
+    [
+        (Mount(source="data", target="/d"), MountType.VOLUME, "data"),
+        (Mount(type=MountType.BIND, source="/srv/x/", target="/d"), MountType.BIND, "/srv/x"),
+        (Mount(type=MountType.BIND, source="./x/../y", target="/d"), MountType.BIND, "/srv/project/y"),
+        (Mount(type=MountType.BIND, source=".", target="/d"), MountType.BIND, "/srv/project"),
+        (Mount(type=MountType.ROOT, source="flights", target="/d"), MountType.BIND, "/srv/roots/flights"),
+        (Mount(type=MountType.TMPFS, target="/d"), MountType.TMPFS, ""),
+    ],
+)
+def test_a_mount_becomes_what_an_engine_knows(mount: Mount, kind: MountType, source: str) -> None:
+    for read_only in (False, True):
+        written = msgspec.structs.replace(mount, target="/d//", read_only=read_only)
+        made = Mount(type=kind, source=source, target="/d", read_only=read_only)
+        assert final(mounts=(written,)).mounts == (made,)
+
+
+@pytest.mark.parametrize(
+    ("mount", "field", "says"),
+    [
+        (Mount(source="", target="/d"), "mounts['/d'].source", "is empty"),
+        (Mount(source="data", target=""), "mounts[''].target", "is empty"),
+        (Mount(source="data", target="d"), "mounts['d'].target", "no absolute path"),
+        (Mount(source="data", target="/x/.."), "mounts['/x/..'].target", "root of the container"),
+        (Mount(source="data", target="/.orchestrator/x"), "mounts['/.orchestrator/x'].target", "own"),
+        (Mount(source="/srv/x", target="/d"), "mounts['/d'].source", "no volume's name"),
+        (Mount(type=MountType.BIND, source=" ", target="/d"), "mounts['/d'].source", "is empty"),
+        (Mount(type=MountType.BIND, source="~/x", target="/d"), "mounts['/d'].source", "whose home"),
+        (Mount(type=MountType.ROOT, source="../x", target="/d"), "mounts['/d'].source", "no data root's name"),
+        (Mount(type=MountType.TMPFS, source="x", target="/d"), "mounts['/d'].source", "has none"),
+    ],
+)
+def test_a_mount_that_cannot_be_is_refused(mount: Mount, field: str, says: str) -> None:
+    refused = refusal(mounts=(mount,))
+    assert refused.field == field
+    assert says in refused.message
+
+
+def test_two_mounts_of_one_place_are_refused() -> None:
+    one = Mount(source="data", target="/d")
+    assert "two of them stand at /d" in refusal(mounts=(one, one)).message
+    assert "two of them stand at /d" in refusal(mounts=(one,), tmpfs={"/d/": ""}).message
+
+
+def test_inputs_are_files_that_anybody_may_read() -> None:
+    assert final(inputs={"/in/./a": "ü"}).files == (InputFile(path="/in/a", data="ü".encode(), mode=0o644),)
+
+
+VOLUME = Mount(source="data", target="/v")
+
+
+def test_inputs_of_a_read_only_container_go_into_a_volume() -> None:
+    files = final(read_only=True, mounts=(VOLUME,), inputs={"/v/a": "x"}).files
+    assert files == (InputFile(path="/v/a", data=b"x", volume="/v"),)
+    assert final(mounts=(VOLUME,), inputs={"/v/a": "x"}).files == (InputFile(path="/v/a", data=b"x"),)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"read_only": True}, "is read-only there"),
+        ({"read_only": True, "mounts": (Mount(source="data", target="/other"),)}, "is read-only there"),
+        ({"mounts": (msgspec.structs.replace(VOLUME, read_only=True),)}, "the mount at /v is read-only"),
+        ({"tmpfs": {"/v": ""}}, "the tmpfs at /v would hide it"),
+        ({"mounts": (Mount(type=MountType.TMPFS, target="/v"),)}, "the tmpfs at /v would hide it"),
+        ({"mounts": (VOLUME,), "tmpfs": {"/v/in": ""}}, "the tmpfs at /v/in would hide it"),
+    ],
+)
+def test_an_input_that_would_not_arrive_is_refused(arguments: dict[str, Any], says: str) -> None:
+    refused = refusal(inputs={"/v/in/a": "x"}, **arguments)
+    assert refused.field == "inputs['/v/in/a']"
+    assert says in refused.message
+
+
+# --- the result ---------------------------------------------------------------------------------------
+
+OPEN = InputFile(path="/.orchestrator/open", mode=0o1777)
+
+
+@pytest.mark.parametrize("user", [None, "root", "0", "0:1000", "root:users"])
+def test_roots_result_needs_no_copying(user: str | None) -> None:
+    spec = final(USER if user else ROOT, user=user)
+    assert (spec.result_path, spec.files, spec.volumes) == ("/.orchestrator-result", (), ())
+
+
+@pytest.mark.parametrize("arguments", [{}, {"user": "nobody"}, {"tmpfs": {"/tmp/x": ""}}])
+def test_others_write_to_an_open_tmp(arguments: dict[str, Any]) -> None:
+    spec = final(USER, **arguments)
+    assert (spec.result_path, spec.files, spec.volumes) == ("/tmp/.orchestrator-result", (), ())
+
+
+@pytest.mark.parametrize(
+    ("image", "arguments"),
+    [
+        (msgspec.structs.replace(USER, world_writable_tmp=False), {}),
+        (msgspec.structs.replace(USER, volumes=("/tmp/",)), {}),
+        (USER, {"tmpfs": {"/tmp": ""}}),
+        (USER, {"mounts": (Mount(source="data", target="/tmp"),)}),
+        (USER, {"mounts": (Mount(source="data", target="/tmp/.orchestrator-result"),)}),
+    ],
+)
+def test_others_get_a_folder_where_tmp_will_not_do(image: ImageFacts, arguments: dict[str, Any]) -> None:
+    spec = final(image, **arguments)
+    assert (spec.result_path, spec.files, spec.volumes) == ("/.orchestrator/open/result", (OPEN,), ())
+
+
+def test_a_read_only_container_gets_a_volume_for_its_result() -> None:
+    spec = final(read_only=True)
+    assert (spec.result_path, spec.files, spec.volumes) == ("/.orchestrator/result", (), ("/.orchestrator",))
+    spec = final(USER, read_only=True)
+    opened = msgspec.structs.replace(OPEN, volume="/.orchestrator")
+    assert (spec.result_path, spec.files) == ("/.orchestrator/open/result", (opened,))
+    assert spec.volumes == ("/.orchestrator",)
+
+
+def test_a_result_that_nobody_wants_may_still_be_written() -> None:
+    spec = final(task=TaskSpec(task_id="t", push_result=False))
+    assert spec.result_path is None
+    assert spec.environment["ORCHESTRATOR_RESULT"] == "/.orchestrator-result"
+
+
+# --- what is known before rendering -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["{{ a }}", "x{% if a %}", "{# a #}", ["a", ["{{"]], {"a": {"b": "{{"}}, ("{{",)])
+def test_marks_are_found_at_any_depth(value: Any) -> None:
+    assert has_templates(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "{ a }", "{", "}}", None, 3, ["a"], {"a": "b"}, ContainerTemplate(image="a")]
+)
+def test_nothing_else_is_a_mark(value: Any) -> None:
+    assert not has_templates(value)
+
+
+def test_marks_are_found_in_every_field_of_a_template() -> None:
+    assert has_templates(ContainerTemplate(mounts=(Mount(source="{{ x }}", target="/d"),)))
+    assert has_templates(ContainerTemplate(mem_limit="{{ 512 * ti.try_number }}m"))
+    assert has_templates(ContainerTemplate(inputs={"/a": "{% raw %}"}))
+
+
+def test_only_what_has_marks_is_left_out() -> None:
+    template = ContainerTemplate(
+        image="a",
+        command="{{ ds }}",
+        environment={"A": "x", "B": "{{ ds }}"},
+        mounts=(VOLUME, Mount(source="{{ x }}", target="/x")),
+        inputs={"/x/a": "text"},
+        cpus=1.5,
+    )
+    assert unmarked(template) == ContainerTemplate(image="a", environment={"A": "x"}, mounts=(VOLUME,), cpus=1.5)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"mem_limit": "lots"},
+        {"cpus": "none"},
+        {"labels": {"orchestrator.x": "y"}},
+        {"mounts": ["data:relative"]},
+        {"inputs": {"/in": "x"}, "read_only": True},
+        {"command": ""},
+        {"image": ""},
+    ],
+)
+def test_a_mistake_that_shows_without_rendering_shows_at_parse(arguments: dict[str, Any]) -> None:
+    with DAG("d") as dag:
+        task = DockerOperator(task_id="t", **arguments)
+    with pytest.raises(AuthoringError, match="DockerOperator 't': ") as refused:
+        to_spec(dag, "d.py")
+    assert (refused.value.rule, refused.value.line) == ("bad_argument", task.spec.line)
+    assert refused.value.fix
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        None,
+        ContainerTemplate(),
+        ContainerTemplate(mem_limit="{{ x }}", image="{{ x }}", command="{{ x }}"),
+        ContainerTemplate(
+            read_only=True, inputs={"/v/a": "x"}, mounts=(Mount(source="data", target="{{ '/v' }}"),)
+        ),
+    ],
+)
+def test_what_is_not_known_yet_is_not_refused(container: ContainerTemplate | None) -> None:
+    check_literals(TaskSpec(task_id="t", container=container))
