@@ -33,8 +33,17 @@ _GONE_NOTE = "the log may end too early: its container is gone from the engine"
 _DAMAGED_NOTE = "the log may end too early: the engine's log breaks off here"
 
 
+class _Turn:
+    """Whose turn it is for one try, and how many have it or wait for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.takers = 0
+
+
 class LogPump:
-    """Stores the logs of all tries. Any thread may call; calls about one try must not overlap.
+    """Stores the logs of all tries. Any thread may call; calls about one try wait for each other, calls about
+    different tries do not.
 
     `on_grown(key)` is called when bytes of a try were stored, `on_ended(key)` when its stream ended and not by
     our wish: its container exited, or the connection broke, or the disk was too slow. Ask the engine which; if it
@@ -57,6 +66,7 @@ class LogPump:
         self._intake = Intake(clock, self._backlog)
         self._lock = threading.Lock()
         self._flows: dict[TryKey, LogFlow] = {}
+        self._turns: dict[TryKey, _Turn] = {}
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
@@ -83,8 +93,9 @@ class LogPump:
 
     def attach(self, key: TryKey, stream: ByteStream) -> None:
         """Store what comes from `stream`, attached before its container's start, as a new log."""
-        self._leave(key)
-        self._add(LogFlow(key, self._logs, stream, attached=True))
+        with self._turn(key):
+            self._leave(key)
+            self._add(LogFlow(key, self._logs, stream, attached=True))
 
     def adopt(self, key: TryKey, engine: Engine, container: ContainerId) -> None:
         """Go on with the log of a container that runs or has exited from what is stored of it, unless its stream
@@ -92,20 +103,10 @@ class LogPump:
 
         Raises `NoSuchContainerError`, `EngineUnavailableError`. Where the disk does not serve, only a warning
         tells: `complete` makes up for it."""
-        known = self._find(key)
-        if known is not None and (known.whole or not known.ended.is_set()):
-            return
-        flow = LogFlow(key, self._logs, engine.follow_logs(container), attached=False)
-        self._leave(key)
-        try:
-            flow.rewind()
-            flow.note(_BACK_NOTE, self._clock.now())
-        except LogUnavailableError as trouble:
-            _log.warning("log.waits", dag_id=key.task.dag_id, task_id=key.task.task_id, trouble=trouble.message)
-            flow.stream.close()
-            _close_quietly(flow)
-        else:
-            self._add(flow)
+        with self._turn(key):
+            known = self._find(key)
+            if known is None or (known.ended.is_set() and not known.whole):
+                self._follow(LogFlow(key, self._logs, engine.follow_logs(container), attached=False))
 
     def doubt(self) -> None:
         """The engine went away: streams may have ended before their containers, so no open log is trusted any
@@ -124,42 +125,60 @@ class LogPump:
         log is whole then; cheap when it is. `container` None: none was ever created.
 
         Raises `EngineUnavailableError`, `LogUnavailableError`: try again later."""
-        flow = self._find(key)
-        if flow is not None:
-            self._clock.wait(flow.ended, _END_SECONDS)
-            self._end(flow)
-        if container is None:
-            return flow is None or flow.whole
-        try:
-            flow = flow or self._unfed(key, engine, container)
-            if not flow.whole:
-                self._read_back(flow, engine.read_logs(container))
-        except NoSuchContainerError:
-            self._tell_truncated(key, flow, _GONE_NOTE)
-            return False
-        return flow.whole
+        with self._turn(key):
+            flow = self._find(key)
+            if flow is not None:
+                self._clock.wait(flow.ended, _END_SECONDS)
+                self._end(flow)
+            if container is None:
+                return flow is None or flow.whole
+            try:
+                flow = flow or self._unfed(key, engine, container)
+                if not flow.whole:
+                    self._read_back(flow, engine.read_logs(container))
+            except NoSuchContainerError:
+                self._tell_truncated(key, flow)
+                return False
+            return flow.whole
 
     def finish(self, key: TryKey, engine: Engine, container: ContainerId | None) -> bool:
         """`complete`, then `close`."""
-        whole = self.complete(key, engine, container)
-        self.close(key)
+        with self._turn(key):
+            whole = self.complete(key, engine, container)
+            self.close(key)
         return whole
 
     def close(self, key: TryKey) -> None:
         """Let go of a try's log, ending its stream; nothing happens where there is none. What is stored survives
         a power failure from here on. Raises `LogUnavailableError`."""
-        flow = self._find(key)
-        if flow is not None:
-            self._end(flow)
-            flow.close()
-            with self._lock:
-                self._flows.pop(key, None)
+        with self._turn(key):
+            flow = self._find(key)
+            if flow is not None:
+                self._end(flow)
+                flow.close()
+                with self._lock:
+                    self._flows.pop(key, None)
 
     # --- flows ----------------------------------------------------------------------------------------
 
     def _find(self, key: TryKey) -> LogFlow | None:
         with self._lock:
             return self._flows.get(key)
+
+    @contextlib.contextmanager
+    def _turn(self, key: TryKey) -> Iterator[None]:
+        """One at a time for each try; may be taken again by who has it."""
+        with self._lock:
+            turn = self._turns.setdefault(key, _Turn())
+            turn.takers += 1
+        try:
+            with turn.lock:
+                yield
+        finally:
+            with self._lock:
+                turn.takers -= 1
+                if not turn.takers:
+                    del self._turns[key]
 
     def _add(self, flow: LogFlow) -> None:
         with self._lock:
@@ -171,6 +190,18 @@ class LogPump:
         else:
             flow.stream.close()
             _close_quietly(flow)
+
+    def _follow(self, flow: LogFlow) -> None:
+        self._leave(flow.key)
+        try:
+            flow.rewind()
+            flow.note(_BACK_NOTE, self._clock.now())
+        except LogUnavailableError as trouble:
+            _log.warning("log.waits", try_key=flow.key, trouble=trouble.message)
+            flow.stream.close()
+            _close_quietly(flow)
+        else:
+            self._add(flow)
 
     def _end(self, flow: LogFlow) -> None:
         if not flow.ended.is_set():
@@ -213,13 +244,13 @@ class LogPump:
         if flow.store(data, self._clock.now()):
             self._on_grown(flow.key)
 
-    def _tell_truncated(self, key: TryKey, flow: LogFlow | None, text: str) -> None:
+    def _tell_truncated(self, key: TryKey, flow: LogFlow | None) -> None:
         if flow is not None:
-            flow.note(text, self._clock.now(), LogFlag.TRUNCATED)
-            return
-        writer = self._logs.writer(key)
-        writer.note(text, self._clock.now(), LogFlag.TRUNCATED)
-        writer.close()
+            flow.note(_GONE_NOTE, self._clock.now(), LogFlag.TRUNCATED)
+        else:
+            writer = self._logs.writer(key)
+            writer.note(_GONE_NOTE, self._clock.now(), LogFlag.TRUNCATED)
+            writer.close()
 
     # --- the writer's thread --------------------------------------------------------------------------
 
@@ -229,10 +260,10 @@ class LogPump:
             try:
                 self._take(flow, batch)
             except LogUnavailableError as trouble:
-                _log.warning("log.given_up", try_number=flow.key.number, trouble=trouble.message)
+                _log.warning("log.given_up", try_key=flow.key, trouble=trouble.message)
                 self._break(flow)
             except Exception:  # noqa: BLE001 - a loop's shell: one log's fault must not stop the others
-                _log.exception("log.broke")
+                _log.exception("log.broke", try_key=flow.key)
                 self._break(flow)
             if self._backlog.stored(batch):
                 self._intake.go_on(flow)
@@ -253,7 +284,7 @@ class LogPump:
             try:
                 self._on_ended(flow.key)
             except Exception:  # noqa: BLE001 - a loop's shell: a listener's fault must not stop the logs
-                _log.exception("log.listener_broke")
+                _log.exception("log.listener_broke", try_key=flow.key)
 
 
 def _close_quietly(flow: LogFlow) -> None:

@@ -370,6 +370,27 @@ class Prefixed:
         return first or self._stream.recv()
 
 
+def test_what_is_asked_about_a_try_while_it_is_adopted_waits_for_that(scene: Scene) -> None:
+    scene.engine.start(scene.container)
+    scene.write([(OUT, b"one\n")])
+    scene.engine.finish("box")
+    hangs = scene.engine.faults.pause("follow_logs")
+    with scene.pump() as pump:
+        adopting = threading.Thread(target=pump.adopt, args=(KEY, scene.engine, scene.container))
+        finishing = threading.Thread(target=scene.finish, args=(pump,))
+        adopting.start()
+        assert hangs.reached.wait(SOON)
+        finishing.start()
+        other = TryKey(KEY.task, 2)
+        assert pump.finish(other, scene.engine, None)
+        hangs.proceed.set()
+        adopting.join(SOON)
+        finishing.join(SOON)
+        assert scene.engine.calls.count("follow_logs") == 1
+        pump.close(KEY)
+    assert scene.stored() == b"one\n"
+
+
 # --- trouble with the disk ----------------------------------------------------------------------------
 
 

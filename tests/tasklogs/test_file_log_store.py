@@ -37,6 +37,15 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> "Fresh":
     return Fresh(tmp_path_factory.mktemp("logs"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def synced() -> Iterator[list[int]]:
+    """Inodes that were synced, only noted: a busy disk takes its time for the real thing."""
+    inodes: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda fd: inodes.append(os.fstat(fd).st_ino))
+        yield inodes
+
+
 class Fresh:
     """A new empty store for each example of a property."""
 
@@ -157,6 +166,17 @@ def test_a_second_writer_goes_on_where_the_first_stopped(store: FileLogStore) ->
     fill(store, [(OUT, b"one\n")])
     fill(store, [(ERR, b"two\n")])
     assert [(record.offset, record.data) for record in store.records(KEY)] == [(0, b"one\n"), (4, b"two\n")]
+
+
+def test_a_closed_log_is_synced_to_the_disk_if_anything_was_written(
+    store: FileLogStore, tmp_path: Path, synced: list[int]
+) -> None:
+    fill(store, [(OUT, b"one\n")])
+    files = files_of(tmp_path, KEY)
+    assert {files.log.stat().st_ino, files.index.stat().st_ino} <= set(synced)
+    before = len(synced)
+    fill(store, [])
+    assert len(synced) == before
 
 
 # --- crashes ------------------------------------------------------------------------------------------
