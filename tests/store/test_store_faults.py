@@ -117,3 +117,22 @@ def test_a_transaction_that_was_cut_off_leaves_the_connection_usable(store: SqlS
     assert store.load() == Snapshot()
     store.write(epoch, seed())
     assert len(store.load().runs) == 1
+
+
+def test_a_load_sees_one_state_whatever_is_committed_meanwhile(store: SqlStore) -> None:
+    epoch = store.take_lead("test", NOW)
+    late = iter([True])
+
+    @event.listens_for(store._reader, "before_cursor_execute")
+    def commit_between(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if "FROM task_instances" in statement and next(late, False):
+            store.write(epoch, seed())
+
+    assert store.load() == Snapshot()
+    assert len(store.load().tasks) == 1
+
+
+def test_the_replay_that_names_a_refused_row_writes_nothing(store: SqlStore) -> None:
+    with store._trying() as connection:
+        connection.exec_driver_sql("INSERT INTO pools (name, slots) VALUES ('small', 2)")
+    assert store.load().pools == ()

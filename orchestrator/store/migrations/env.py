@@ -20,6 +20,5 @@ context.configure(
     target_metadata=METADATA,
     render_as_batch=True,
     render_item=plain_types,
-    transactional_ddl=True,
 )
 context.run_migrations()
