@@ -15,13 +15,8 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-import jinja2
-import pendulum
-
-import orchestrator
 from orchestrator.dagfiles import worker
-
-_PRELOADED = (jinja2, pendulum, orchestrator)
+from orchestrator.dagfiles.warmth import warm_up
 
 #: What the server says once it is ready.
 READY = b"\x01"
@@ -36,11 +31,11 @@ class Server:
         self._control = control
         self._reports: dict[int, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
-        self._wake_reader, wake_writer = socket.socketpair()
-        for end in (self._wake_reader, wake_writer):
+        self._wake_reader, self._wake_writer = socket.socketpair()  # both kept: a closed end wakes for ever
+        for end in (self._wake_reader, self._wake_writer):
             end.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(wake_writer.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
         self._selector.register(control, selectors.EVENT_READ, self._accept)
         self._selector.register(self._wake_reader, selectors.EVENT_READ, self._bury)
         self._alive = True
@@ -75,8 +70,9 @@ class Server:
         self._selector.register(report, selectors.EVENT_READ, lambda _: self._hung_up(child, report))
 
     def _hung_up(self, child: int, report: socket.socket) -> None:
-        self._selector.unregister(report)
-        _kill(child)
+        if self._reports.get(child) is report:  # else it was buried in this same turn
+            self._selector.unregister(report)
+            _kill(child)
 
     def _bury(self, wake: socket.socket) -> None:
         with suppress(BlockingIOError):
@@ -112,6 +108,7 @@ def main() -> NoReturn:
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
     server = Server(control)
+    warm_up()
     gc.collect()
     gc.freeze()
     os.dup2(1, 2)  # whose other end nobody reads from now on; stdout is nowhere
