@@ -1,5 +1,6 @@
 """What is looked at without a container."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,11 +45,9 @@ def test_a_home_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     assert (check.status, check.fix) == (Status.FAIL, "set ORCHESTRATOR_HOME")
 
 
-@pytest.mark.parametrize(
-    ("free", "status"), [(9 * GIB, Status.OK), (2 * GIB, Status.WARN), (GIB // 2, Status.FAIL)]
-)
-def test_little_room_is_told_before_there_is_none(free: int, status: Status) -> None:
-    assert disk_finding(free, Path("/x")).status is status
+@pytest.mark.parametrize(("free", "status"), [(9, Status.OK), (2, Status.WARN), (0.5, Status.FAIL)])
+def test_little_room_is_told_before_there_is_none(free: float, status: Status) -> None:
+    assert disk_finding(int(free * GIB), Path("/x")).status is status
 
 
 def test_room_is_measured_where_the_home_will_be(tmp_path: Path) -> None:
@@ -96,7 +95,7 @@ def test_one_broken_package_source_does_not_stop_an_installation() -> None:
         def __init__(self) -> None:
             self.ran: list[str] = []
 
-        def run(self, command, say: Say) -> None:  # type: ignore[no-untyped-def]  # as in LocalMachine
+        def run(self, command: Sequence[str], say: Say) -> None:
             self.ran.append(command[1])
             if command[1] == "update":
                 raise RepairError("a source does not answer")

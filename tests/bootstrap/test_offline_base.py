@@ -1,5 +1,6 @@
 """The base image made of Debian's packages: what it carries from this machine, and that it works."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ def test_a_python_that_no_release_of_debian_has_says_so(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def base_api(engine_address: Address):  # type: ignore[no-untyped-def]  # a generator of ImageApi
+def base_api(engine_address: Address) -> Iterator[ImageApi]:
     api = ImageApi(lambda: engine_address)
     yield api
     api.close()
