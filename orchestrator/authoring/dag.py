@@ -1,7 +1,7 @@
 """The DAG itself, as a class for `with`, as a decorator, and the registry of those that a parse constructs."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
@@ -83,21 +83,32 @@ def dag(dag_id: Callable[..., object] | str | None = None, **arguments: Any) -> 
 
 
 def _defined(function: Callable[..., object], dag_id: str | None, arguments: Mapping[str, Any]) -> Any:
-    signature = inspect.signature(function)
-
     @wraps(function)
     def define(*args: Any, **kwargs: Any) -> DAG:
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
+        params = _params(function, args, kwargs)
         given: dict[str, Any] = {"doc_md": inspect.getdoc(function), **arguments}
-        if bound.arguments:
-            given["params"] = {**given.get("params", {}), **bound.arguments}
+        if params:
+            given["params"] = {**given.get("params", {}), **params}
         made = DAG(dag_id or function.__name__, **given)
         with made:
-            function(**{name: f"{{{{ params.{name} }}}}" for name in bound.arguments})
+            function(**{name: f"{{{{ params.{name} }}}}" for name in params})
         return made
 
     return define
+
+
+def _params(function: Callable[..., object], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The function's parameters with the values of this call, else their defaults."""
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except TypeError as error:
+        raise fault(
+            f"{function.__name__}(): {error}",
+            rule=Rule.BAD_ARGUMENT,
+            fix="give each param a default or a value: nobody is asked when a run is scheduled",
+        ) from error
+    bound.apply_defaults()
+    return bound.arguments
 
 
 _registry: ContextVar[list[DAG] | None] = ContextVar("orchestrator_dags", default=None)

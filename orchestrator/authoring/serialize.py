@@ -19,9 +19,9 @@ def to_spec(dag: DAG, file: str) -> DagSpec:
     parents: dict[str, set[str]] = {task: set() for task in order}
     for upstream, downstream in edges:
         parents[downstream].add(upstream)
+    defined = {task: index for index, task in enumerate(graph.tasks)}
     tasks = tuple(
-        replace(graph.tasks[task], upstream=tuple(each for each in graph.tasks if each in parents[task]))
-        for task in order
+        replace(graph.tasks[task], upstream=tuple(sorted(parents[task], key=defined.__getitem__))) for task in order
     )
     for task in tasks:
         _check_container(task)

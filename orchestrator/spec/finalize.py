@@ -26,6 +26,7 @@ from orchestrator.ids import (
 from orchestrator.spec import quantities
 from orchestrator.spec.container import ContainerSpec, ImageFacts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
+from orchestrator.spec.interval import Interval
 from orchestrator.spec.marks import has_templates as has_templates
 from orchestrator.spec.marks import unmarked
 from orchestrator.spec.placement import absolute, place
@@ -45,32 +46,23 @@ class Site(Value, frozen=True, kw_only=True):
     root_path: Callable[[str], str]
 
 
-class _Span(Protocol):
-    @property
-    def start(self) -> datetime: ...
-    @property
-    def end(self) -> datetime: ...
-
-
 class RunFacts(Protocol):
     """What a container is told of its run; a `planning.rows.Run` is one. Instants are aware."""
 
     @property
     def key(self) -> RunKey: ...
     @property
-    def interval(self) -> _Span: ...
+    def interval(self) -> Interval: ...
     @property
     def conf(self) -> dict[str, Any]: ...
 
 
-class _StandInSpan(Value, frozen=True, kw_only=True):
-    start: datetime = datetime(2000, 1, 1, tzinfo=UTC)
-    end: datetime = datetime(2000, 1, 2, tzinfo=UTC)
+_ANY_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class _StandInRun(Value, frozen=True, kw_only=True):
     key: RunKey = RunKey("dag", "run")
-    interval: _StandInSpan = _StandInSpan()
+    interval: Interval = Interval(start=_ANY_DAY, end=_ANY_DAY)
     conf: dict[str, Any] = {}
 
 

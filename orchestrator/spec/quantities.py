@@ -3,11 +3,10 @@ naming the argument, where the text is no such quantity."""
 
 import math
 import re
-from fractions import Fraction
 
 from orchestrator.errors import FinalizeError
 
-_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgt]?)(?:i?b)?", re.IGNORECASE)
+_SIZE = re.compile(r"(?P<whole>[0-9]{1,20})(?:\.(?P<part>[0-9]{1,20}))?\s*(?P<unit>[kmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _UNLIMITED = -1
 
@@ -18,12 +17,18 @@ def size(field: str, value: int | str | None) -> int | None:
     if value is None:
         return None
     match = _SIZE.fullmatch(str(value).strip())
-    amount = int(Fraction(match["number"]) * _UNITS[match["unit"].lower()]) if match else 0
+    amount = _amount(match) if match else 0
     if amount <= 0:
         raise FinalizeError(
             field, f"{value!r} is no size", fix="write a number of bytes, or one like '512m' or '2g'"
         )
     return amount
+
+
+def _amount(match: re.Match[str]) -> int:
+    part = match["part"] or ""
+    scale: int = 10 ** len(part)
+    return int(match["whole"] + part) * _UNITS[match["unit"].lower()] // scale
 
 
 def size_or_unlimited(field: str, value: int | str | None) -> int | None:

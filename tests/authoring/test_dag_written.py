@@ -237,7 +237,35 @@ def test_parameters_of_the_function_are_params_of_the_runs() -> None:
     )
 
 
-def test_an_undecorated_body_that_fails_leaves_no_scope_behind() -> None:
+def test_keyword_only_params_and_long_documentation_work_too() -> None:
+    @dag
+    def pipeline(first: str, *, second: int = 2) -> None:
+        """Title.
+
+        Body:
+            deeper.
+        """
+
+    made = pipeline(first="x")
+    assert made.spec.params == {"first": "x", "second": 2}
+    assert made.doc_md == "Title.\n\nBody:\n    deeper."
+
+
+def test_a_call_that_does_not_fit_the_params_is_refused() -> None:
+    @dag
+    def pipeline(region: str, size: int = 3) -> None: ...
+
+    calls: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
+        ((), {}, "missing a required argument: 'region'"),
+        (("a", 1, 2), {}, "too many positional arguments"),
+        (("a",), {"colour": 1}, "unexpected keyword argument 'colour'"),
+    ]
+    for args, kwargs, says in calls:
+        with pytest.raises(AuthoringError, match=says):
+            pipeline(*args, **kwargs)
+
+
+def test_a_body_that_fails_leaves_no_scope_behind() -> None:
     @dag
     def pipeline() -> None:
         raise RuntimeError("in the body")

@@ -25,7 +25,7 @@ def test_a_size_is_bytes(written: Any, value: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["", "m", "12x", "-1", "-1g", "1e3", "1,5g", "0", 0, "0.0001k", "1g 2m", "½g", "nan"]
+    "written", ["", "m", "12x", "-1", "-1g", "1e3", "1,5g", "0", 0, "0.0001k", "1g 2m", "½g", "nan", "9" * 5000]
 )
 def test_what_is_no_size_is_refused_by_its_field(written: Any) -> None:
     with pytest.raises(FinalizeError) as refused:
