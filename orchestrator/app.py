@@ -1,8 +1,10 @@
 """The composition root: the one place that picks adapters and puts them behind the ports."""
 
+import dataclasses
 import getpass
 import os
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -121,22 +123,19 @@ class App:
 
     @contextmanager
     def trial(self) -> Iterator[Parts]:
-        """The parts of a run in the foreground: no database file, a deployment of its own, an owner label."""
+        """The parts of a run in the foreground: no database file, logs that go with it, a deployment of its own,
+        an owner label."""
         deployment = new_test_deployment_id(self.deployment())
         store = SqlStore.in_memory(deployment)
-        with self.authoring() as authoring:
+        with self.authoring() as authoring, tempfile.TemporaryDirectory(prefix="orchestrator-") as logs:
             try:
-                yield self._parts(store, authoring, None, labels={OWNER_LABEL: own_identity()})
+                parts = self._parts(store, authoring, None)
+                labels = {OWNER_LABEL: own_identity()}
+                yield dataclasses.replace(parts, logs=FileLogStore(Path(logs)), extra_labels=labels)
             finally:
                 store.close()
 
-    def _parts(
-        self,
-        store: Store,
-        authoring: AuthoringServer,
-        folder: DagFolder | None,
-        labels: Mapping[str, str] | None = None,
-    ) -> Parts:
+    def _parts(self, store: Store, authoring: AuthoringServer, folder: DagFolder | None) -> Parts:
         return Parts(
             store=store,
             engine=self.engine(),
@@ -149,7 +148,6 @@ class App:
             clock=self.clock,
             folder=folder,
             test_mode=folder is None,
-            extra_labels=labels or {},
         )
 
     def _data_root(self, name: str) -> str:

@@ -73,7 +73,7 @@ class RunDisplay:
     def _take_task(self, task: TaskInstance) -> None:
         known = self._tasks.get(task.key)
         self._tasks[task.key] = task
-        if self._live is None and (known is None or known.state is not task.state):
+        if self._live is None and (known is None or (known.state, known.reason) != (task.state, task.reason)):
             sign, _ = STATE_LOOKS[task.state]
             reason = f"  {task.reason.code}: {task.reason.text}" if task.reason else ""
             say(f"{sign} {task_name(task.key)} {task.state}{reason}")

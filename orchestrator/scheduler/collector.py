@@ -150,10 +150,8 @@ class Collector:
             try:
                 result = self._result(entry, container)
             except FileTooLargeError as large:
-                problem = Reason(
-                    code=ReasonCode.RESULT_TOO_LARGE,
-                    text=f"its result has {large.size} B, the limit is {large.limit} B; large data belongs in a mount",
-                )
+                text = f"its result has {large.size} B, the limit is {large.limit} B; large data belongs in mounts"
+                problem = Reason(code=ReasonCode.RESULT_TOO_LARGE, text=text)
             except msgspec.DecodeError as error:
                 problem = Reason(
                     code=ReasonCode.RESULT_INVALID,

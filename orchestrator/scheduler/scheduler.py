@@ -167,7 +167,7 @@ class Scheduler:
             case Prepare():
                 self._preparer.prepare(effect, world.dag_spec(effect.run.key))
             case PinImages():
-                self._preparer.pin(effect)
+                self._preparer.pin(effect, world.dag_spec(effect.run))
 
     def reconcile(self) -> None:
         """Have the engine asked for everything of ours."""
