@@ -54,6 +54,8 @@ def _task() -> tuple[Column[Any], ...]:
 
 
 _TASK_COLUMNS = ("dag_id", "run_id", "task_id", "map_index")
+#: An instance that waits for another try keeps the end of its last one.
+_RESTING = FINAL_TASK_STATES | {TaskState.UP_FOR_RETRY, TaskState.UP_FOR_RESCHEDULE}
 _FINAL_RUN_STATES = _words(state for state in RunState if state.final)
 
 deployment = Table(
@@ -159,7 +161,8 @@ task_instances = Table(
     Column("due_at", Instant),
     ForeignKeyConstraint(["dag_id", "run_id"], ["runs.dag_id", "runs.run_id"]),
     CheckConstraint(f"state IN {_words(TaskState)}", name="state_known"),
-    CheckConstraint(f"(ended_at IS NOT NULL) = (state IN {_words(FINAL_TASK_STATES)})", name="ended_when_final"),
+    CheckConstraint(f"ended_at IS NOT NULL OR state NOT IN {_words(FINAL_TASK_STATES)}", name="ended_when_final"),
+    CheckConstraint(f"ended_at IS NULL OR state IN {_words(_RESTING)}", name="not_ended_when_going"),
     CheckConstraint("state NOT IN ('starting', 'running') OR tries > 0", name="tried_when_starting"),
     CheckConstraint("state <> 'up_for_retry' OR due_at IS NOT NULL", name="due_when_up_for_retry"),
     CheckConstraint(

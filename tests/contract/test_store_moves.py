@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from msgspec.structs import replace
-from store_rows import DAY, NOW, attempt, ended, put_run, run, seed, started_run, task, version, write
+from store_rows import DAY, NOW, REASON, attempt, ended, put_run, run, seed, started_run, task, version, write
 
 from orchestrator.errors import StoreConflictError
 from orchestrator.ids import Epoch, RunKey, TryId, VersionId
@@ -129,6 +129,10 @@ def _broken_rows() -> Iterator[tuple[str, Row]]:
         "an ended task instance without an end",
         PutTask(task=task(here, "new", TaskState.SUCCESS, ended_at=None), before=None),
     )
+    yield (
+        "a waiting task instance with an end",
+        PutTask(task=task(here, "new", TaskState.WAITING, ended_at=NOW), before=None),
+    )
     yield "a failure without a reason", PutTask(task=task(here, "new", TaskState.FAILED, reason=None), before=None)
     yield "a start without a try", PutTask(task=task(here, "new", TaskState.STARTING, tries=0), before=None)
     yield (
@@ -156,3 +160,10 @@ def test_a_row_that_cannot_be_is_refused_and_named(store: Store, epoch: Epoch, w
     key = row.attempt.key if isinstance(row, PutTry) else value.key if value else None
     refusal = refuses(store, *put_run(run(run_id="fine")), row)
     assert refusal.key == key, what
+
+
+def test_an_instance_that_waits_for_a_retry_keeps_the_end_of_its_last_try(store: Store, epoch: Epoch) -> None:
+    of = run()
+    resting = task(of, state=TaskState.UP_FOR_RETRY, ended_at=NOW, reason=REASON)
+    write(store, *put_run(of), PutTask(task=resting, before=None))
+    assert store.tasks(of.key) == (resting,)

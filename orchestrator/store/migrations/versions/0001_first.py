@@ -136,8 +136,13 @@ def _tasks() -> None:
         sa.Column("ended_at", sa.BigInteger()),
         sa.Column("due_at", sa.BigInteger()),
         sa.CheckConstraint(
-            "(ended_at IS NOT NULL) = (state IN ('failed', 'removed', 'skipped', 'success', 'upstream_failed'))",
+            "ended_at IS NOT NULL OR state NOT IN ('failed', 'removed', 'skipped', 'success', 'upstream_failed')",
             name=op.f("task_instances_ended_when_final"),
+        ),
+        sa.CheckConstraint(
+            "ended_at IS NULL OR state IN ('failed', 'removed', 'skipped', 'success', "
+            "'up_for_reschedule', 'up_for_retry', 'upstream_failed')",
+            name=op.f("task_instances_not_ended_when_going"),
         ),
         sa.CheckConstraint(
             "state <> 'up_for_retry' OR due_at IS NOT NULL", name=op.f("task_instances_due_when_up_for_retry")
