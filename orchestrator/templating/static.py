@@ -41,7 +41,10 @@ class StaticTemplate:
 
     def unknown_names(self) -> Iterator[str]:
         """A sentence for each name that no template knows."""
-        used = meta.find_undeclared_variables(self._tree)
+        finder = meta.TrackingCodeGenerator(self._environment)
+        finder.optimizer = None  # which would compute what is constant
+        finder.visit(self._tree)
+        used = finder.undeclared_identifiers
         yield from (unknown(name) for name in sorted(used - NAMES - self._environment.globals.keys()))
 
     def unknown_params(self, params: Mapping[str, Any]) -> Iterator[str]:
