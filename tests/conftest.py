@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from machine import Leftovers, need_base_image, need_engine
 from no_skip import pytest_make_collect_report as pytest_make_collect_report
 from no_skip import pytest_runtest_makereport as pytest_runtest_makereport
@@ -11,6 +12,10 @@ from orchestrator.clock import SystemClock
 from orchestrator.engines.docker.address import Address
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.ids import DeploymentId, new_deployment_id
+
+#: How long one example takes says more about what else the machine does than about us.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
