@@ -13,6 +13,7 @@ from orchestrator.planning.changes import PinImages, PutDag
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.flow import end_if_over, spread
 from orchestrator.planning.rows import Dag, Reason, Run, TaskInstance
+from orchestrator.planning.world import run_id
 from orchestrator.spec.interval import Interval
 from orchestrator.states import ReasonCode, RunState, RunType
 from orchestrator.timetables import Past
@@ -28,17 +29,17 @@ def make_scheduled(draft: Draft, dag_id: str) -> None:
         interval = _due(draft, dag)
         if interval is None:
             return
-        run_id = f"{RunType.SCHEDULED}__{interval.start.isoformat()}"
-        _make(draft, dag, RunKey(dag_id, run_id), RunType.SCHEDULED, interval)
-        draft.do(PutDag(dag=_with_last(dag, interval)))
+        _make(draft, dag, run_id(RunType.SCHEDULED, interval.start), RunType.SCHEDULED, interval)
+        draft.do(PutDag(dag=msgspec.structs.replace(dag, last=interval)))
 
 
 def make_manual(draft: Draft, dag: Dag, interval: Interval, asked: datetime, **told: Any) -> Run:
     """Make a run that somebody asked for at the instant `asked`; several may stand for one interval. `told` are
     columns of the run: conf, note, actor."""
-    while (key := RunKey(dag.dag_id, f"{RunType.MANUAL}__{asked.isoformat()}")) in draft.world.runs:
-        asked += TICK
-    return _make(draft, dag, key, RunType.MANUAL, interval, **told)
+    newest = draft.world.asked.get(dag.dag_id)
+    if newest is not None and asked <= newest:
+        asked = newest + TICK
+    return _make(draft, dag, run_id(RunType.MANUAL, asked), RunType.MANUAL, interval, **told)
 
 
 def start_held(draft: Draft, dag_id: str) -> None:
@@ -91,12 +92,9 @@ def _due(draft: Draft, dag: Dag) -> Interval | None:
     return interval if interval is not None and interval.end <= draft.now else None
 
 
-def _with_last(dag: Dag, interval: Interval) -> Dag:
-    return msgspec.structs.replace(dag, last=interval)
-
-
-def _make(draft: Draft, dag: Dag, key: RunKey, run_type: RunType, interval: Interval, **told: Any) -> Run:
+def _make(draft: Draft, dag: Dag, name: str, run_type: RunType, interval: Interval, **told: Any) -> Run:
     """Make a run, held back for now, and have its images' names looked up: it never changes image midway."""
+    key = RunKey(dag.dag_id, name)
     images = draft.world.current(dag.dag_id).images
     run = Run(
         key=key,

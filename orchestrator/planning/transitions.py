@@ -128,11 +128,12 @@ def try_exited(
     outcome: TryOutcome,
     reason: Reason | None,
 ) -> Try:
-    """Its container ended; `at` stands in where the engine does not say when."""
+    """Its container ended. The engine's own instants, where it tells them, come before what we noted, so that
+    no try ends before it starts; `at` stands in for the end."""
     return msgspec.structs.replace(
         attempt,
         container_id=container_id,
-        started_at=attempt.started_at or exit_facts.started_at,
+        started_at=exit_facts.started_at or attempt.started_at,
         ended_at=exit_facts.finished_at or at,
         exit=exit_facts,
         outcome=outcome,

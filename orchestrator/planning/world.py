@@ -29,7 +29,7 @@ from orchestrator.planning.rules import ParentCounts
 from orchestrator.planning.tables import Shelf, Table, Tally
 from orchestrator.spec.container import ContainerSpec
 from orchestrator.spec.dag import DagSpec, ParsedFile, TaskSpec
-from orchestrator.states import RunState, TaskState
+from orchestrator.states import RunState, RunType, TaskState
 from orchestrator.timetables import Past
 
 #: How many answered requests are remembered, so that one told of twice is answered once.
@@ -97,6 +97,7 @@ class World:
         self.notes: Table[TaskKey, Reason] = Table()
         self.refused: Table[str, ParsedFile] = Table()  #: files that claim a DAG id another file holds
         self.answered: Table[int, bool] = Table()
+        self.asked: Table[str, datetime] = Table()  #: the newest instant in the id of a DAG's manual run
 
     # building --------------------------------------------------------------------------------------------
 
@@ -244,6 +245,8 @@ class World:
         before = self.runs.get(key)
         if before is None:
             self.version_uses.add((dag_id, run.version), 1)
+            if run.run_type is RunType.MANUAL:
+                self.asked.put(dag_id, instant_of(key))
         elif before.state is RunState.QUEUED:
             self.queued.remove(dag_id, (before.interval.start, key))
         else:
@@ -360,6 +363,16 @@ class World:
             past = Past(last=dag.last, since=blueprint.version.created_at, catchup=True)
             due = blueprint.timetable.due_at(past)
         self._set_timer(TimerKind.SCHEDULE, dag_id, due)
+
+
+def run_id(run_type: RunType, instant: datetime) -> str:
+    """`scheduled__2013-01-01T00:00:00+00:00`: what made a run, and the instant that tells it from others."""
+    return f"{run_type}__{instant.isoformat()}"
+
+
+def instant_of(key: RunKey) -> datetime:
+    """The inverse of `run_id`."""
+    return datetime.fromisoformat(key.run_id.partition("__")[2])
 
 
 def contents(world: World) -> Mapping[str, Any]:

@@ -1,0 +1,370 @@
+"""A leader without database and engine: turns of `decide` over rows in dicts, with everything that must hold
+after any turn checked after every turn, and an engine that does as it was told.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from random import Random
+from typing import Any
+
+import msgspec
+
+from orchestrator.ids import ContainerId, DeploymentId, Epoch, RunKey, TaskKey, TryId
+from orchestrator.planning.changes import (
+    Answered,
+    Change,
+    Collect,
+    Launch,
+    PinImages,
+    Prepare,
+    PutDag,
+    PutFile,
+    PutResult,
+    PutRun,
+    PutTask,
+    PutTry,
+    PutVersion,
+    Stop,
+)
+from orchestrator.planning.decide import PlanSettings, decide, resume
+from orchestrator.planning.events import (
+    Collected,
+    Event,
+    Exited,
+    FileParsed,
+    ImagesPinned,
+    LaunchFailed,
+    Lost,
+    Prepared,
+    PrepareFailed,
+    Requested,
+    Started,
+    Tick,
+)
+from orchestrator.planning.rows import Answer, Pool, Reason, Request, RequestKind, Run, TaskInstance, Try
+from orchestrator.planning.world import World, contents
+from orchestrator.spec.container import ContainerSpec, ExitFacts
+from orchestrator.spec.dag import ContainerTemplate, DagSpec, ParsedFile, TaskKind, TaskSpec
+from orchestrator.states import RUN_MOVES, TASK_MOVES, ReasonCode, RunState, TaskState
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+SETTINGS = PlanSettings(epoch=Epoch(7), deployment=DeploymentId("0123abcd"), paused_on_creation=False)
+
+
+class Fate(StrEnum):
+    """What becomes of one try."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    SKIP = "skip"
+    LOST_BEFORE = "lost_before"
+    LOST_AFTER = "lost_after"
+    REFUSED = "refused"
+    NO_RENDER = "no_render"
+    STOPPED = "stopped"
+
+
+class Rows(msgspec.Struct):
+    """The database."""
+
+    dags: tuple[Any, ...] = ()
+    versions: tuple[Any, ...] = ()
+    runs: tuple[Any, ...] = ()
+    tasks: tuple[Any, ...] = ()
+    tries: tuple[Any, ...] = ()
+    pools: tuple[Any, ...] = ()
+
+
+def container(task_id: str, *upstream: str, **arguments: Any) -> TaskSpec:
+    return TaskSpec(task_id=task_id, upstream=upstream, container=ContainerTemplate(image="tools"), **arguments)
+
+
+def empty(task_id: str, *upstream: str, **arguments: Any) -> TaskSpec:
+    return TaskSpec(task_id=task_id, kind=TaskKind.EMPTY, upstream=upstream, **arguments)
+
+
+def dag(*tasks: TaskSpec, dag_id: str = "d", file: str = "d.py", **arguments: Any) -> DagSpec:
+    return DagSpec(dag_id=dag_id, file=file, tasks=tasks, **arguments)
+
+
+class Leader:
+    """Decides turns, keeps rows, and checks."""
+
+    def __init__(self, settings: PlanSettings = SETTINGS, pools: Sequence[Pool] = ()) -> None:
+        self.settings = settings
+        self.now = NOW
+        self.pools = tuple(pools)
+        self.rows: dict[str, dict[Any, Any]] = {
+            name: {} for name in ("dags", "versions", "runs", "tasks", "tries", "files", "results")
+        }
+        self.answers: dict[int, Answer] = {}
+        self.effects: list[Change] = []
+        self.launched: Counter[Any] = Counter()
+        self._ids = (TryId(f"{number:016x}") for number in itertools.count(1))
+        self._requests = itertools.count(1)
+        self.world = World.of(self.database())
+
+    # acting ----------------------------------------------------------------------------------------------
+
+    def turn(self, *events: Event) -> tuple[Change, ...]:
+        before = contents(self.world)
+        changes = decide(self.world, events, self.now, self._ids, self.settings)
+        assert contents(self.world) == before, "decide must not change the world"
+        for change in changes:
+            self._write(change)
+        self.world.apply(changes)
+        self._check()
+        return changes
+
+    def parse(self, *dags: DagSpec, file: str = "d.py", **arguments: Any) -> tuple[Change, ...]:
+        return self.turn(FileParsed(parsed=ParsedFile(file=file, dags=dags, **arguments)))
+
+    def ask(self, kind: RequestKind, **payload: Any) -> Answer:
+        request = Request(id=next(self._requests), kind=kind, payload=payload, actor="ann", created_at=self.now)
+        self.turn(Requested(request=request))
+        return self.answers[request.id]
+
+    def trigger(self, dag_id: str = "d", **payload: Any) -> RunKey:
+        answer = self.ask(RequestKind.TRIGGER, dag_id=dag_id, **payload)
+        assert answer.ok, answer.error
+        return RunKey(dag_id, answer.data["run_id"])
+
+    def wait(self, seconds: float) -> tuple[Change, ...]:
+        self.now += timedelta(seconds=seconds)
+        return self.turn(Tick())
+
+    def restart(self) -> None:
+        """A new process: the world from rows, what is in memory only is lost."""
+        self.world = World.of(self.database())
+        self.effects = list(resume(self.world))
+
+    def take(self, kind: type[Any]) -> list[Any]:
+        """The effects of one kind that were sent out since they were last taken."""
+        taken = [effect for effect in self.effects if isinstance(effect, kind)]
+        self.effects = [effect for effect in self.effects if not isinstance(effect, kind)]
+        return taken
+
+    # answering, one thing at a time ----------------------------------------------------------------------
+
+    def prepare_all(self) -> list[Launch]:
+        """Answer all look-ups and preparations; what was launched then."""
+        for pin in self.take(PinImages):
+            self.turn(ImagesPinned(run=pin.run, pins={name: f"{name}:1" for name in pin.images}))
+        self.turn(*(prepared(effect) for effect in self.take(Prepare)))
+        return self.take(Launch)
+
+    def exit(self, launch: Launch | Try, code: int = 0, **arguments: Any) -> tuple[Change, ...]:
+        attempt = launch.attempt if isinstance(launch, Launch) else launch
+        return self.turn(exited(attempt, code, **arguments))
+
+    # looking ---------------------------------------------------------------------------------------------
+
+    def database(self) -> Rows:
+        runs = {key: run for key, run in self.rows["runs"].items() if not run.state.final}
+        dags = self.rows["dags"]
+        used = {(each.dag_id, each.version) for each in dags.values()}
+        used |= {(run.key.dag_id, run.version) for run in runs.values()}
+        return Rows(
+            dags=tuple(dags.values()),
+            versions=tuple(version for key, version in self.rows["versions"].items() if key in used),
+            runs=tuple(runs.values()),
+            tasks=tuple(task for key, task in self.rows["tasks"].items() if key.run in runs),
+            tries=tuple(attempt for attempt in self.rows["tries"].values() if attempt.removed_at is None),
+            pools=self.pools,
+        )
+
+    def run(self, key: RunKey) -> Run:
+        found: Run = self.rows["runs"][key]
+        return found
+
+    def task(self, key: RunKey, task_id: str) -> TaskInstance:
+        found: TaskInstance = self.rows["tasks"][TaskKey(key.dag_id, key.run_id, task_id)]
+        return found
+
+    def states(self, key: RunKey) -> dict[str, TaskState]:
+        return {each.task_id: task.state for each, task in self.rows["tasks"].items() if each.run == key}
+
+    def attempt(self, launch: Launch) -> Try:
+        found: Try = self.rows["tries"][launch.attempt.try_id]
+        return found
+
+    # keeping ---------------------------------------------------------------------------------------------
+
+    def _write(self, change: Change) -> None:  # noqa: C901 - one line a kind
+        match change:
+            case PutTask():
+                self._move("tasks", change.task.key, change.task, change.before, TASK_MOVES)
+            case PutRun():
+                self._move("runs", change.run.key, change.run, change.before, RUN_MOVES)
+            case PutTry():
+                attempt, rows = change.attempt, self.rows["tries"]
+                assert rows.get(attempt.try_id) == change.before
+                if change.before is None:
+                    assert all(attempt.key != other.key for other in rows.values()), "one intent a try"
+                rows[attempt.try_id] = attempt
+            case PutDag():
+                self.rows["dags"][change.dag.dag_id] = change.dag
+            case PutVersion():
+                self.rows["versions"][change.version.dag_id, change.version.version] = change.version
+            case PutFile():
+                self.rows["files"][change.parsed.file] = change
+            case PutResult():
+                self.rows["results"][change.result.key] = change.result.data
+            case Answered():
+                assert change.request.id not in self.answers
+                self.answers[change.request.id] = change.answer
+            case Launch():
+                self.launched[change.attempt.key] += 1
+                assert self.launched[change.attempt.key] == 1, "one launch an intent"
+                self.effects.append(change)
+            case PinImages() | Prepare() | Stop() | Collect():
+                self.effects.append(change)
+            case _:
+                pass
+
+    def _move(self, table: str, key: Any, after: Any, before: Any, moves: Any) -> None:
+        rows = self.rows[table]
+        assert rows.get(key) == before
+        if before is not None and before.state is not after.state:
+            assert after.state in moves[before.state]
+        rows[key] = after
+
+    def _check(self) -> None:
+        rebuilt = World.of(self.database())
+        assert contents(rebuilt) == contents(self.world), "the world must be what its rows tell"
+        holding = [key for key, task in self.rows["tasks"].items() if task.state.holds_slot]
+        opened = [each.key.task for each in self.rows["tries"].values() if each.outcome is None]
+        assert sorted(holding) == sorted(opened), "exactly the open tries hold slots"
+        assert len(holding) <= self.settings.parallelism
+        of_dag, of_pool, of_task, of_run = Counter[Any](), Counter[Any](), Counter[Any](), Counter[Any]()
+        for key in holding:
+            spec = self.world.task_spec(key)
+            of_dag[key.dag_id] += 1
+            of_pool[spec.pool] += spec.pool_slots
+            of_task[key.dag_id, key.task_id, spec.max_active_tis_per_dag] += 1
+            of_run[key, spec.max_active_tis_per_dagrun] += 1
+        slots = {pool.name: pool.slots for pool in self.pools}
+        assert all(used <= self.world.current(dag_id).spec.max_active_tasks for dag_id, used in of_dag.items())
+        assert all(used <= slots.get(pool, 128) for pool, used in of_pool.items())
+        assert all(cap is None or used <= cap for (*_, cap), used in of_task.items())
+        assert all(cap is None or used <= cap for (*_, cap), used in of_run.items())
+        running = Counter(run.key.dag_id for run in self.rows["runs"].values() if run.state is RunState.RUNNING)
+        for dag_id, number in running.items():
+            assert number <= self.world.current(dag_id).spec.max_active_runs
+
+
+def prepared(effect: Prepare, **arguments: Any) -> Prepared:
+    spec = ContainerSpec(name="", image="sha256:1", image_name="tools")
+    return Prepared(task=effect.task.key, number=effect.number, spec=spec, **arguments)
+
+
+def exited(attempt: Try, code: int = 0, **arguments: Any) -> Exited:
+    facts = arguments.pop("exit", None) or ExitFacts(exit_code=code)
+    return Exited(try_id=attempt.try_id, container_id=ContainerId("c"), exit=facts, **arguments)
+
+
+def started(attempt: Try, at: datetime = NOW, **arguments: Any) -> Started:
+    return Started(try_id=attempt.try_id, container_id=ContainerId("c"), at=at, **arguments)
+
+
+class FatefulEngine:
+    """Answers a leader's effects by the fates of tries, in an order that a `Random` picks: events come late, out
+    of order and twice, processes restart."""
+
+    def __init__(self, leader: Leader, fates: dict[str, Sequence[Fate]], random: Random) -> None:
+        self.leader = leader
+        self.fates = fates
+        self.random = random
+        self.told: list[Event] = []
+        self.past: list[Event] = []
+        self.asked: Counter[TaskKey] = Counter()
+
+    def run_to_end(self, turns: int = 2000) -> None:
+        """Turns until nothing is left to happen."""
+        for _ in range(turns):
+            self._answer_effects()
+            if not self.told and not self._time_passes():
+                return
+            self._turn()
+        raise AssertionError("it never ended")
+
+    def _turn(self) -> None:
+        self.random.shuffle(self.told)
+        number = self.random.randint(1, max(1, len(self.told)))
+        now, self.told = self.told[:number], self.told[number:]
+        again = self.random.sample(self.past, min(len(self.past), self.random.randint(0, 3)))
+        self.past += now
+        events: list[Event] = [*now, *again]
+        self.random.shuffle(events)
+        self.leader.turn(*events, Tick())
+        if self.random.random() < 0.05:
+            self._crash()
+
+    def _crash(self) -> None:
+        """After the commit and before the effects: what was to be launched, the engine is found to lack, and it
+        is launched after all."""
+        launches = self.leader.take(Launch)
+        self.leader.restart()
+        self.leader.effects += launches
+
+    def _time_passes(self) -> bool:
+        due = self.leader.world.next_due()
+        if due is None:
+            return False
+        self.leader.now = max(due, self.leader.now)
+        return True
+
+    def _answer_effects(self) -> None:
+        effects, self.leader.effects = self.leader.effects, []
+        for effect in effects:
+            self.told += self._answer(effect)
+
+    def _answer(self, effect: Change) -> Iterable[Event]:
+        match effect:
+            case PinImages():
+                return [ImagesPinned(run=effect.run, pins=dict.fromkeys(effect.images, "tools:1"))]
+            case Prepare():
+                return [self._preparation(effect)]
+            case Launch():
+                return self._life(effect.attempt)
+            case Collect():
+                return [Collected(try_id=effect.attempt.try_id, at=self.leader.now)]
+            case Stop():
+                return [exited(effect.attempt, 137)]
+            case _:
+                raise AssertionError(effect)
+
+    def _fate(self, task: TaskInstance) -> Fate:
+        """By the number of tries that ended badly before: the same, however often it was asked."""
+        fates = self.fates[task.key.task_id]
+        return fates[min(task.failures + task.losses, len(fates) - 1)]
+
+    def _preparation(self, effect: Prepare) -> Event:
+        if self._fate(effect.task) is Fate.NO_RENDER:
+            reason = Reason(code=ReasonCode.RENDER_ERROR, text="no such name")
+            return PrepareFailed(task=effect.task.key, number=effect.number, reason=reason)
+        return prepared(effect)
+
+    def _life(self, attempt: Try) -> list[Event]:
+        lost = Reason(code=ReasonCode.CONTAINER_LOST, text="gone")
+        match self._fate(self.leader.rows["tasks"][attempt.key.task]):
+            case Fate.SUCCESS:
+                return [started(attempt), exited(attempt, 0, result=b"1")]
+            case Fate.FAILURE:
+                return [started(attempt), exited(attempt, 1)]
+            case Fate.SKIP:
+                return [exited(attempt, 99)]
+            case Fate.LOST_BEFORE:
+                return [Lost(try_id=attempt.try_id, reason=lost, ran=False)]
+            case Fate.LOST_AFTER:
+                return [started(attempt), Lost(try_id=attempt.try_id, reason=lost, ran=True)]
+            case Fate.REFUSED:
+                reason = Reason(code=ReasonCode.CREATE_REFUSED, text="no")
+                return [LaunchFailed(try_id=attempt.try_id, reason=reason)]
+            case Fate.STOPPED:
+                return [started(attempt), exited(attempt, 0, stopped_externally=True)]
+            case Fate.NO_RENDER:
+                raise AssertionError("it was never prepared")
