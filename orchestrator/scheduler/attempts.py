@@ -6,6 +6,7 @@ it when the try's outcome is committed.
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from orchestrator.ids import ContainerId, TryId
 from orchestrator.planning.rows import Try
@@ -25,6 +26,8 @@ class OpenAttempt:
     container_id: ContainerId | None = None
     launching: bool = False  #: in the launcher's hands: the reconciler keeps off
     started: bool = False  #: its process is known to have started
+    started_at: datetime | None = None  #: when, by the engine's clock
+    told_started: bool = False  #: this process has told the loop that it runs
     exiting: bool = False  #: its end is in the collector's hands
     stop_requested: bool = False
     killed_by_others: bool = False
@@ -79,6 +82,7 @@ class OpenAttempts:
             self._open = {try_id: entry for try_id, entry in self._open.items() if try_id in wanted}
             for entry in self._open.values():
                 entry.exiting = False
+                entry.told_started = False
                 entry.exit_told.clear()
         for attempt, task in wanted.values():
             self.open(attempt, task)
@@ -121,6 +125,7 @@ class OpenAttempts:
                         fate.started = True
                     if entry:
                         entry.started = True
+                        entry.started_at = event.at
                 case EngineEventKind.OOM if entry:
                     entry.oom = True
                 case EngineEventKind.KILL if entry and not entry.stop_requested:

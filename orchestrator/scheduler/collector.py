@@ -1,7 +1,7 @@
 """From a container's end to its outcome, and the tidying afterwards.
 
 On the way to the outcome: the die event, the result file. The engine is asked for more only where an exit code
-other than 0 needs explaining. In the background, after the outcome is committed: the log to its end, then the
+other than 0 needs explaining, or what ended had begun before this process listened. In the background, after the outcome is committed: the log to its end, then the
 container's removal (invariant I2).
 """
 
@@ -74,7 +74,12 @@ class Collector:
         entry = self._attempts.begin_exit(TryId(event.labels.get("orchestrator.try_id", "")))
         if entry is not None and not self._stop.is_set():
             container = ContainerId(event.container_id)
-            facts = ExitFacts(exit_code=event.exit_code or 0, oom_killed=entry.oom, finished_at=event.at)
+            facts = ExitFacts(
+                exit_code=event.exit_code or 0,
+                oom_killed=entry.oom,
+                started_at=entry.started_at,
+                finished_at=event.at,
+            )
             entry.container_id = container
             self._collecting.submit(self._collect_patiently, entry, container, facts)
 
@@ -142,7 +147,7 @@ class Collector:
             self._pump.adopt(entry.attempt.key, self._engine, container)
 
     def _collect(self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts) -> None:
-        if facts.exit_code != 0:
+        if facts.exit_code != 0 or facts.started_at is None:  # None: started before this process listened
             facts = self._explained(container, facts)
         result: bytes | None = None
         problem: Reason | None = None

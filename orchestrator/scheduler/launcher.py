@@ -133,7 +133,9 @@ class Launcher:
             self._ask_what_happened(entry, container)
         else:
             entry.started = True
-            self._post(Started(try_id=entry.try_id, container_id=container, at=self._clock.now()))
+            entry.told_started = True
+            at = entry.started_at or self._clock.now()
+            self._post(Started(try_id=entry.try_id, container_id=container, at=at))
             if entry.stop_requested:
                 self._stopper.stop(entry)
 

@@ -94,20 +94,23 @@ class Settling:
         entry.container_id = container
         entry.started = True
         _log.info("try.adopted", try_id=entry.try_id, container=container)
+        self._tell_started(entry, facts)  # before its log, which takes a while to find its place
         self._pump.adopt(entry.attempt.key, self._engine, container)
-        self._post_started(entry, facts)
 
     def _adopt_exited(self, entry: OpenAttempt, facts: ContainerFacts) -> None:
         container = ContainerId(facts.id)
         entry.container_id = container
         entry.started = True
         _log.info("try.found_exited", try_id=entry.try_id, container=container)
+        self._tell_started(entry, facts)
         self._pump.adopt(entry.attempt.key, self._engine, container)
-        self._post_started(entry, facts)
         self._collector.found_exited(entry, facts)
 
-    def _post_started(self, entry: OpenAttempt, facts: ContainerFacts) -> None:
-        if facts.started_at is not None:
+    def _tell_started(self, entry: OpenAttempt, facts: ContainerFacts) -> None:
+        """Once, however often the engine was away: each telling counts as an adoption."""
+        if facts.started_at is not None and not entry.told_started:
+            entry.told_started = True
+            entry.started_at = facts.started_at
             self._post(
                 Started(try_id=entry.try_id, container_id=ContainerId(facts.id), at=facts.started_at, adopted=True)
             )
