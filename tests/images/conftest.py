@@ -7,6 +7,7 @@ from pathlib import Path
 
 import docker.errors
 import pytest
+from registries import Registry, need_registry_program
 
 from orchestrator.clock import SystemClock
 from orchestrator.engines.docker.address import Address
@@ -79,6 +80,19 @@ def image_api(engine_address: Address) -> Iterator[ImageApi]:
     api = ImageApi(lambda: engine_address)
     yield api
     api.close()
+
+
+@pytest.fixture(scope="session")
+def registry_program(engine_address: Address, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return need_registry_program(tmp_path_factory.mktemp("registry-program"))
+
+
+@pytest.fixture(scope="session")
+def registry(registry_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry in which everybody may read and write."""
+    made = Registry(registry_program, tmp_path_factory.mktemp("registry"))
+    yield made
+    made.stop()
 
 
 @pytest.fixture
