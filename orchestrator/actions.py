@@ -4,13 +4,12 @@ An action writes a request, wakes the leader and waits a while for its answer; n
 state (invariant I3).
 """
 
-import difflib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from orchestrator.clock import Clock
-from orchestrator.errors import NotFoundError, RequestRefusedError
+from orchestrator.errors import RequestRefusedError, unknown_dag
 from orchestrator.planning.rows import Answer, RequestKind
 from orchestrator.ports import Store
 from orchestrator.scheduler.local_socket import Following, wake
@@ -92,14 +91,3 @@ def check_date(text: str) -> datetime:
         raise RequestRefusedError(
             f"{text!r} is no date", fix="write it as 2013-01-01 or 2013-01-01T05:00:00+00:00"
         ) from error
-
-
-def unknown_dag(dag_id: str, known: list[str]) -> NotFoundError:
-    """The error for a DAG id that nobody knows."""
-    nearest = difflib.get_close_matches(dag_id, known, n=1)
-    return NotFoundError(
-        "DAG",
-        dag_id,
-        nearest=nearest[0] if nearest else None,
-        fix="`orchestrator dags list` shows all; a new file is known once a scheduler has parsed it",
-    )

@@ -3,6 +3,8 @@ built from them and says what to do. Expected outcomes of a try are values (`orc
 not errors.
 """
 
+import difflib
+
 
 class OrchestratorError(Exception):
     """Root of all errors of this package. `fix` is one sentence that says what to do, or empty."""
@@ -70,6 +72,17 @@ class NotFoundError(OrchestratorError):
         super().__init__(f"no {kind} {name!r}{hint}", fix=fix)
         self.kind = kind
         self.name = name
+
+
+def unknown_dag(dag_id: str, known: list[str]) -> NotFoundError:
+    """The error for a DAG id that nobody knows."""
+    nearest = difflib.get_close_matches(dag_id, known, n=1)
+    return NotFoundError(
+        "DAG",
+        dag_id,
+        nearest=nearest[0] if nearest else None,
+        fix="`orchestrator dags list` shows all; a new file is known once a scheduler has parsed it",
+    )
 
 
 class RequestRefusedError(OrchestratorError):

@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.actions import unknown_dag
-from orchestrator.errors import NotFoundError
+from orchestrator.errors import NotFoundError, unknown_dag
 from orchestrator.ids import RunKey, TaskKey, VersionId
 from orchestrator.planning.rows import Dag, Interval, Run, TaskInstance, Try
 from orchestrator.ports import FileRecord, LogRecord, LogStore, Page, Store
