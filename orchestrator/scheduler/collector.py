@@ -1,8 +1,8 @@
 """From a container's end to its outcome, and the tidying afterwards.
 
 On the way to the outcome: the die event, the result file. The engine is asked for more only where an exit code
-other than 0 needs explaining, or what ended had begun before this process listened. In the background, after the outcome is committed: the log to its end, then the
-container's removal (invariant I2).
+other than 0 needs explaining, or where what ended had begun before this process listened. In the background,
+after the outcome is committed: the log to its end, then the container's removal (invariant I2).
 """
 
 import threading
