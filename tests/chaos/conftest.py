@@ -1,0 +1,23 @@
+"""Stages for the chaos tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from stage import Stage
+
+from orchestrator.engines.docker.address import Address
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path, engine_address: Address, base_image: str) -> Iterator[Stage]:
+    """A project whose DAG is there to be interrupted."""
+    with Stage(tmp_path, "chaos", "interrupted.py", engine_address, base_image) as stage:
+        yield stage
+
+
+@pytest.fixture
+def chain(tmp_path: Path, engine_address: Address, base_image: str) -> Iterator[Stage]:
+    """A project with six tasks in a row."""
+    with Stage(tmp_path, "chain", "chain.py", engine_address, base_image) as stage:
+        yield stage

@@ -1,0 +1,82 @@
+"""What really happened on the engine: a listener of its own, straight at the engine, beside whatever the scheduler
+under test sees or does not see."""
+
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from engine_proxy import PATIENCE
+
+from orchestrator.clock import SystemClock
+from orchestrator.engines.docker.address import Address
+from orchestrator.engines.docker.engine import DockerEngine
+from orchestrator.ids import KIND_LABEL, TRY_KIND, ContainerId, DeploymentId
+from orchestrator.spec.container import EngineEvent, EngineEventKind
+
+CREATED, STARTED, DIED, GONE = (
+    EngineEventKind.CREATE,
+    EngineEventKind.START,
+    EngineEventKind.DIE,
+    EngineEventKind.DESTROY,
+)
+
+
+class EngineRecord:
+    """Every event of a deployment's tries, in order; a context manager, listening once it is entered."""
+
+    def __init__(self, address: Address, deployment: DeploymentId) -> None:
+        self._engine = DockerEngine(lambda: address, SystemClock())
+        self._deployment = deployment
+        self._events: list[EngineEvent] = []
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._until(lambda: any(event.kind is EngineEventKind.CONNECTED for event in self._events), "a connection")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.close()
+        self._thread.join(PATIENCE)
+
+    def containers(self, kind: EngineEventKind, task_id: str) -> list[ContainerId]:
+        """The containers of a task that this happened to, once for each time."""
+        with self._changed:
+            return [ContainerId(event.container_id) for event in self._of(task_id) if event.kind is kind]
+
+    def try_ids(self, task_id: str) -> set[str]:
+        """The tries that a task's containers were made for."""
+        with self._changed:
+            return {event.labels["orchestrator.try_id"] for event in self._of(task_id)}
+
+    def wait(self, kind: EngineEventKind, task_id: str) -> ContainerId:
+        """The newest of a task's containers that this happened to, waiting for the first."""
+        self._until(lambda: bool(self.containers(kind, task_id)), f"{kind} of {task_id}")
+        return self.containers(kind, task_id)[-1]
+
+    def wait_for(self, kind: EngineEventKind, container: ContainerId) -> None:
+        """Until this happened to that container."""
+
+        def told() -> bool:
+            return any(event.kind is kind and event.container_id == container for event in self._events)
+
+        self._until(told, f"{kind} of {container}")
+
+    def _of(self, task_id: str) -> list[EngineEvent]:
+        return [
+            event
+            for event in self._events
+            if event.labels.get(KIND_LABEL) == TRY_KIND and event.labels.get("orchestrator.task_id") == task_id
+        ]
+
+    def _until(self, told: Callable[[], bool], what: str) -> None:
+        with self._changed:
+            assert self._changed.wait_for(told, PATIENCE), f"the engine never told of {what}"
+
+    def _read(self) -> None:
+        for event in self._engine.events(self._deployment):
+            with self._changed:
+                assert event.kind is not EngineEventKind.DISCONNECTED, event.detail
+                self._events.append(event)
+                self._changed.notify_all()

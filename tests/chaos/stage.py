@@ -1,0 +1,158 @@
+"""A small project, a scheduler that can be killed, an engine proxy in between, and a record of what really
+happened: what the chaos tests play on."""
+
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from engine_proxy import PATIENCE, EngineProxy
+from engine_record import STARTED, EngineRecord
+from machine import Leftovers
+from output_streams import wait_output
+from scheduler_process import SchedulerProcess
+
+from orchestrator.app import App
+from orchestrator.clock import SystemClock
+from orchestrator.engines.docker.address import Address
+from orchestrator.engines.docker.client import Client
+from orchestrator.engines.docker.engine import DockerEngine
+from orchestrator.ids import ContainerId, TryKey
+from orchestrator.ports import LogFlag, Page, Stream
+from orchestrator.queries import RunView
+from orchestrator.scheduler.local_socket import Following
+from orchestrator.settings import open_project
+
+_DAGS = Path(__file__).parent / "played_dags"
+GATES = (1, 2)
+
+
+class Stage:
+    """One project with the one DAG `dag_id`, which runs once by itself; a context manager."""
+
+    def __init__(self, folder: Path, dag_id: str, file: str, address: Address, image: str) -> None:
+        self._folder = folder
+        self._dag_id = dag_id
+        self._address = address
+        self._image = image
+        self._opened: set[tuple[ContainerId, int]] = set()
+        self._left = ExitStack()
+        self._lives: list[SchedulerProcess] = []
+        (folder / "dags").mkdir()
+        shutil.copy(_DAGS / file, folder / "dags")
+        self.runs = folder / ".orchestrator" / "data" / "runs"
+        self.runs.mkdir(parents=True)
+        self.runs.chmod(0o777)  # one of the tasks is not root
+
+    def __enter__(self) -> Self:
+        enter = self._left.enter_context
+        sockets = enter(tempfile.TemporaryDirectory(prefix="orc"))  # a socket's path must be short
+        self.proxy = enter(EngineProxy(self._address, Path(sockets) / "engine.sock"))
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._folder),
+            "ORCHESTRATOR__ENGINE__ADDRESS": self.proxy.url,
+            "ORCHESTRATOR__ENGINE__NETWORK": "none",
+            "ORCHESTRATOR__TASKS__DEFAULT_IMAGE": self._image,
+        }
+        self._orchestrator("db", "upgrade")
+        self.app = App(open_project(self._folder, self._environment))
+        self.leftovers = Leftovers(self._address, self.app.deployment())
+        self._left.callback(self.leftovers.close)
+        self._left.callback(self.leftovers.clear)
+        self._engine = DockerEngine(lambda: self._address, SystemClock())
+        self._left.callback(self._engine.close)
+        self._client = Client(lambda: self._address, PATIENCE)
+        self._left.callback(self._client.close)
+        self.record = enter(EngineRecord(self._address, self.app.deployment()))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, life in enumerate(self._lives, 1):
+            life.end()
+            sys.stdout.write(f"--- what scheduler {number} said ---\n" + "".join(life.lines))
+        self._left.close()
+
+    # --- the scheduler ----------------------------------------------------------------------------------
+
+    @property
+    def scheduler(self) -> SchedulerProcess:
+        """The newest one."""
+        return self._lives[-1]
+
+    def begin(self) -> None:
+        """Start a scheduler; returns once it runs."""
+        self._lives.append(SchedulerProcess(self._folder, self._environment))
+        self.scheduler.wait_running()
+
+    def wait_end(self) -> RunView:
+        """Until the run has ended and all its tries are collected; the scheduler's notices say when to look."""
+        with self.app.queries() as queries, Following(self.app.socket) as following, _queued(following) as told:
+            while True:
+                views = [queries.run(run.key) for run in queries.runs(self._dag_id, Page(limit=1))]
+                for view in views:
+                    if view.run.state.final and all(attempt.removed_at for attempt in view.tries):
+                        return view
+                told.get(timeout=PATIENCE)
+
+    def _orchestrator(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "orchestrator", *arguments]
+        done = subprocess.run(
+            command, cwd=self._folder, env=self._environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    # --- its tasks --------------------------------------------------------------------------------------
+
+    def wait_gate(self, container: ContainerId, gate: int) -> None:
+        """Until a task stands at a gate, as its output says, read straight from the engine."""
+        wait_output(self._engine, container, f"gate {gate}\n".encode())
+
+    def open_gate(self, container: ContainerId, gate: int) -> None:
+        """Let a task that stands at a gate go on."""
+        self.wait_gate(container, gate)
+        self._opened.add((container, gate))
+        asked = self._post(f"/containers/{container}/exec", {"Cmd": ["sh", "-c", f": > /tmp/gate{gate}"]})
+        self._post(f"/exec/{json.loads(asked)['Id']}/start", {"Detach": True})
+
+    def open_gates(self, task_id: str) -> None:
+        """Let a task go on to its end, once it has started; gates that are open stay so."""
+        container = self.record.wait(STARTED, task_id)
+        for gate in GATES:
+            if (container, gate) not in self._opened:
+                self.open_gate(container, gate)
+
+    def log(self, key: TryKey) -> dict[Stream, bytes]:
+        """What is stored of a try's output."""
+        said = dict.fromkeys(Stream, b"")
+        for record in self.app.logs().records(key):
+            if LogFlag.SYSTEM not in record.flags:
+                said[record.stream] += record.data
+        return said
+
+    def _post(self, path: str, body: dict[str, object]) -> bytes:
+        reply = self._client.call("POST", path, body=msgspec.json.encode(body))
+        assert reply.status // 100 == 2, reply.text
+        return reply.body
+
+
+@contextmanager
+def _queued(following: Following) -> Iterator["queue.SimpleQueue[object]"]:
+    """The notices in a queue, which can be waited for with a limit."""
+    told: queue.SimpleQueue[object] = queue.SimpleQueue()
+
+    def read() -> None:
+        for notice in following.notices():
+            told.put(notice)
+
+    threading.Thread(target=read, daemon=True).start()
+    yield told
