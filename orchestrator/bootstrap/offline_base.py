@@ -23,7 +23,6 @@ from orchestrator.images.references import OFFLINE_REPOSITORY
 RELEASES: Mapping[str, str] = {"3.13": "trixie"}
 
 _PACKAGES = ("ca-certificates", "python3", "python3-pip", "python3-venv")
-_MIRROR = "http://deb.debian.org/debian"
 _HOST_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _BUNDLE = "/usr/local/share/orchestrator/ca-bundle.crt"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -61,7 +60,7 @@ def build_offline_base(api: ImageApi, machine: Machine, home: Path, version: str
         say(f"building a base image from Debian {release}'s packages")
         machine.run(
             ("debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", f"--keyring={_KEYRING}",
-             release, str(root), debian_mirror()),
+             release, str(root), *debian_mirror()),
             say,
         )  # fmt: skip
         found = _python_version(root)
@@ -75,20 +74,20 @@ def build_offline_base(api: ImageApi, machine: Machine, home: Path, version: str
     return reference
 
 
-def debian_mirror() -> str:
-    """Where this machine gets Debian's packages from, if it does; else Debian's own address."""
+def debian_mirror() -> tuple[str, ...]:
+    """Where this machine gets Debian's packages from, if it does; empty: debootstrap knows its own address."""
     command = ("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(ORIGIN)", "Created-By: Packages")
     told = subprocess.run(command, check=False, capture_output=True, text=True).stdout
     return mirror_among(told)
 
 
-def mirror_among(targets: str) -> str:
-    """The first address in a list of `address suite origin` that holds whole releases of Debian."""
+def mirror_among(targets: str) -> tuple[str, ...]:
+    """The first address in a list of `address suite origin` that holds whole releases of Debian, if any."""
     for line in targets.splitlines():
         address, *names = line.split()
         if names[-1:] == ["Debian"] and not any("-" in name for name in names[:-1]):
-            return address.rstrip("/")
-    return _MIRROR
+            return (address.rstrip("/"),)
+    return ()
 
 
 def furnish(root: Path, pip: Mapping[str, str]) -> None:

@@ -44,10 +44,10 @@ def test_only_what_a_container_can_reach_is_carried_over_from_pips_settings() ->
 @pytest.mark.parametrize(
     ("targets", "mirror"),
     [
-        ("http://m.example/debian/ bookworm-security Debian\nhttp://m.example/debian/ bookworm Debian\n", "http://m.example/debian"),
-        ("http://archive.example/ubuntu/ noble Ubuntu\n", "http://deb.debian.org/debian"),
-        ("http://m.example/debian/ bookworm\n", "http://deb.debian.org/debian"),
-        ("", "http://deb.debian.org/debian"),
+        ("http://m.example/debian/ bookworm-security Debian\nhttp://m.example/debian/ bookworm Debian\n", ("http://m.example/debian",)),
+        ("http://archive.example/ubuntu/ noble Ubuntu\n", ()),
+        ("http://m.example/debian/ bookworm\n", ()),
+        ("", ()),
     ],
 )  # fmt: skip
 def test_packages_come_from_where_this_machine_gets_its_own(targets: str, mirror: str) -> None:
