@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, TextIO
 
 import docker.errors
 from docker import APIClient
+from docker.credentials.errors import StoreError
 
 from orchestrator.errors import ImageError
 from orchestrator.images.calls import BROKEN, is_silence
@@ -50,8 +51,8 @@ def build(
                 take(_said(message))
                 if "error" in message:
                     raise _failed(name, last, log_path)
-        except docker.errors.APIError as error:
-            take(str(error.explanation or error))
+        except (docker.errors.DockerException, StoreError) as error:  # refused, or no credentials to send along
+            take(str(getattr(error, "explanation", None) or error))
             raise _failed(name, last, log_path) from error
         except BROKEN as error:
             if not is_silence(error):

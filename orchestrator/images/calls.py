@@ -60,7 +60,7 @@ class ImageApi:
         address = self._find()
         dial(address, self._timeout).close()  # docker-py leaks the socket of a connection that is refused
         tls = address.tls
-        with engine_calls():
+        try:
             return APIClient(
                 base_url=address.url,
                 version="auto",
@@ -68,6 +68,10 @@ class ImageApi:
                 tls=_tls(tls) if tls else False,
                 use_ssh_client=True,
             )
+        except docker.errors.DockerException as error:
+            raise EngineUnavailableError(
+                f"no engine can be talked to at {address.url}: {error}", fix=_FIX
+            ) from error
 
 
 @contextmanager
@@ -78,7 +82,7 @@ def engine_calls() -> Iterator[None]:
         yield
     except docker.errors.APIError:
         raise
-    except (*BROKEN, docker.errors.DockerException) as error:
+    except BROKEN as error:
         kind = EngineTimeoutError if is_silence(error) else EngineUnavailableError
         raise kind(f"the engine cannot be asked about images: {error}", fix=_FIX) from error
 

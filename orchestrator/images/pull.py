@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+import docker.errors
 import msgspec
 import requests
 from docker import APIClient, auth
@@ -119,7 +120,15 @@ def _lines(api: APIClient, reference: str, platform: str | None, silence: timede
 
 def _credentials(api: APIClient, repository: str) -> Mapping[str, str]:
     registry, _ = auth.resolve_repository_name(repository)
-    header = auth.get_config_header(api, registry)
+    try:
+        header = auth.get_config_header(api, registry)
+    except docker.errors.DockerException as error:
+        raise ImageError(
+            ReasonCode.IMAGE_PULL_FAILED,
+            f"the credentials for {registry} cannot be read: {error}",
+            wait=True,
+            fix="correct credsStore or credHelpers in ~/.docker/config.json",
+        ) from error
     return {"X-Registry-Auth": header.decode() if isinstance(header, bytes) else header} if header else {}
 
 
