@@ -116,8 +116,8 @@ def test_a_taken_name_tells_who_holds_it(sentence: str) -> None:
 
 
 def test_other_refusals() -> None:
-    running = reply(409, "You cannot remove a running container x. Stop the container")
-    assert isinstance(faults.refused_remove(running), ContainerRunningError)
+    for sentence in ("You cannot remove a running container x", "cannot remove container: container is running"):
+        assert isinstance(faults.refused_remove(reply(409, sentence)), ContainerRunningError)
     missing = reply(404, "Could not find the file /x in container y")
     assert isinstance(faults.refused_file(missing), NoSuchFileError)
     gone = reply(404, "No such container: x")

@@ -90,8 +90,8 @@ def refused_create(reply: Reply, name: str) -> EngineError:
 
 
 def refused_remove(reply: Reply) -> EngineError:
-    """The error for a refused remove: most likely the container runs."""
-    if reply.status == CONFLICT and "running container" in reply.text:
+    """The error for a refused remove. The one conflict that a remove knows is a container that runs."""
+    if reply.status == CONFLICT:
         return ContainerRunningError(reply.text)
     return refused(reply)
 
