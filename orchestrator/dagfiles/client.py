@@ -46,7 +46,9 @@ class AuthoringServer:
         said = self._process.ask(task, _no_answer)
         if isinstance(said, Parsed):
             return said.parsed
-        return ParsedFile(file=file, problems=(self._parse_problem(file, said),))
+        if said is None or isinstance(said, End):
+            return ParsedFile(file=file, problems=(self._parse_problem(file, said),))
+        raise _wrong(said)
 
     def render(self, facts: RenderFacts, result: Callable[[TaskKey], bytes | None]) -> ContainerTemplate | Reason:
         """The rendered template, or why it cannot be. What `result` raises passes through.
@@ -56,30 +58,38 @@ class AuthoringServer:
         said = self._process.ask(task, lambda question: Told(data=result(question.key)))
         if isinstance(said, Done):
             return said.container
-        return said.reason if isinstance(said, Refused) else self._render_reason(facts, said)
+        if isinstance(said, Refused):
+            return said.reason
+        if isinstance(said, End):
+            return self._render_reason(facts, said)
+        raise _wrong(said)
 
     def close(self) -> None:
         """End the server and all it started; idempotent."""
         self._process.close()
 
-    def _parse_problem(self, file: str, end: object) -> Problem:
-        if not isinstance(end, End):
-            raise AuthoringServerError(f"the authoring server answers a parse with {type(end).__name__}")
-        line = end.line_in(str(self._project.dags_folder / file))
+    def _parse_problem(self, file: str, end: End | None) -> Problem:
+        rule, fix = "parse_ended", "a DAG file only describes: take out what ends processes"
+        if end is None:
+            return Problem(file=file, rule=rule, text="the authoring server ended under its parse", fix=fix)
         if end.over_time:
             rule, fix = "parse_timeout", "do this work in a task; the limit is [dags] parse_timeout"
-        else:
-            rule, fix = "parse_ended", "a DAG file only describes: take out what ends its process"
+        line = end.line_in(str(self._project.dags_folder / file))
         return Problem(file=file, line=line, rule=rule, text=end.words("the parse", self._parse_limits), fix=fix)
 
-    def _render_reason(self, facts: RenderFacts, end: object) -> Reason:
-        if not isinstance(end, End):
-            raise AuthoringServerError(f"the authoring server answers a rendering with {type(end).__name__}")
+    def _render_reason(self, facts: RenderFacts, end: End) -> Reason:
         place = f"{facts.dag_file}:{facts.spec.line}: {facts.spec.task_id}"
         words = end.words("rendering", self._render_limits)
         fix = "make the template shorter; the limit is [dags] render_timeout" if end.over_time else ""
         what = ": ".join(part for part in (place, end.template_field, words) if part)
         return Reason(code=ReasonCode.RENDER_ERROR, text=f"{what} (fix: {fix})" if fix else what)
+
+
+def _wrong(said: object) -> AuthoringServerError:
+    return AuthoringServerError(
+        f"the authoring server {'ended' if said is None else 'answers what nobody asked'}",
+        fix="see whether the machine is out of memory",
+    )
 
 
 def _no_answer(question: Ask) -> Told:

@@ -45,19 +45,21 @@ class ServerProcess:
         self._server: _Running | None = None
         self._closed = False
 
-    def ask(self, task: ParseTask | RenderTask, answer: Callable[[Ask], Told]) -> Answer | End:
-        """What a worker says to this, or how it ended without saying anything. `answer` is called in this
-        thread for each question a worker asks back; what it raises passes through, and ends the worker.
+    def ask(self, task: ParseTask | RenderTask, answer: Callable[[Ask], Told]) -> Answer | End | None:
+        """What a worker says to this, or how it ended without saying anything; None where it takes even a
+        server of its own down with it. `answer` is called in this thread for each question a worker asks
+        back; what it raises passes through, and ends the worker.
 
-        Raises `AuthoringServerError` where there can be no server, or it ends under this request twice."""
-        for _ in range(2):
-            server, said = self._ask(task, answer)
-            if said is not None:
-                return said
-            self._drop(server)
-        raise AuthoringServerError(
-            "the authoring server ended under this request, twice", fix="see whether the machine is out of memory"
-        )
+        Raises `AuthoringServerError` where there can be no server."""
+        server, said = self._ask(task, answer)
+        if said is not None:
+            return said
+        self._drop(server)
+        alone = ServerProcess(self._folder, self._clock)  # where it can neither hurt nor be hurt by another
+        try:
+            return alone._ask(task, answer)[1]
+        finally:
+            alone.close()
 
     def close(self) -> None:
         """End the server and everything it started; idempotent."""

@@ -1,0 +1,180 @@
+"""The rules over parsed DAGs, one by one."""
+
+import ast
+from typing import Any
+
+import pytest
+
+from orchestrator.dagfiles.checks import check
+from orchestrator.spec.dag import ContainerTemplate, CronSchedule, DagSpec, Problem, Severity, TaskSpec
+from orchestrator.states import TriggerRule
+
+
+def task(task_id: str = "one", upstream: tuple[str, ...] = (), **container: Any) -> TaskSpec:
+    rest = {name: container.pop(name) for name in ("trigger_rule", "params") if name in container}
+    container.setdefault("image", "tool:1")
+    return TaskSpec(task_id=task_id, upstream=upstream, container=ContainerTemplate(**container), line=7, **rest)
+
+
+def problems(*tasks: TaskSpec, source: str = "", **dag: Any) -> list[Problem]:
+    spec = DagSpec(dag_id="d", file="d.py", line=3, tasks=tasks, **dag)
+    return list(check(spec, ast.parse(source), frozenset({"flights"})))
+
+
+def only(*tasks: TaskSpec, **rest: Any) -> Problem:
+    (problem,) = problems(*tasks, **rest)
+    assert problem.fix
+    assert problem.dag_id == "d"
+    return problem
+
+
+def test_a_sound_dag_has_no_problems() -> None:
+    sound = (
+        task("a", image="flights", script='echo "{{ params.day }}" | cat', params={"day": 1}),
+        task("b", ("a",), command="run '{{ ds }}' --n={{ macros.ds_add(ds, 1) }}", environment={"N": "${ds} {x}"}),
+        task("c", ("b",), command=["run", "{{ ti.xcom_pull('a') }}", "a | b"], image="x@sha256:0"),
+        task(
+            "d",
+            ("c",),
+            command=["sh", "-c", "echo {{ ds }} > a"],
+            image="{{ params.image }}",
+            params={"image": "a"},
+        ),
+    )
+    assert problems(*sound, source="start_date = datetime(2024, 1, 1)") == []
+
+
+def test_a_schedule_that_cannot_be() -> None:
+    problem = only(schedule=CronSchedule(expressions=("61 * * * *",)))
+    assert (problem.rule, problem.line, problem.severity) == ("bad_schedule", 3, Severity.ERROR)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "words"),
+    [
+        ("{{ ds", "template_syntax", "environment.A: unexpected end"),
+        ("{{ ds | dss }}", "template_syntax", "'dss'"),
+        ("{{ dss }}", "template_name", "did you mean 'ds'?"),
+        ("{{ params.dya }}", "template_name", "did you mean 'day'?"),
+        ("{{ var.value.x }}", "template_name", "no variables"),
+    ],
+)
+def test_templates_that_cannot_be_rendered_are_errors(text: str, rule: str, words: str) -> None:
+    problem = only(task(environment={"A": text}, params={"day": 1}))
+    assert (problem.rule, problem.line, problem.severity) == (rule, 7, Severity.ERROR)
+    assert problem.task_id == "one"
+    assert words in problem.text
+
+
+def test_params_of_the_dag_and_of_the_task_are_both_known() -> None:
+    assert problems(task(command=["{{ params.a }}{{ params.b }}"], params={"a": 1}), params={"b": 1}) == []
+
+
+def test_single_braces_around_a_name() -> None:
+    problem = only(task(environment={"A": "{ds} ${ds} {{ {'ds': 1}.ds }} {other}"}))
+    assert (problem.rule, problem.severity) == ("single_brace", Severity.WARNING)
+    assert "{{ ds }}" in problem.fix
+
+
+@pytest.mark.parametrize(
+    ("command", "sign"),
+    [
+        ("cat a | wc", "|"),
+        ("cat a > b", ">"),
+        ("cat a>b", ">"),
+        ("a && b", "&&"),
+        ("a; b", ";"),
+        ("echo $HOME", "$"),
+        ('echo "$(date)"', "$"),
+        ("python run.py < {{ ds }}", "<"),
+    ],
+)
+def test_shell_syntax_without_a_shell(command: str, sign: str) -> None:
+    problem = only(task(command=command))
+    assert problem.rule == "shell_syntax"
+    assert repr(sign) in problem.text
+    assert "script=" in problem.fix
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sh -c 'a | b'",
+        "/bin/bash -c 'a > b'",
+        "python -c 'print(1); print(2)'",
+        'python -c "print(1); print(2)"',
+        "awk '{ print $1 }' a",
+        "run --x={{ 1 if ds > ts else 2 }}",
+        "run a#b",
+        r"run \$HOME",
+        ["a", "|", "b"],
+        "it's unbalanced",
+    ],
+)
+def test_what_only_looks_like_shell_syntax(command: str | list[str]) -> None:
+    assert problems(task(command=command)) == []
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"command": "run {{ dag_run.conf.x }}"},
+        {"command": ["sh", "-c", "run {{ ti.xcom_pull(ds) }}"]},
+        {"command": ["bash", "-e", "-xc", "run {{ dag_run.conf.x }}"]},
+    ],
+)
+def test_data_in_text_that_is_split_or_run(container: dict[str, Any]) -> None:
+    assert only(task(**container)).rule == "data_in_command"
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"command": ["run", "{{ dag_run.conf.x }}"]},
+        {"script": "run {{ dag_run.conf.x }}"},
+        {"command": "run", "environment": {"A": "{{ dag_run.conf.x }}"}},
+    ],
+)
+def test_data_that_stays_data(container: dict[str, Any]) -> None:
+    assert problems(task(**container)) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        ("python", "has no tag"),
+        ("registry.example:5000/python", "has no tag"),
+        ("python:latest", "moves"),
+        ("flihgts", "has no tag"),
+    ],
+)
+def test_images_that_move(image: str, words: str) -> None:
+    problem = only(task(image=image))
+    assert problem.rule == "image_tag"
+    assert words in problem.text
+    assert ("'flights'" in problem.fix) == (image == "flihgts")
+
+
+def test_a_result_of_a_task_that_is_not_upstream() -> None:
+    a, b = task("a"), task("b", command=["{{ ti.xcom_pull(task_ids='a') }}"])
+    problem = only(a, b)
+    assert (problem.rule, problem.task_id, problem.fix) == ("pull_not_upstream", "b", "add the edge a >> b")
+    c = task("c", ("b2",), command=["{{ ti.xcom_pull('a') }}"])
+    assert problems(a, task("b2", ("a",)), c) == []
+
+
+def test_a_result_of_a_task_that_is_not_there() -> None:
+    problem = only(task("fetch"), task("b", ("fetch",), command=["{{ ti.xcom_pull('fetsh') }}"]))
+    assert "did you mean 'fetch'?" in problem.text
+
+
+def test_a_last_task_that_hides_failures() -> None:
+    last = task("b", ("a",), trigger_rule=TriggerRule.ALL_DONE)
+    assert only(task("a"), last).rule == "all_done_leaf"
+    assert problems(task("a"), last, task("c", ("b",))) == []
+
+
+@pytest.mark.parametrize("value", ["datetime.now(UTC)", "days_ago(2)", "pendulum.today('UTC').add(days=-1)"])
+def test_a_start_date_that_moves(value: str) -> None:
+    problem = only(source=f"\nDAG('d', start_date={value})")
+    assert (problem.rule, problem.line, problem.severity) == ("moving_start_date", 2, Severity.WARNING)
