@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.clock import Clock
-from orchestrator.dagfiles.ends import End
+from orchestrator.dagfiles.ends import End, refusal
 from orchestrator.dagfiles.process import ServerProcess
 from orchestrator.dagfiles.wire import Ask, Done, Limits, Parsed, ParseTask, Refused, RenderTask, Told
 from orchestrator.errors import AuthoringServerError
@@ -15,7 +15,6 @@ from orchestrator.planning.rows import Reason
 from orchestrator.ports import RenderFacts
 from orchestrator.settings import Project
 from orchestrator.spec.dag import ContainerTemplate, ParsedFile, Problem
-from orchestrator.states import ReasonCode
 
 _MIB = 1024 * 1024
 
@@ -78,11 +77,8 @@ class AuthoringServer:
         return Problem(file=file, line=line, rule=rule, text=end.words("the parse", self._parse_limits), fix=fix)
 
     def _render_reason(self, facts: RenderFacts, end: End) -> Reason:
-        place = f"{facts.dag_file}:{facts.spec.line}: {facts.spec.task_id}"
-        words = end.words("rendering", self._render_limits)
         fix = "make the template shorter; the limit is [dags] render_timeout" if end.over_time else ""
-        what = ": ".join(part for part in (place, end.template_field, words) if part)
-        return Reason(code=ReasonCode.RENDER_ERROR, text=f"{what} (fix: {fix})" if fix else what)
+        return refusal(facts, end.template_field, end.words("rendering", self._render_limits), fix)
 
 
 def _wrong(said: object) -> AuthoringServerError:

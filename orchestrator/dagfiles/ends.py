@@ -1,10 +1,14 @@
-"""How a worker ended that gave no answer, read from its report: a traceback, and the words of its end."""
+"""How a request fails, in words: a worker that gave no answer is read from its report, which holds a traceback
+and the status of its end."""
 
 import re
 import signal
 
 from orchestrator.dagfiles.wire import Limits
+from orchestrator.planning.rows import Reason
+from orchestrator.ports import RenderFacts
 from orchestrator.spec.value import Value
+from orchestrator.states import ReasonCode
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _TEMPLATE = re.compile(r'File "<template (?P<field>[^>]*)>"')
@@ -43,6 +47,13 @@ class End(Value, frozen=True, kw_only=True):
             return f"the process of {what} was ended by {_signal_name(-self.status)}"
         last = self.report.strip().rpartition("\n")[2]
         return f"the process of {what} ended by itself with exit code {self.status}{f': {last}' if last else ''}"
+
+
+def refusal(facts: RenderFacts, field: str, words: str, fix: str) -> Reason:
+    """`flights.py:12: rank: command: 'dss' is undefined; ... (fix: ...)`"""
+    place = f"{facts.dag_file}:{facts.spec.line}: {facts.spec.task_id}"
+    what = ": ".join(part for part in (place, field, words) if part)
+    return Reason(code=ReasonCode.RENDER_ERROR, text=f"{what} (fix: {fix})" if fix else what)
 
 
 def _signal_name(number: int) -> str:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
+from orchestrator.dagfiles.ends import refusal
 from orchestrator.dagfiles.wire import Done, Refused
 from orchestrator.errors import RenderError
 from orchestrator.ids import TaskKey
-from orchestrator.planning.rows import Reason, Run
+from orchestrator.planning.rows import Run
 from orchestrator.ports import RenderFacts
 from orchestrator.spec.dag import ContainerTemplate
-from orchestrator.states import ReasonCode
 from orchestrator.templating.context import PastRun, TemplateFacts, build_context
 from orchestrator.templating.render import render
 
@@ -21,13 +21,6 @@ def render_try(facts: RenderFacts, ask: Callable[[TaskKey], bytes | None]) -> Do
         return Done(container=render(facts.spec.container or ContainerTemplate(), context))
     except RenderError as error:
         return Refused(reason=refusal(facts, error.field, error.message, error.fix))
-
-
-def refusal(facts: RenderFacts, field: str, words: str, fix: str) -> Reason:
-    """`flights.py:12: rank: command: 'dss' is undefined; ... (fix: ...)`"""
-    place = f"{facts.dag_file}:{facts.spec.line}: {facts.spec.task_id}"
-    what = ": ".join(part for part in (place, field, words) if part)
-    return Reason(code=ReasonCode.RENDER_ERROR, text=f"{what} (fix: {fix})" if fix else what)
 
 
 def template_facts(facts: RenderFacts) -> TemplateFacts:
