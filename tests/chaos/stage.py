@@ -5,6 +5,7 @@ import json
 import os
 import queue
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -154,5 +155,10 @@ def _queued(following: Following) -> Iterator["queue.SimpleQueue[object]"]:
         for notice in following.notices():
             told.put(notice)
 
-    threading.Thread(target=read, daemon=True).start()
-    yield told
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    try:
+        yield told
+    finally:
+        following._connection.shutdown(socket.SHUT_RDWR)  # ends the thread's read
+        thread.join(PATIENCE)
