@@ -198,6 +198,7 @@ def _plan(settings: Settings, deployment: DeploymentId, epoch: Epoch) -> PlanSet
         epoch=epoch,
         deployment=deployment,
         parallelism=settings.scheduling.parallelism,
+        default_pool_slots=settings.scheduling.default_pool_slots,
         catchup_by_default=settings.scheduling.catchup_by_default,
         paused_on_creation=settings.scheduling.paused_on_creation,
     )
