@@ -62,7 +62,7 @@ class ByteStream(Protocol):
 class Engine(Protocol):
     """Where containers run. Safe to call from many threads. Every call raises `EngineUnavailableError`
     where the engine cannot be reached, and its child `EngineTimeoutError` where it was sent and not answered.
-    All calls after `create` take the container's id, never its name (DESIGN I3)."""
+    All calls after `create` take the container's id, never its name (invariant I3)."""
 
     def create(self, spec: ContainerSpec) -> ContainerId:
         """Create, do not start. `NameTakenError` on a name conflict; `LaunchRefusedError` for good."""
@@ -313,16 +313,10 @@ class RenderFacts(Value, frozen=True, kw_only=True):
     pins: dict[str, str] = {}  #: image name as written -> pinned reference
 
 
-class Rendered(Value, frozen=True, kw_only=True):
-    """All strings of a container template rendered."""
-
-    container: ContainerTemplate
-
-
 class Renderer(Protocol):
     """Renders templates in a process of its own, under time and memory limits."""
 
-    def render(self, facts: RenderFacts, result: Callable[[TaskKey], bytes | None]) -> "ContainerTemplate | Reason":
+    def render(self, facts: RenderFacts, result: Callable[[TaskKey], bytes | None]) -> ContainerTemplate | Reason:
         """The rendered template, or why it cannot be (`render_error`, naming field, name, file and line).
         Blocks; `result` is called back, in this thread, for each upstream result a template asks for."""
 

@@ -9,7 +9,6 @@ import fnmatch
 import os
 import tomllib
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -221,8 +220,3 @@ def _split(kind: Any, value: Any) -> Any:
     if kind == tuple[str, ...] and isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
-
-
-def seconds(value: float) -> timedelta:
-    """A number of seconds in the settings as a duration."""
-    return timedelta(seconds=value)

@@ -124,7 +124,6 @@ class ReasonCode(StrEnum):
     ENGINE_LOST = "engine_lost"
     CONTAINER_LOST = "container_lost"
     STOPPED_EXTERNALLY = "stopped_externally"
-    TASK_REMOVED = "task_removed"
     POOL_MISSING = "pool_missing"
     # why something waits
     ENGINE_DOWN = "engine_down"

@@ -1,12 +1,10 @@
 """What follows from one DAG version, worked out once: its graph, priorities and timetable."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from orchestrator.ids import VersionId
 from orchestrator.planning.rows import DagVersion
-from orchestrator.spec.dag import DagSpec, TaskKind, TaskSpec, WeightRule, encode_dag
+from orchestrator.spec.dag import DagSpec, TaskKind, TaskSpec, WeightRule
 from orchestrator.spec.marks import has_templates
 from orchestrator.timetables import Timetable, timetable_for
 
@@ -47,11 +45,6 @@ def blueprint_of(version: DagVersion) -> Blueprint:
         priority=_priorities(spec, children),
         images=_literal_images(spec),
     )
-
-
-def version_of(spec: DagSpec) -> VersionId:
-    """16 hex digits of the hash of a DAG's canonical bytes."""
-    return VersionId(hashlib.sha256(encode_dag(spec)).hexdigest()[:16])
 
 
 def _priorities(spec: DagSpec, children: Mapping[str, list[str]]) -> dict[str, int]:

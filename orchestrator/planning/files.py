@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import msgspec
 
 from orchestrator.errors import TimetableError
-from orchestrator.planning.blueprint import blueprint_of, version_of
+from orchestrator.planning.blueprint import blueprint_of
 from orchestrator.planning.changes import PutDag, PutFile, PutVersion
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.events import FileGone, FileParsed
 from orchestrator.planning.rows import Dag, DagVersion
-from orchestrator.spec.dag import DagSpec, ParsedFile, Problem, Severity
+from orchestrator.spec.dag import DagSpec, ParsedFile, Problem, Severity, version_of
 
 _DUPLICATE = "duplicate-dag-id"
 _SCHEDULE = "schedule"

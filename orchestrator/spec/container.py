@@ -149,10 +149,3 @@ class EngineCapacity(Value, frozen=True, kw_only=True):
     api_version: str
     architecture: str
     os: str
-
-
-class UsageSample(Value, frozen=True, kw_only=True):
-    """What a container used, at one look: bytes and seconds."""
-
-    memory_peak: int | None = None
-    cpu_seconds: float | None = None
