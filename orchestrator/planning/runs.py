@@ -81,8 +81,8 @@ def overdue(draft: Draft, key: RunKey) -> None:
 
 
 def _due(draft: Draft, dag: Dag) -> Interval | None:
-    """The interval whose scheduled run is to be made now."""
-    if not dag.active or dag.paused or draft.world.schedule_waits(dag.dag_id):
+    """The interval whose scheduled run is to be made now, of a DAG whose timer has run out."""
+    if draft.world.schedule_waits(dag.dag_id):
         return None
     blueprint = draft.world.current(dag.dag_id)
     wished = blueprint.spec.catchup

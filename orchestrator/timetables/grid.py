@@ -19,8 +19,8 @@ from orchestrator.timetables.zones import (
     TICK,
     first_change,
     first_showing,
+    furthest_wall,
     last_change,
-    last_wall,
     utc_offset,
     wall_at,
 )
@@ -86,7 +86,7 @@ class CronGrid:
     def at_or_before(self, instant: datetime) -> datetime:
         if self._walls.every_hour:
             return self._elapsing_before(instant.astimezone(UTC))
-        wall = self._walls.at_or_before(last_wall(self._zone, instant))
+        wall = self._walls.at_or_before(furthest_wall(self._zone, instant))
         while (point := first_showing(self._zone, wall)) > instant:
             wall = self._walls.at_or_before(wall - TICK)
         return point

@@ -34,9 +34,9 @@ def first_showing(zone: ZoneInfo, wall: datetime) -> datetime:
     return earlier if earlier <= later else _change_between(zone, later, earlier)
 
 
-def last_wall(zone: ZoneInfo, instant: datetime) -> datetime:
-    """The latest wall time that the zone's clocks have shown up to that instant: ahead of what they show now
-    while an hour is being repeated."""
+def furthest_wall(zone: ZoneInfo, instant: datetime) -> datetime:
+    """A wall time at least as late as any that the zone's clocks have shown up to that instant: ahead of what
+    they show now while an hour is being repeated."""
     local = instant.astimezone(zone)
     wall = local.replace(tzinfo=None, fold=0)
     if not local.fold:

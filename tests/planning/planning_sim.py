@@ -171,7 +171,7 @@ class Leader:
             dags=tuple(dags.values()),
             versions=tuple(version for key, version in self.rows["versions"].items() if key in used),
             runs=tuple(runs.values()),
-            tasks=tuple(task for key, task in self.rows["tasks"].items() if key.run in runs),
+            tasks=tuple(task for key, task in reversed(self.rows["tasks"].items()) if key.run in runs),
             tries=tuple(attempt for attempt in self.rows["tries"].values() if attempt.removed_at is None),
             pools=self.pools,
         )

@@ -18,6 +18,7 @@ from orchestrator.spec.dag import (
     DagSpec,
     ManualSchedule,
     OnceSchedule,
+    RetryPolicy,
     Schedule,
 )
 from orchestrator.spec.interval import Interval
@@ -309,6 +310,32 @@ class TestEnd:
         leader.exit(leader.attempt(launch), 143)
         assert leader.run(key).state is RunState.FAILED
         assert leader.run(key).reason.code is ReasonCode.TIMEOUT
+
+    def test_in_a_run_over_its_time_nothing_is_tried_again(self) -> None:
+        retry = RetryPolicy(retries=3, delay=timedelta(minutes=2))
+        leader = Leader()
+        leader.parse(
+            dag(container("a", retry=retry), container("b", retry=retry), dagrun_timeout=timedelta(minutes=1))
+        )
+        key = leader.trigger()
+        one, other = leader.prepare_all()
+        leader.exit(one, 1)
+        leader.wait(300)
+        assert leader.states(key) == {"a": TaskState.FAILED, "b": TaskState.STARTING}
+        leader.exit(other, 143)
+        assert leader.states(key)["b"] is TaskState.FAILED
+        assert leader.run(key).state is RunState.FAILED
+
+    def test_a_cancelled_run_has_no_deadline_left(self) -> None:
+        leader = Leader()
+        leader.parse(dag(container("a"), dagrun_timeout=timedelta(minutes=1)))
+        key = leader.trigger()
+        (launch,) = leader.prepare_all()
+        leader.ask(RequestKind.CANCEL, dag_id="d", run_id=key.run_id)
+        assert leader.world.next_due() is None
+        leader.wait(60)
+        leader.exit(launch, 143)
+        assert leader.run(key).reason.code is ReasonCode.KILLED_BY
 
     def test_cancelling_a_run_that_has_ended_is_refused(self) -> None:
         leader = Leader()

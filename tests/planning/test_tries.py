@@ -268,6 +268,15 @@ class TestStop:
         assert leader.attempt(launch).reason.code is ReasonCode.TIMEOUT
         assert leader.task(key, "a").state is TaskState.UP_FOR_RETRY
 
+    def test_the_first_reason_to_stop_stays(self) -> None:
+        leader, key, launch = launched(container("a", execution_timeout=timedelta(minutes=1)))
+        leader.turn(started(launch.attempt))
+        leader.wait(60)
+        self.cancel(leader, key)
+        assert len(leader.take(Stop)) == 1
+        leader.exit(launch, 143)
+        assert leader.attempt(launch).reason.code is ReasonCode.TIMEOUT
+
     def test_an_exit_told_in_the_turn_of_the_timeout_is_an_exit(self) -> None:
         leader, key, launch = launched(container("a", execution_timeout=timedelta(minutes=1)))
         leader.turn(started(launch.attempt))
@@ -302,6 +311,18 @@ class TestExplained:
         assert why(b).code is ReasonCode.KILLED_BY
         assert not leader.turn(PrepareDelayed(task=a, reason=building))
         leader.exit(launch, 143)
+
+    def test_what_delayed_one_try_does_not_explain_the_next(self) -> None:
+        leader = Leader()
+        leader.parse(dag(retrying(delay=timedelta(0))))
+        key = leader.trigger()
+        leader.turn(ImagesPinned(run=key, pins={}))
+        a = leader.task(key, "a").key
+        leader.turn(PrepareDelayed(task=a, reason=Reason(code=ReasonCode.IMAGE_BUILDING, text="being built")))
+        leader.exit(*leader.prepare_all(), 1)
+        leader.wait(0)
+        assert leader.states(key) == {"a": TaskState.QUEUED}
+        assert explain_task(leader.world, a, leader.settings).code is ReasonCode.PREPARING
 
 
 def test_a_request_told_twice_is_answered_once() -> None:

@@ -87,6 +87,18 @@ def test_cron_points_are_what_a_watched_clock_strikes(
     assert backwards[::-1] == seen
 
 
+@pytest.mark.parametrize(("name", "day"), CHANGES)
+@pytest.mark.parametrize("of", [{0, 1, 2, 3}, None])
+def test_any_instant_finds_the_strikes_around_it(name: str, day: datetime, of: set[int] | None) -> None:
+    zone, at = ZoneInfo(name), {0, 15, 59}
+    struck = watched(at, of, zone, day - timedelta(days=2), day + timedelta(days=3))
+    grid = CronGrid(expression(at, of), zone)
+    for minute in range(0, 24 * 60, 5):
+        instant = day + MINUTE * minute
+        assert grid.at_or_before(instant) == max(each for each in struck if each <= instant)
+        assert grid.at_or_after(instant) == min(each for each in struck if each >= instant)
+
+
 @pytest.mark.parametrize(("zone", "day"), CHANGES[:4])
 def test_a_daily_job_in_the_changed_hour_runs_once_a_day(zone: str, day: datetime) -> None:
     grid = CronGrid("30 2 * * *", ZoneInfo(zone))
