@@ -26,7 +26,7 @@ from orchestrator.scheduler.local_socket import LocalSocket
 from orchestrator.scheduler.scheduler import Parts, Scheduler
 from orchestrator.settings import Project
 from orchestrator.spec.finalize import Site
-from orchestrator.store.home import read_claim
+from orchestrator.store.home import read_claim, trials_id
 from orchestrator.store.sql_store import SqlStore
 from orchestrator.tasklogs.store import FileLogStore
 
@@ -99,6 +99,16 @@ class App:
         """The home's deployment id; one for the moment where there is no database yet."""
         return read_claim(self.project.home) or new_deployment_id()
 
+    def trials_id(self) -> DeploymentId:
+        """What the deployments of this home's foreground runs begin with."""
+        return trials_id(self.project.home)
+
+    def record_image(self, record: ImageRecord) -> None:
+        """Note a built image in the database, where there is one."""
+        if self.project.database.exists():
+            with self.store() as store:
+                store.record_image(record)
+
     def site(self) -> Site:
         return Site(
             network=self.project.settings.engine.network,
@@ -125,7 +135,7 @@ class App:
     def trial(self) -> Iterator[Parts]:
         """The parts of a run in the foreground: no database file, logs that go with it, a deployment of its own,
         an owner label."""
-        deployment = new_test_deployment_id(self.deployment())
+        deployment = new_test_deployment_id(self.trials_id())
         store = SqlStore.in_memory(deployment)
         with self.authoring() as authoring, tempfile.TemporaryDirectory(prefix="orchestrator-") as logs:
             try:
@@ -140,7 +150,7 @@ class App:
             store=store,
             engine=self.engine(),
             logs=self.logs(),
-            images=self.images(store.deployment(), store.record_image),
+            images=self.images(store.deployment(), self.record_image if folder is None else store.record_image),
             renderer=authoring,
             parser=authoring,
             settings=self.project.settings,

@@ -10,11 +10,11 @@ from orchestrator.ports import Engine
 _log = structlog.get_logger()
 
 
-def sweep_trials(engine: Engine, home: DeploymentId) -> int:
-    """Remove what dead foreground runs of this home left; returns how many containers."""
+def sweep_trials(engine: Engine, trials: DeploymentId) -> int:
+    """Remove what dead foreground runs left whose deployments begin with `trials`; returns how many containers."""
     removed = 0
     for facts in engine.list_owned(OWNER_LABEL):
-        ours = facts.labels.get(DEPLOYMENT_LABEL, "").startswith(f"{home[:8]}t")
+        ours = facts.labels.get(DEPLOYMENT_LABEL, "").startswith(f"{trials}t")
         if ours and not is_alive(facts.labels[OWNER_LABEL]):
             _log.info("trial.leftover_removed", container=facts.id, name=facts.name)
             removed += engine.remove(ContainerId(facts.id), force=True)

@@ -2,7 +2,10 @@
 when it is used, so that `--help` stays quick."""
 
 import importlib
+import os
 import sys
+import threading
+from typing import NoReturn
 
 import click
 
@@ -22,8 +25,9 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "version": ("orchestrator.cli.config:version", "Show the version."),
 }
 
-#: Exit codes: a wrong call is click's 2.
+#: Exit codes: a wrong call is click's 2; 130 is a shell's own for Ctrl-C.
 FAILED = 1
+INTERRUPTED = 130
 
 
 class _Lazy(click.Group):
@@ -50,11 +54,39 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: errors of ours become one message on stderr and exit code 1."""
+    """Entry point: errors of ours become one message on stderr and exit code 1, Ctrl-C becomes 130."""
     try:
-        cli()
+        code = _called()
+    except SystemExit as end:  # a command's own
+        code = end.code if isinstance(end.code, int) else os.EX_OK
+    _leave(code)
+
+
+def _called() -> int:
+    try:
+        return int(cli(standalone_mode=False) or os.EX_OK)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
     except OrchestratorError as error:
         click.secho(f"error: {error.message}", fg="red", err=True)
         if error.fix:
             click.echo(f"  fix: {error.fix}", err=True)
-        sys.exit(FAILED)
+        return FAILED
+
+
+def _leave(code: int) -> NoReturn:
+    """End now: a thread that still waits for an engine (a pull, a build) does not hold the exit, since the engine
+    ends such work itself when the connection goes; and output that nobody reads any more is let go quietly."""
+    unread = False
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            unread = True
+    if unread or threading.active_count() > 1:
+        os._exit(code)
+    sys.exit(code)

@@ -9,7 +9,7 @@ import click
 from orchestrator.actions import Outcome
 from orchestrator.app import App
 from orchestrator.cli.check import check
-from orchestrator.cli.output import output_option, show, show_json
+from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.cli.trial import test
 from orchestrator.queries import DagView
@@ -97,9 +97,8 @@ def show_dag(dag_id: str, output: str | None) -> None:
     if output == "json":
         show_json({"dag": view.dag, "spec": view.spec})
         return
-    for name, value in _row(app, view).items():
-        if value not in (None, "", []):
-            say(f"{name.replace('_', ' '):>12}  {value}")
+    describe(_row(app, view))
+    click.echo()
     show([task_row(task) for task in view.spec.tasks], ["task_id", "after", "image", "trigger_rule"], output)
 
 

@@ -77,7 +77,7 @@ def _sweep(app: App) -> None:
     """Remove what killed `dags test` runs of this home left on the engine."""
     engine = app.engine()
     try:
-        removed = sweep_trials(engine, app.deployment())
+        removed = sweep_trials(engine, app.trials_id())
     except EngineUnavailableError:
         return
     finally:

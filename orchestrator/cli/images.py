@@ -9,7 +9,6 @@ from orchestrator.app import App
 from orchestrator.cli.output import output_option, show, show_json
 from orchestrator.cli.session import open_app, say
 from orchestrator.planning.rows import Reason
-from orchestrator.ports import ImageRecord
 
 
 @click.group()
@@ -64,7 +63,7 @@ def build(names: tuple[str, ...], output: str) -> None:
         with printing:
             say(f"{name}: {reason.text}")
 
-    outcomes = app.images(app.deployment(), lambda record: _record(app, record)).build(names, progress=progress)
+    outcomes = app.images(app.deployment(), app.record_image).build(names, progress=progress)
     if output == "json":
         show_json(outcomes)
     else:
@@ -72,9 +71,3 @@ def build(names: tuple[str, ...], output: str) -> None:
             how = outcome.error or ("built" if outcome.record else "is there already")
             click.echo(f"{outcome.name}: {outcome.tag} {how}".replace("  ", " "))
     sys.exit(1 if any(outcome.error for outcome in outcomes) else 0)
-
-
-def _record(app: App, record: ImageRecord) -> None:
-    if app.project.database.exists():
-        with app.store() as store:
-            store.record_image(record)

@@ -1,7 +1,7 @@
 """A run as it goes: a live table on a terminal, one line for each change into a pipe. Fed by notices."""
 
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,24 +12,36 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.cli.output import STATE_LOOKS, show, state_text
+from orchestrator.cli.output import STATE_LOOKS, duration, show, state_text
 from orchestrator.cli.session import say
+from orchestrator.clock import Clock
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.rows import Run, TaskInstance
 from orchestrator.queries import Queries, RunView
 from orchestrator.scheduler.local_socket import Following
 from orchestrator.scheduler.notices import Notice, RunChanged, TaskChanged, concerns
-from orchestrator.states import RunState
+from orchestrator.states import RunState, TaskState
+
+#: States that say nothing by themselves: what is waited for is told as a reason.
+_QUIET = frozenset({TaskState.WAITING, TaskState.QUEUED, TaskState.STARTING})
 
 
 class RunDisplay:
-    """Shows one run; a context manager. `take` notices from any one thread at a time."""
+    """Shows one run; a context manager. `take` notices from any one thread at a time. `log_to_stderr` leaves
+    stdout to something else."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, *, log_to_stderr: bool = False) -> None:
+        self._clock = clock
+        self._log_to_stderr = log_to_stderr
         self._run: Run | None = None
         self._tasks: dict[TaskKey, TaskInstance] = {}
-        self._console = Console(stderr=True)
-        self._live = Live(console=self._console, auto_refresh=False) if sys.stderr.isatty() else None
+        self._told: set[str] = set()
+        console = Console(stderr=True)
+        self._live = (
+            Live(console=console, get_renderable=self._table, redirect_stdout=False)
+            if console.is_terminal
+            else None
+        )
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -49,38 +61,48 @@ class RunDisplay:
     def begin(self, view: RunView) -> None:
         """Start from what the database says."""
         self._run = view.run
+        self._tell_run(view.run)
         for task in view.tasks:
             self._take_task(task)
-        self._refresh()
 
     def take(self, notice: Notice) -> None:
         match notice:
             case RunChanged():
                 self._run = notice.run
+                self._tell_run(notice.run)
             case TaskChanged():
                 self._take_task(notice.task)
             case _:
-                return
-        self._refresh()
+                pass
 
     def print(self, text: Text) -> None:
-        """A line above the table, on stdout where there is no table."""
-        if self._live is not None:
+        """A line of a log: on stdout, or above the table where both are on the terminal."""
+        if self._live is not None and (self._log_to_stderr or sys.stdout.isatty()):
             self._live.console.print(text, soft_wrap=True)
         else:
-            click.echo(text.plain)
+            click.echo(text.plain, err=self._log_to_stderr)
 
     def _take_task(self, task: TaskInstance) -> None:
         known = self._tasks.get(task.key)
         self._tasks[task.key] = task
         if self._live is None and (known is None or (known.state, known.reason) != (task.state, task.reason)):
-            sign, _ = STATE_LOOKS[task.state]
-            reason = f"  {task.reason.code}: {task.reason.text}" if task.reason else ""
-            say(f"{sign} {task_name(task.key)} {task.state}{reason}")
+            self._tell(task)
 
-    def _refresh(self) -> None:
-        if self._live is not None:
-            self._live.update(self._table(), refresh=True)
+    def _tell_run(self, run: Run) -> None:
+        """Why the run as a whole waits or failed, once."""
+        if self._live is None and run.reason is not None and run.reason.text not in self._told:
+            self._told.add(run.reason.text)
+            say(f"{run.key.dag_id} {run.state}  {run.reason.code}: {run.reason.text}")
+
+    def _tell(self, task: TaskInstance) -> None:
+        """A line for a change; what many tasks wait for is told once."""
+        reason = f"{task.reason.code}: {task.reason.text}" if task.reason else ""
+        if task.state in _QUIET:
+            if not reason or reason in self._told:
+                return
+            self._told.add(reason)
+        sign, _ = STATE_LOOKS[task.state]
+        say(f"{sign} {task_name(task.key)} {task.state}  {reason}".rstrip())
 
     def _table(self) -> Table:
         table = Table(box=None, show_header=False, pad_edge=False)
@@ -88,10 +110,17 @@ class RunDisplay:
             title = Text(f"{self._run.key.dag_id}  {self._run.key.run_id}  ", style="bold")
             table.title = title.append_text(state_text(self._run.state))
             table.title_justify = "left"
-        for key, task in self._tasks.items():
+        for key, task in tuple(self._tasks.items()):
             reason = f"{task.reason.code}: {task.reason.text}" if task.reason else ""
-            table.add_row(f"  {task_name(key)}", state_text(task.state), _lasted(task), Text(reason, style="dim"))
+            table.add_row(
+                f"  {task_name(key)}", state_text(task.state), self._so_far(task), Text(reason, style="dim")
+            )
         return table
+
+    def _so_far(self, task: TaskInstance) -> str:
+        if task.state is not TaskState.RUNNING or task.started_at is None:
+            return _lasted(task)
+        return duration(max(self._clock.now() - task.started_at, timedelta()))
 
 
 def task_name(key: TaskKey) -> str:
@@ -102,12 +131,12 @@ def task_name(key: TaskKey) -> str:
 def _lasted(task: TaskInstance) -> str:
     if task.started_at is None or task.ended_at is None:
         return ""
-    return f"{(task.ended_at - task.started_at).total_seconds():.1f}s"
+    return duration(task.ended_at - task.started_at)
 
 
-def watch_run(socket: Path, queries: Queries, key: RunKey) -> RunState:
+def watch_run(socket: Path, queries: Queries, key: RunKey, clock: Clock) -> RunState:
     """Show a run until it ends; woken by the scheduler, never asking again and again."""
-    with Following.if_any(socket) as following, RunDisplay() as display:
+    with Following.if_any(socket) as following, RunDisplay(clock) as display:
         view = queries.run(key)
         display.begin(view)
         if view.run.state.final:
@@ -142,4 +171,4 @@ def summary(view: RunView) -> None:
 
 
 def _offset(instant: datetime | None, since: datetime) -> str:
-    return "" if instant is None else f"+{(instant - since).total_seconds():.1f}s"
+    return "" if instant is None else f"+{duration(instant - since)}"

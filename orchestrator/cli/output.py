@@ -55,6 +55,25 @@ def show(
             _plain(rows, columns)
 
 
+def describe(fields: Mapping[str, Any]) -> None:
+    """Print what one thing is: a line for each field that says something; in a mapping, one for each entry."""
+    lines = [
+        (name.replace("_", " ") if not place else "", text)
+        for name, value in fields.items()
+        if value not in (None, "", [], (), {})
+        for place, text in enumerate(_lines(value))
+    ]
+    width = max(len(name) for name, _ in lines)
+    for name, text in lines:
+        click.echo(f"{name:>{width}}  {text}".rstrip())
+
+
+def _lines(value: object) -> list[str]:
+    return (
+        [f"{name}={words(each)}" for name, each in value.items()] if isinstance(value, Mapping) else [words(value)]
+    )
+
+
 def show_json(value: object) -> None:
     """Print any value as indented JSON."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
@@ -68,7 +87,7 @@ def words(value: object) -> str:
         case datetime():
             return value.strftime("%Y-%m-%d %H:%M:%S%z").replace("+0000", "Z")
         case timedelta():
-            return f"{value.total_seconds():.1f}s"
+            return duration(value)
         case bool():
             return "yes" if value else "no"
         case StrEnum():
@@ -77,6 +96,15 @@ def words(value: object) -> str:
             return ", ".join(words(each) for each in value)
         case _:
             return str(value)
+
+
+def duration(value: timedelta) -> str:
+    """A duration as people say it: `20.7s`, `3m 05s`, `2h 15m`."""
+    if value < timedelta(minutes=1):
+        return f"{value.total_seconds():.1f}s"
+    minutes, rest = divmod(round(value.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {rest:02}s"
 
 
 def state_text(state: str) -> Text:

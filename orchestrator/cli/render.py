@@ -1,15 +1,16 @@
 """`orchestrator tasks render`: the container that a task would get, fully decided, without running it."""
 
+import shlex
 from typing import Any
 
 import click
 import msgspec
 
-from orchestrator.cli.output import show_json
+from orchestrator.cli.output import describe, show_json
 from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.engines.docker.command_line import docker_run
 from orchestrator.rendering import render_task
-from orchestrator.spec.container import ContainerSpec
+from orchestrator.spec.container import ContainerSpec, Mount
 
 
 @click.command()
@@ -31,10 +32,21 @@ def render(dag_id: str, task_id: str, date: str | None, conf: str | None, as_lin
     elif output == "json":
         show_json(spec)
     else:
-        for name, value in _fields(spec).items():
-            click.echo(f"{name:>14}  {value}")
+        describe(_fields(spec))
 
 
 def _fields(spec: ContainerSpec) -> dict[str, Any]:
-    fields = msgspec.to_builtins(spec)
-    return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
+    """What a person wants to see: words as a shell would take them, mounts and files by their places."""
+    return msgspec.structs.asdict(spec) | {
+        "entrypoint": None if spec.entrypoint is None else shlex.join(spec.entrypoint) or "(none)",
+        "command": None if spec.command is None else shlex.join(spec.command),
+        "mounts": {mount.target: _mount_text(mount) for mount in spec.mounts},
+        "files": {file.path: "a folder" if file.data is None else f"{len(file.data)} bytes" for file in spec.files},
+        "tty": spec.tty or None,
+        "init": spec.init or None,
+        "read_only": spec.read_only or None,
+    }
+
+
+def _mount_text(mount: Mount) -> str:
+    return " ".join(filter(None, (mount.type, mount.source, "(read only)" if mount.read_only else "")))

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from orchestrator.cli.live import watch_run
-from orchestrator.cli.output import output_option, show, show_json
-from orchestrator.cli.session import open_app, say
+from orchestrator.cli.output import describe, output_option, show, show_json
+from orchestrator.cli.session import open_app
 from orchestrator.ids import RunKey
 from orchestrator.planning.rows import Run, TaskInstance, Try
 from orchestrator.ports import Page
@@ -69,9 +69,8 @@ def show_run(dag_id: str, run: str | None, output: str | None) -> None:
     if output == "json":
         show_json({**run_row(view.run), "tasks": task_rows(view), "results": view.results})
         return
-    for name, value in run_row(view.run).items():
-        if value not in (None, "", {}):
-            say(f"{name.replace('_', ' '):>13}  {value}")
+    describe(run_row(view.run))
+    click.echo()
     show(task_rows(view), ["task_id", "state", "tries", "started_at", "duration", "reason"], output)
 
 
@@ -128,5 +127,5 @@ def watch(dag_id: str, run: str | None) -> None:
     """Follow a run until it ends. Exit code 0 if it succeeded, 1 if it failed."""
     app = open_app()
     with app.queries() as queries:
-        state = watch_run(app.socket, queries, queries.run_key(dag_id, run))
+        state = watch_run(app.socket, queries, queries.run_key(dag_id, run), app.clock)
     sys.exit(0 if state is RunState.SUCCESS else 1)

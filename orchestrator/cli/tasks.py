@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.tree import Tree
 
 from orchestrator.cli.dags import task_row
-from orchestrator.cli.output import output_option, show, show_json
+from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.render import render
 from orchestrator.cli.runs import try_row
 from orchestrator.cli.session import open_app, say
@@ -79,11 +79,9 @@ def show_task(dag_id: str, task_id: str, run: str | None, map_index: int, output
     if output == "json":
         show_json({"task": task, "tries": [try_row(each) for each in tries], "result": result})
         return
-    say(f"{dag_id}.{task_id} in {key.run_id}: {task.state}")
-    if task.reason:
-        say(f"  {task.reason.code}: {task.reason.text}")
-    if result is not None:
-        say(f"  result: {result}")
+    reason = f"{task.reason.code}: {task.reason.text}" if task.reason else None
+    describe({"task": task_id, "run": key.run_id, "state": task.state, "reason": reason, "result": result})
+    click.echo()
     columns = ["number", "outcome", "exit_code", "started_at", "ended_at", "container", "image_name", "reason"]
     show([try_row(each) for each in tries], columns, output, empty="no try yet")
 

@@ -1,7 +1,7 @@
 """`orchestrator dags test`: one run in the foreground, with live logs; no database, no scheduler needed."""
 
+import signal
 import sys
-from contextlib import suppress
 from typing import Any
 
 import click
@@ -9,7 +9,6 @@ import msgspec
 from rich.text import Text
 
 from orchestrator import oplog
-from orchestrator.app import App
 from orchestrator.cli.live import RunDisplay, summary, task_name
 from orchestrator.cli.output import show_json
 from orchestrator.cli.runs import run_row, task_rows
@@ -17,7 +16,7 @@ from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.dagfiles.lookup import find_dag
 from orchestrator.errors import NotFoundError
 from orchestrator.foreground import Foreground
-from orchestrator.ids import TaskKey, TryKey
+from orchestrator.ids import ContainerId, TaskKey, TryKey
 from orchestrator.leftovers import sweep_trials
 from orchestrator.ports import LogFlag, LogStore, Stream
 from orchestrator.queries import RunView
@@ -39,53 +38,78 @@ _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "bright_red", "bright_
 def test(dag_id: str, date: str | None, conf: str | None, task: str | None, output: str | None) -> None:
     """Run a DAG once, here and now, in real containers. DATE names the interval; default: the newest one.
 
-    Exit code 0 if the run succeeded. Ctrl-C stops its containers."""
+    Exit code 0 if the run succeeded, 1 if not, 130 after Ctrl-C, which stops its containers."""
     app = open_app()
     oplog.configure(quiet=True)
     values = read_conf(conf)
     with app.trial() as parts:
-        sweep_trials(parts.engine, app.deployment())
         dag = find_dag(app.project.dags_folder, parts.parser, dag_id)
         if task is not None:
             dag = _alone(dag, task)
-        with RunDisplay() as display:
-            view = _run(app, parts, dag, date, values, display)
+        sweep_trials(parts.engine, app.trials_id())
+        with RunDisplay(app.clock, log_to_stderr=output == "json") as display:
+            trial = _Trial(parts, display)
+            view = trial.run(dag, date, values)
     if output == "json":
         show_json({**run_row(view.run), "tasks": task_rows(view), "results": view.results})
-    else:
+    elif not trial.unheard:
         summary(view)
         say(f"{dag_id} {view.run.interval.start.isoformat()}: {view.run.state}")
+    if trial.interrupted:
+        raise click.Abort
     sys.exit(0 if view.run.state is RunState.SUCCESS else 1)
 
 
-def _run(
-    app: App, parts: Parts, dag: DagSpec, date: str | None, conf: dict[str, Any], display: RunDisplay
-) -> RunView:
-    printer = _LogPrinter(parts.logs, display)
+class _Trial:
+    """One run in the foreground. Ctrl-C, TERM and a closed stdout stop its containers, a second Ctrl-C removes
+    them at once."""
 
-    def watch(notice: Notice) -> None:
-        display.take(notice)
+    def __init__(self, parts: Parts, display: RunDisplay) -> None:
+        self.interrupted = False
+        self.unheard = False  #: nobody reads our stdout any more
+        self._parts = parts
+        self._display = display
+        self._printer = _LogPrinter(parts.logs, display)
+        self._foreground = Foreground(parts, self._watch)
+
+    def run(self, dag: DagSpec, date: str | None, conf: dict[str, Any]) -> RunView:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
+        try:
+            self._foreground.start(dag, logical_date=date, conf=conf)
+            for warning in self._foreground.warnings:
+                say(f"warning: {warning}")
+            return self._foreground.wait()
+        except KeyboardInterrupt:
+            self.interrupted = True
+        say("stopping its containers (again to remove them at once)")
+        self._foreground.cancel()
+        try:
+            return self._foreground.wait()
+        except KeyboardInterrupt:
+            for facts in self._parts.engine.list_ours(self._parts.store.deployment()):
+                self._parts.engine.remove(ContainerId(facts.id), force=True)
+            raise
+
+    def _watch(self, notice: Notice) -> None:
+        """Hears every notice, in the loop's thread, which nothing here may break."""
+        if self.unheard:
+            return
+        try:
+            self._show(notice)
+        except BrokenPipeError:
+            self.unheard = True
+            self._foreground.cancel()
+
+    def _show(self, notice: Notice) -> None:
+        self._display.take(notice)
         match notice:
             case LogGrew():
-                printer.more(notice.key)
+                self._printer.more(notice.key)
             case TryChanged() if notice.attempt.log_complete:
-                printer.more(notice.attempt.key, last=True)
+                self._printer.more(notice.attempt.key, last=True)
             case _:
                 pass
-
-    foreground = Foreground(parts, watch)
-    foreground.start(dag, logical_date=date, conf=conf)
-    for warning in foreground.warnings:
-        say(f"warning: {warning}")
-    try:
-        return foreground.wait()
-    except KeyboardInterrupt:
-        say("stopping its containers (again to leave at once)")
-        foreground.cancel()
-        with suppress(KeyboardInterrupt):
-            return foreground.wait()
-        say(f"left containers behind; `orchestrator doctor` and the next test remove them: {app.project.home}")
-        sys.exit(130)
 
 
 def _alone(dag: DagSpec, task_id: str) -> DagSpec:

@@ -1,5 +1,6 @@
 """Task images made present: the folder as it is now, its bases first, one build per tag at a time."""
 
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ BUILT_LABEL = "orchestrator.image.built_at"
 
 #: Build logs that are kept of one image.
 _LOGS_KEPT = 20
+#: The lines of the engine's builder that open a step.
+_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 _PULL_LIMIT = timedelta(minutes=10)
 
 
@@ -128,7 +131,10 @@ class Builder:
         }
 
         def say(line: str) -> None:
-            tell(Reason(code=ReasonCode.IMAGE_BUILDING, text=f"building {own.name}: {line}"))
+            step = _STEP.fullmatch(line)
+            if step:  # all else is in the log
+                text = f"building {own.name}, step {step[1]} of {step[2]}: {step[3]}"
+                tell(Reason(code=ReasonCode.IMAGE_BUILDING, text=text))
 
         with tempfile.TemporaryFile() as context:
             digest = pack(source.folder, context, rewrite(source.dockerfile, self._froms(source, hashes)))

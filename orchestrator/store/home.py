@@ -4,10 +4,11 @@ deployment's id that ties home and database together.
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.errors import SchedulerRunningError, StoreError
-from orchestrator.ids import DeploymentId
+from orchestrator.ids import DeploymentId, new_deployment_id
 
 
 class HomeLock:
@@ -72,3 +73,18 @@ def read_claim(home: Path) -> DeploymentId | None:
         return DeploymentId(deployment_file(home).read_text().strip())
     except FileNotFoundError:
         return None
+
+
+def trials_id(home: Path) -> DeploymentId:
+    """What the deployments of a home's foreground runs begin with; made at the first of them. It is not the
+    database's: those runs need none, and what a killed one leaves behind must be recognised all the same."""
+    file = home / "run" / "trials"
+    with suppress(FileNotFoundError):
+        return DeploymentId(file.read_text().strip())
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = file.with_name(f"trials.{os.getpid()}")
+    new.write_text(f"{new_deployment_id()}\n")
+    with suppress(FileExistsError):  # another process was quicker: its id counts
+        os.link(new, file)
+    new.unlink()
+    return DeploymentId(file.read_text().strip())

@@ -32,7 +32,7 @@ def test_a_task_image_is_built_when_it_is_needed_and_not_again(workshop: Any) ->
     facts = images.ensure(pinned, progress=heard.append)
     assert (facts.user, facts.entrypoint, facts.command, facts.volumes) == ("7", ("/a",), None, ("/v",))
     assert not facts.world_writable_tmp
-    assert any(f"building {name}: Step 2/" in said.text for said in heard)
+    assert any(f"building {name}, step 2 of " in said.text for said in heard)
     found = inspect(workshop.api, pinned)
     assert found["Id"] == facts.id
     assert found["Config"]["Labels"][NAME_LABEL] == name
