@@ -1,17 +1,19 @@
 """The tiny parent of `orchestrator up`: it starts the scheduler as a process of its own and starts it again
-when it dies. Containers keep running meanwhile and are adopted."""
+when it dies. Containers keep running meanwhile and are adopted.
 
+`up` becomes this program (`python -m orchestrator.supervisor`) once it has looked at the machine, so that what
+stays in memory is small: nothing is imported here but the standard library and the clock.
+"""
+
+import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
-import structlog
-
-from orchestrator.clock import Clock
-
-_log = structlog.get_logger()
+from orchestrator.clock import Clock, SystemClock
 
 #: Seconds to a restart after a quick death, at first and at most; and how long a life counts as a good one.
 FIRST_DELAY = 0.5
@@ -21,14 +23,17 @@ GOOD_LIFE = 60.0
 STOP_SECONDS = 8.0
 #: Exit code of a child that cannot run at all (bad settings, another scheduler, a foreign schema).
 HOPELESS = 3
+#: This interpreter, with modules from where it is installed and never from the folder the user stands in.
+_PYTHON = (sys.executable, "-P", "-m")
 
 
 class Supervisor:
-    """Keeps one child process alive until it is told to stop."""
+    """Keeps one child process alive until it is told to stop. `say` hears what a person should know."""
 
-    def __init__(self, command: Sequence[str], clock: Clock) -> None:
+    def __init__(self, command: Sequence[str], clock: Clock, say: Callable[[str], None]) -> None:
         self._command = list(command)
         self._clock = clock
+        self._say = say
         self._stop = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -38,34 +43,44 @@ class Supervisor:
         while not self._stop.is_set():
             born = self._clock.monotonic()
             self._child = subprocess.Popen(self._command)
+            if self._stop.is_set():  # told while it was being born
+                _end(self._child)
             code = self._child.wait()
             if self._stop.is_set():
-                return 0
+                return os.EX_OK
             if code == HOPELESS:
                 return code
             if self._clock.monotonic() - born > GOOD_LIFE:
                 delay = FIRST_DELAY
-            _log.error("scheduler.died", exit_code=code, restart_in_seconds=delay)
+            self._say(f"the scheduler ended with {_words(code)}; it is started again in {delay:g} s")
             self._clock.wait(self._stop, delay)
             delay = min(delay * 2, LONGEST_DELAY)
-        return 0
+        return os.EX_OK
 
     def stop(self) -> None:
         """End the child in order (TERM), then by force; from a signal handler's thread."""
         self._stop.set()
-        child = self._child
-        if child is None or child.poll() is not None:
-            return
-        child.send_signal(signal.SIGTERM)
-        try:
-            child.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
+        if self._child is not None:
+            _end(self._child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is not None:
+        return
+    child.send_signal(signal.SIGTERM)
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+def _words(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
 def scheduler_command() -> list[str]:
     """How the scheduler is started as a process of its own."""
-    return [sys.executable, "-m", "orchestrator", "scheduler"]
+    return [*_PYTHON, "orchestrator", "scheduler"]
 
 
 def on_stop_signals(action: Callable[[], None]) -> None:
@@ -79,3 +94,29 @@ def on_stop_signals(action: Callable[[], None]) -> None:
 
     signal.signal(signal.SIGTERM, heard)
     signal.signal(signal.SIGINT, heard)
+
+
+def become_supervisor() -> NoReturn:
+    """Go on as this program, in the same process."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [*_PYTHON, "orchestrator.supervisor"])  # noqa: S606 - our own interpreter, no shell
+
+
+def main() -> int:
+    """Keep a scheduler for the project here alive until TERM or Ctrl-C."""
+
+    def say(text: str) -> None:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+    supervisor = Supervisor(scheduler_command(), SystemClock(), say)
+    on_stop_signals(supervisor.stop)
+    code = supervisor.run()
+    if code == os.EX_OK:
+        say("stopped; containers that run are left running, the next `up` adopts them")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,7 +12,7 @@ from orchestrator.cli.doctor import examine
 from orchestrator.cli.session import open_app, say
 from orchestrator.errors import FencedError, SchedulerRunningError, SchemaError
 from orchestrator.store.migrate import upgrade
-from orchestrator.supervisor import HOPELESS, Supervisor, on_stop_signals, scheduler_command
+from orchestrator.supervisor import HOPELESS, become_supervisor, on_stop_signals
 
 
 @click.command()
@@ -29,11 +29,7 @@ def up(fix: bool, yes: bool) -> None:
         say("what failed keeps tasks waiting. `orchestrator doctor --fix` repairs what can be repaired")
     say(f"project {app.project.root}, home {app.project.home}")
     say("watch a run in another terminal: orchestrator runs list; orchestrator runs watch DAG_ID")
-    supervisor = Supervisor(scheduler_command(), app.clock)
-    on_stop_signals(supervisor.stop)
-    code = supervisor.run()
-    say("stopped; containers that run are left running, the next `up` adopts them")
-    sys.exit(code)
+    become_supervisor()
 
 
 @click.command()
