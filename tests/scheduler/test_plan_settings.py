@@ -1,0 +1,18 @@
+"""What the settings say of scheduling reaches the planner."""
+
+import msgspec
+
+from orchestrator.ids import DeploymentId, Epoch
+from orchestrator.scheduler.scheduler import _plan
+from orchestrator.settings import SchedulingSettings, Settings
+
+
+def test_every_setting_of_scheduling_reaches_the_planner() -> None:
+    said = SchedulingSettings(
+        parallelism=3, default_pool_slots=5, catchup_by_default=True, paused_on_creation=False
+    )
+    defaults = msgspec.structs.asdict(SchedulingSettings())
+    told = msgspec.structs.asdict(said)
+    assert all(told[name] != default for name, default in defaults.items()), "each differs from its default"
+    plan = _plan(Settings(scheduling=said), DeploymentId("0a1b2c3d"), Epoch(1))
+    assert {name: getattr(plan, name) for name in told} == told
