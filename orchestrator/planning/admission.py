@@ -2,8 +2,6 @@
 logical date, then topological order; never past a limit, since each intent counts before the next is looked at.
 """
 
-from heapq import heapify, heappop, heappush
-
 from orchestrator.ids import TaskKey, TryKey
 from orchestrator.planning import transitions
 from orchestrator.planning.changes import Launch
@@ -29,22 +27,22 @@ _CODES = {
 
 
 def admit(draft: Draft) -> None:
-    """Intend a try for every ready task instance that the limits let through."""
+    """Intend a try for every ready task instance that the limits let through. Limits only fill up meanwhile, so
+    what was held back once need not be looked at again, nor anything behind it in its lane."""
     world = draft.world
-    heads = [(turn, lane) for lane in world.lanes.groups() if (turn := world.lanes.first(lane)) is not None]
-    heapify(heads)
-    while heads:
-        (*_, key), lane = heappop(heads)
+    head = world.heads.first(None)
+    while head is not None:
+        (*_, key), lane = head
         impossible = never_fits(world, lane, draft.settings)
         if impossible is not None:
             fail(draft, world.tasks[key], Failure(reason=impossible, ran=False))
-        elif binding_limit(world, lane, draft.settings) is None:
-            _intend(draft, key)
         else:
-            continue  # nor does anything behind it in its lane
-        following = world.lanes.first(lane)
-        if following is not None:
-            heappush(heads, (following, lane))
+            binding = binding_limit(world, lane, draft.settings)
+            if binding is None:
+                _intend(draft, key)
+            elif binding.code is ReasonCode.PARALLELISM:
+                return  # nor does anything else fit
+        head = world.heads.after(None, head)
 
 
 def binding_limit(world: World, lane: Lane, settings: PlanSettings) -> Reason | None:

@@ -58,6 +58,16 @@ class Run(Value, frozen=True, kw_only=True):
     ended_at: datetime | None = None
 
 
+def run_id(run_type: RunType, instant: datetime) -> str:
+    """`scheduled__2013-01-01T00:00:00+00:00`: what made a run, and the instant that tells it from others."""
+    return f"{run_type}__{instant.isoformat()}"
+
+
+def instant_of(key: RunKey) -> datetime:
+    """The inverse of `run_id`."""
+    return datetime.fromisoformat(key.run_id.partition("__")[2])
+
+
 class TaskInstance(Value, frozen=True, kw_only=True):
     """One task (and map index) in one run. `tries` numbers its newest try; `failures` are tries that spent
     `retries`, `losses` those that spent the infrastructure budget; `due_at` ends a retry delay."""

@@ -12,8 +12,7 @@ from orchestrator.planning.attempts import request_stop
 from orchestrator.planning.changes import PinImages, PutDag
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.flow import end_if_over, spread
-from orchestrator.planning.rows import Dag, Reason, Run, TaskInstance
-from orchestrator.planning.world import run_id
+from orchestrator.planning.rows import Dag, Reason, Run, TaskInstance, run_id
 from orchestrator.spec.interval import Interval
 from orchestrator.states import ReasonCode, RunState, RunType
 from orchestrator.timetables import Past

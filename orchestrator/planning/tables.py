@@ -2,7 +2,7 @@
 keeps its own writes, at a cost that follows the writes and not the size of what is beneath.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Hashable, Iterator
 from heapq import merge
 from typing import Any, Generic, TypeVar
@@ -128,6 +128,19 @@ class Shelf(Generic[K, E]):
 
     def first(self, group: K) -> E | None:
         return next(self.entries(group), None)
+
+    def after(self, group: K, entry: E) -> E | None:
+        """The first entry greater than this one, which need not be there."""
+        own = self._own.get(group, ())
+        place = bisect_right(own, entry)
+        following = own[place] if place < len(own) else None
+        if self._beneath is None:
+            return following
+        dropped = self._dropped.get(group, set())
+        below = self._beneath.after(group, entry)
+        while below is not None and below in dropped:
+            below = self._beneath.after(group, below)
+        return min((each for each in (following, below) if each is not None), default=None)
 
     def count(self, group: K) -> int:
         beneath = self._beneath.count(group) if self._beneath is not None else 0

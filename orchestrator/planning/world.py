@@ -4,7 +4,7 @@
 code builds the world from rows, keeps it up after a commit, and runs on a fork where `decide` tries things out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ from orchestrator.planning.changes import (
     Readied,
 )
 from orchestrator.planning.limits import Lane, Scope, claims_of
-from orchestrator.planning.rows import Dag, DagVersion, Pool, Reason, Run, TaskInstance, Try
+from orchestrator.planning.rows import Dag, DagVersion, Pool, Reason, Run, TaskInstance, Try, instant_of
 from orchestrator.planning.rules import ParentCounts
 from orchestrator.planning.tables import Shelf, Table, Tally
 from orchestrator.spec.container import ContainerSpec
@@ -93,7 +93,8 @@ class World:
         self._due: Table[tuple[TimerKind, Any], datetime] = Table()
         # in memory only
         self.ready: Table[TaskKey, ContainerSpec] = Table()  #: prepared, waiting for the limits
-        self.lanes: Shelf[Lane, Turn] = Shelf()  #: the same in order
+        self.lanes: Shelf[Lane, Turn] = Shelf()  #: the same in order, by claims
+        self.heads: Shelf[None, tuple[Turn, Lane]] = Shelf()  #: the first of each lane
         self.notes: Table[TaskKey, Reason] = Table()
         self.refused: Table[str, ParsedFile] = Table()  #: files that claim a DAG id another file holds
         self.answered: Table[int, bool] = Table()
@@ -332,12 +333,23 @@ class World:
 
     def _ready(self, change: Readied) -> None:
         self.ready.put(change.task, change.spec)
-        self.lanes.add(self.claims(change.task), self._turn(change.task))
+        self._change_lane(self.lanes.add, change.task)
 
     def _unready(self, key: TaskKey) -> None:
         if key in self.ready:
             self.ready.drop(key)
-            self.lanes.remove(self.claims(key), self._turn(key))
+            self._change_lane(self.lanes.remove, key)
+
+    def _change_lane(self, change: Callable[[Lane, Turn], None], key: TaskKey) -> None:
+        lane = self.claims(key)
+        before = self.lanes.first(lane)
+        change(lane, self._turn(key))
+        after = self.lanes.first(lane)
+        if before != after:
+            if before is not None:
+                self.heads.remove(None, (before, lane))
+            if after is not None:
+                self.heads.add(None, (after, lane))
 
     def _turn(self, key: TaskKey) -> Turn:
         blueprint = self.blueprint(key.run)
@@ -363,16 +375,6 @@ class World:
             past = Past(last=dag.last, since=blueprint.version.created_at, catchup=True)
             due = blueprint.timetable.due_at(past)
         self._set_timer(TimerKind.SCHEDULE, dag_id, due)
-
-
-def run_id(run_type: RunType, instant: datetime) -> str:
-    """`scheduled__2013-01-01T00:00:00+00:00`: what made a run, and the instant that tells it from others."""
-    return f"{run_type}__{instant.isoformat()}"
-
-
-def instant_of(key: RunKey) -> datetime:
-    """The inverse of `run_id`."""
-    return datetime.fromisoformat(key.run_id.partition("__")[2])
 
 
 def contents(world: World) -> Mapping[str, Any]:

@@ -235,6 +235,11 @@ class Leader:
     def _check(self) -> None:
         rebuilt = World.of(self.database())
         assert contents(rebuilt) == contents(self.world), "the world must be what its rows tell"
+        lanes, heads = self.world.lanes, list(self.world.heads.entries(None))
+        assert heads == sorted((lanes.first(lane), lane) for lane in lanes.groups())
+        assert sorted(key for key, _ in self.world.ready.items()) == sorted(
+            key for lane in lanes.groups() for (*_, key) in lanes.entries(lane)
+        )
         holding = [key for key, task in self.rows["tasks"].items() if task.state.holds_slot]
         opened = [each.key.task for each in self.rows["tries"].values() if each.outcome is None]
         assert sorted(holding) == sorted(opened), "exactly the open tries hold slots"

@@ -61,6 +61,8 @@ def test_a_forked_shelf_keeps_order_and_leaves_the_one_beneath(
             assert list(one.entries(group)) == entries
             assert one.count(group) == len(entries)
             assert one.first(group) == (entries[0] if entries else None)
+            for entry in range(10):
+                assert one.after(group, entry) == next((each for each in entries if each > entry), None)
         assert set(one.groups()) == {group for group, _ in other}
 
 

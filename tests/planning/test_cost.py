@@ -1,0 +1,61 @@
+"""What a turn costs follows its events, not the size of the world."""
+
+import itertools
+import sys
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from planning_sim import SETTINGS, Leader, container, dag, exited, started
+
+from orchestrator.ids import TryId
+from orchestrator.planning.changes import Launch
+from orchestrator.planning.decide import decide
+from orchestrator.planning.events import Event, Tick
+
+
+class Unchecked(Leader):
+    """Checks cost more than the turns they check."""
+
+    def _check(self) -> None:
+        pass
+
+
+def busy(dags: int) -> tuple[Leader, Launch]:
+    """A leader of that many DAGs with two runs each, four tasks running and all others waiting for a slot."""
+    leader = Unchecked(msgspec.structs.replace(SETTINGS, parallelism=4))
+    for number in range(dags):
+        name = f"d{number:03}"
+        tasks = [container("a"), container("b", "a"), container("c", "b")]
+        leader.parse(dag(*tasks, dag_id=name, file=f"{name}.py"), file=f"{name}.py")
+        for _ in range(2):
+            leader.trigger(name)
+    return leader, leader.prepare_all()[0]
+
+
+def calls(leader: Leader, event: Event) -> int:
+    """How many Python functions one turn calls."""
+    ids = (TryId(f"x{number}") for number in itertools.count())
+    number = 0
+
+    def count(_frame: object, what: str, _argument: object) -> None:
+        nonlocal number
+        number += what in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        decide(leader.world, [event], leader.now, ids, leader.settings)
+    finally:
+        sys.setprofile(None)
+    return number
+
+
+@pytest.mark.parametrize(
+    "event_of",
+    [lambda launch: exited(launch.attempt), lambda launch: started(launch.attempt), lambda _: Tick()],
+    ids=["exit", "start", "tick"],
+)
+def test_a_turn_costs_the_same_in_a_world_twenty_times_as_large(event_of: Callable[[Launch], Event]) -> None:
+    small, large = busy(5), busy(100)
+    in_small, in_large = calls(small[0], event_of(small[1])), calls(large[0], event_of(large[1]))
+    assert in_large <= in_small * 1.1 + 20
