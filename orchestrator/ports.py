@@ -236,6 +236,7 @@ class LogFlag(IntFlag):
     READ_BACK = 1  #: read back from the engine's own log after the fact
     SYSTEM = 2  #: a line of ours, in the index only
     TRUNCATED = 4  #: bytes are known to be missing here
+    END = 8  #: the log is whole and nothing follows; in the index only, never in a `LogRecord`
 
 
 class LogRecord(Value, frozen=True, kw_only=True):
@@ -266,8 +267,11 @@ class LogWriter(Protocol):
     def rewind(self) -> dict[Stream, int]:
         """Cut each stream back to its last complete line; returns how many complete lines each keeps."""
 
+    def end(self, at: datetime) -> None:
+        """Mark the log as whole: nothing is missing and nothing follows."""
+
     def close(self) -> None:
-        """Let go of it; idempotent. What was appended survives a power failure from here on."""
+        """Let go of it; idempotent. What was appended or marked survives a power failure from here on."""
 
 
 class LogStore(Protocol):
@@ -279,6 +283,9 @@ class LogStore(Protocol):
 
     def records(self, key: TryKey, start: int = 0) -> Iterator[LogRecord]:
         """What is stored now from `start` (an offset as in `LogRecord`) on; empty where there is no log."""
+
+    def ended(self, key: TryKey) -> bool:
+        """Whether the log is marked as whole."""
 
     def last_line(self, key: TryKey, stream: Stream, limit: int) -> bytes | None:
         """The last line that holds more than white space, without its end; None where there is none.

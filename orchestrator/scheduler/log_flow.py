@@ -64,6 +64,10 @@ class LogFlow(Source):
         """Append a system line. Raises `LogUnavailableError`."""
         self._open().note(text, at, flags)
 
+    def end(self, at: datetime) -> None:
+        """Mark the log as whole. Raises `LogUnavailableError`."""
+        self._open().end(at)
+
     def close(self) -> None:
         """Let go of the files; idempotent. Raises `LogUnavailableError` where they may not be safe on disk."""
         if self._writer is not None:

@@ -130,6 +130,8 @@ class LogPump:
             if flow is not None:
                 self._clock.wait(flow.ended, _END_SECONDS)
                 self._end(flow)
+            elif self._logs.ended(key):
+                return True  # an earlier life finished it, and may have removed the container since
             if container is None:
                 return flow is None or flow.whole
             try:
@@ -142,9 +144,12 @@ class LogPump:
             return flow.whole
 
     def finish(self, key: TryKey, engine: Engine, container: ContainerId | None) -> bool:
-        """`complete`, then `close`."""
+        """`complete`, then `close`; a log that is whole is marked so, before its container may be removed."""
         with self._turn(key):
             whole = self.complete(key, engine, container)
+            flow = self._find(key)
+            if whole and flow is not None:
+                flow.end(self._clock.now())
             self.close(key)
         return whole
 

@@ -46,6 +46,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return bool(self.flags & LogFlag.SYSTEM)
 
     @property
+    def is_end(self) -> bool:
+        """Whether it is no stretch but the mark that the log is whole."""
+        return bool(self.flags & LogFlag.END) and self.length == 0
+
+    @property
     def at(self) -> datetime:
         return _EPOCH + timedelta(microseconds=self.time)
 
@@ -110,7 +115,7 @@ def _following(extent: Extent, entry: Entry) -> Extent | None:
     sound = (
         entry.place == place
         and entry.offset >= extent.offset
-        and 0 < entry.length <= MAX_LENGTH
+        and (0 < entry.length <= MAX_LENGTH or entry.is_end)
         and not entry.flags & ~_KNOWN_FLAGS
     )
     if not sound:

@@ -30,6 +30,8 @@ class LogReader:
         """Records from offset `start` on; the first one may be the rest of one."""
         first = bisect_right(range(self._count), start, key=self._end_of)
         for entry in entries(self._index, first, self._count):
+            if entry.is_end:
+                continue
             data = self._bytes(entry)
             if len(data) < entry.length:
                 return  # cut back under our eyes: what replaces it has a later offset
@@ -45,8 +47,13 @@ class LogReader:
     def payload_backwards(self) -> Iterator[tuple[Stream, bytes]]:
         """Payload of both streams, the last record first."""
         for entry in entries_backwards(self._index, self._count):
-            if not entry.system:
+            if not entry.system and not entry.is_end:
                 yield entry.stream, self._bytes(entry)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last record says that the log is whole."""
+        return any(entry.is_end for entry in entries(self._index, max(0, self._count - 1), self._count))
 
     def _end_of(self, number: int) -> int:
         return next((entry.end for entry in entries(self._index, number, number + 1)), 0)

@@ -25,6 +25,10 @@ class FileLogStore:
             if reader is not None:
                 yield from reader.records(start)
 
+    def ended(self, key: TryKey) -> bool:
+        with self._reader(key) as reader:
+            return reader is not None and reader.ended
+
     def last_line(self, key: TryKey, stream: Stream, limit: int) -> bytes | None:
         with self._reader(key) as reader:
             return None if reader is None else last_line(reader, stream, limit)

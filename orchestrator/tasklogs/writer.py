@@ -64,6 +64,12 @@ class FileLogWriter:
             write_all(self._system_file(), line, extent.system)
             write_all(self._index, record, extent.records * RECORD_SIZE)
 
+    def end(self, at: datetime) -> None:
+        extent = self._extent
+        record = packed(extent.offset, extent.log, microseconds(at), 0, Stream.STDOUT, LogFlag.END)
+        with self._growing_to(msgspec.structs.replace(extent, records=extent.records + 1)):
+            write_all(self._index, record, extent.records * RECORD_SIZE)
+
     def rewind(self) -> dict[Stream, int]:
         with faults(self._files.log), self._closing_on_failure():
             self._changed = True

@@ -123,7 +123,7 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self._files = FileLogStore(folder)
         self.records, self.last_line = self._files.records, self._files.last_line
-        self.tail, self.remove = self._files.tail, self._files.remove
+        self.tail, self.remove, self.ended = self._files.tail, self._files.remove, self._files.ended
         self.free = threading.Event()
         self.free.set()
         self.full = False
@@ -135,7 +135,8 @@ class Disk:
 class SlowWriter:
     def __init__(self, disk: Disk, writer: LogWriter) -> None:
         self._disk, self._writer = disk, writer
-        self.note, self.rewind, self.close = writer.note, writer.rewind, writer.close
+        self.note, self.rewind = writer.note, writer.rewind
+        self.end, self.close = writer.end, writer.close
 
     def append(
         self, stretches: Sequence[tuple[Stream, bytes]], at: datetime, flags: LogFlag = LogFlag.NONE

@@ -154,6 +154,25 @@ def test_a_log_nobody_ever_wrote_whose_container_is_gone_is_not_whole(scene: Sce
     assert scene.flags() == {LogFlag.SYSTEM | LogFlag.TRUNCATED}
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_an_earlier_life_finished_is_whole_whether_or_not_its_container_is_still_there(
+    scene: Scene, *, gone: bool
+) -> None:
+    with scene.pump() as pump:
+        scene.launch(pump)
+        scene.write([(OUT, b"exact \xff\nhalf")])
+        scene.engine.finish("box")
+        assert scene.finish(pump)
+    if gone:
+        scene.engine.remove(scene.container)
+    asked = scene.engine.calls.mark()
+    with scene.pump() as pump:
+        assert scene.finish(pump)
+    assert scene.engine.calls.since(asked) == ()
+    assert scene.stored() == b"exact \xff\nhalf"
+    assert scene.flags() == {LogFlag.NONE}
+
+
 def test_a_try_without_a_container_misses_nothing(scene: Scene) -> None:
     with scene.pump() as pump:
         assert pump.finish(KEY, scene.engine, None)

@@ -54,6 +54,32 @@ def test_system_lines_stand_between_the_tasks_own_and_not_in_the_log_file(
     assert (files_of(tmp_path, KEY).log).read_bytes() == b"before\nafter\n"
 
 
+def test_a_log_says_that_it_is_whole_once_it_was_marked_so_and_nobody_is_shown_the_mark(
+    store: FileLogStore,
+) -> None:
+    fill(store, [(OUT, b"one\n"), (ERR, b"two\n")])
+    shown = list(store.records(KEY))
+    assert not store.ended(KEY)
+    writer = store.writer(KEY)
+    writer.end(AT)
+    writer.close()
+    assert store.ended(KEY)
+    assert list(store.records(KEY)) == shown
+    assert store.last_line(KEY, OUT, 100) == b"one"
+    assert store.tail(KEY, 5) == ("one", "two")
+
+
+def test_a_log_without_a_byte_can_be_whole_and_one_that_goes_on_after_all_is_not(store: FileLogStore) -> None:
+    assert not store.ended(KEY)
+    writer = store.writer(KEY)
+    writer.end(AT)
+    writer.close()
+    assert store.ended(KEY)
+    fill(store, [(OUT, b"more")])
+    assert not store.ended(KEY)
+    assert content(store, OUT) == b"more"
+
+
 def test_reading_goes_on_where_the_last_record_ended_and_shows_nothing_twice(store: FileLogStore) -> None:
     writer = store.writer(KEY)
     seen, start = [], 0
