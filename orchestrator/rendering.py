@@ -8,7 +8,7 @@ import msgspec
 
 from orchestrator.app import App
 from orchestrator.dagfiles.lookup import find_dag
-from orchestrator.errors import ImageError, NotFoundError, RenderError
+from orchestrator.errors import EngineUnavailableError, ImageError, NotFoundError, RenderError
 from orchestrator.ids import Epoch, RunKey, TaskKey, TryId, TryKey
 from orchestrator.planning.rows import Reason, Run, TaskInstance
 from orchestrator.ports import Images, Page, Renderer
@@ -32,7 +32,7 @@ def render_task(
     warn: Callable[[str], None],
 ) -> ContainerSpec:
     """The container of a task for the interval that `date` names (None: the newest). With `build` its image is
-    made present; without, an image that is missing is only named.
+    made present; without, an image that is missing, or an engine, is only warned about.
 
     Raises `NotFoundError`, `AuthoringError`, `RenderError`, `FinalizeError`, `ImageError`, `TimetableError`."""
     with app.authoring() as authoring:
@@ -42,9 +42,11 @@ def render_task(
         run = _run(dag, _interval(dag, date, app.clock.now(), warn), conf, app.clock.now())
         template = _rendered(app, authoring, dag, run, task)
     template = msgspec.structs.replace(template, image=template.image or app.project.settings.tasks.default_image)
-    facts = _image(images, str(template.image), task, warn)
+    facts = _image(images, str(template.image), task, None if build else warn)
     key = TaskKey(dag_id, run.key.run_id, task_id)
     spec = finalize(template, dag=dag, task=task, run=run, key=key, image=facts, site=app.site())
+    if spec.entrypoint == () and spec.command is None:  # then an engine takes the image's command: say which
+        spec = msgspec.structs.replace(spec, command=facts.command)
     return with_try(spec, deployment=app.deployment(), key=TryKey(key, 1), try_id=TryId("render"), epoch=Epoch(0))
 
 
@@ -95,14 +97,16 @@ def _rendered(app: App, renderer: Renderer, dag: DagSpec, run: Run, task: TaskSp
     return rendered
 
 
-def _image(images: Images, name: str, task: TaskSpec, warn: Callable[[str], None]) -> ImageFacts:
-    pinned = images.pin([name])[name]
+def _image(images: Images, name: str, task: TaskSpec, warn: Callable[[str], None] | None) -> ImageFacts:
+    """The image's facts; with `warn` one that is not there is only warned about."""
+    pinned = name
     try:
+        pinned = images.pin([name])[name]
         return images.ensure(pinned, pull=task.pull, timeout=task.pull_timeout)
-    except ImageError as error:
-        if error.code != "image_missing":
+    except (ImageError, EngineUnavailableError) as error:
+        if warn is None or (isinstance(error, ImageError) and error.code != "image_missing"):
             raise
-        warn(f"warning: {error.message}; taken to run as root, with a command of its own")
+        warn(f"warning: {error.message}; the image is taken to run as root, with a command of its own")
         return ImageFacts(id=pinned)
 
 

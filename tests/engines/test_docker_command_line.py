@@ -1,0 +1,159 @@
+"""The shell line of a container spec, read back the way a shell reads it."""
+
+import csv
+import io
+import subprocess
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.engines.docker.command_line import docker_run
+from orchestrator.spec.container import ContainerSpec, InputFile, Mount, MountType
+
+AT = datetime(2026, 11, 20, tzinfo=UTC)
+
+#: Stands in for docker: notes each call's words, keeps what is copied in, and fails where it is told to.
+DOCKER = r"""
+docker() {
+    printf '%s\0' "$@" >>"$RECORD/calls"; printf '\036\0' >>"$RECORD/calls"
+    [ "$1" = cp ] && cat >"$RECORD/$(ls "$RECORD" | grep -c cp).cp"
+    [ "$1" = create ] && echo the-id
+    [ "$1" = "$FAILING" ] && return 7
+    return 0
+}
+"""
+
+#: What an argument may hold: anything but NUL.
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+NAMES = st.text("ABCxyz_", min_size=1, max_size=6)
+PATHS = TEXT.map(lambda text: "/" + text)
+MOUNTS = st.builds(
+    Mount, type=st.just(MountType.BIND), source=PATHS, target=PATHS, read_only=st.booleans()
+) | st.builds(Mount, type=st.just(MountType.TMPFS), target=PATHS)
+SPECS = st.builds(
+    ContainerSpec,
+    name=st.just("orc-x"),
+    image=st.just("sha256:abc"),
+    image_name=st.just("python"),
+    command=st.none() | st.lists(TEXT, min_size=1, max_size=4).map(tuple),
+    entrypoint=st.none() | st.lists(TEXT, max_size=3).filter(lambda words: words[:1] != [""]).map(tuple),
+    environment=st.dictionaries(NAMES, TEXT, max_size=3),
+    mounts=st.lists(MOUNTS, max_size=3).map(tuple),
+    user=st.none() | NAMES,
+    working_dir=st.none() | PATHS,
+    network=st.sampled_from(("bridge", "none")),
+    read_only=st.booleans(),
+    cpus=st.none() | st.sampled_from((0.00001, 0.5, 2.0)),
+)
+
+
+def played(line: str, folder: Path, failing: str = "") -> tuple[list[list[str]], int]:
+    """The words of each docker call that a real shell makes of the line, and the line's exit code."""
+    record = folder / "calls"
+    record.unlink(missing_ok=True)
+    environment = {"RECORD": str(folder), "PATH": "/usr/bin:/bin", "FAILING": failing}
+    done = subprocess.run(
+        ["sh"], input=f"{DOCKER}\n{line}\n".encode(), env=environment, capture_output=True, check=False
+    )
+    calls = [call.split("\0")[:-1] for call in record.read_bytes().decode().split("\036\0")[:-1]]
+    return calls, done.returncode
+
+
+def options(call: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """A call's options with their values, and what follows them: the image and its words."""
+    flags, rest = [], list(call)
+    while rest[0].startswith("--"):
+        flag = rest.pop(0)
+        flags.append((flag, "" if flag in {"--rm", "--tty", "--init", "--read-only"} else rest.pop(0)))
+    return flags, rest
+
+
+def values(flags: list[tuple[str, str]], wanted: str) -> list[str]:
+    return [value for flag, value in flags if flag == wanted]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("played")
+
+
+@given(spec=SPECS)
+def test_a_shell_hands_every_word_to_docker_as_it_is(folder: Path, spec: ContainerSpec) -> None:
+    ((command, *call),), code = played(docker_run(spec, AT), folder)
+    flags, (image, *words) = options(call)
+    assert (command, image, code) == ("run", spec.image, 0)
+    first = values(flags, "--entrypoint")
+    assert first == ([] if spec.entrypoint is None else list(spec.entrypoint[:1]) or [""])
+    assert tuple(words) == (spec.entrypoint or ())[1:] + (spec.command or ())
+    assert dict(each.split("=", 1) for each in values(flags, "--env")) == spec.environment
+    assert values(flags, "--user") == ([spec.user] if spec.user is not None else [])
+    assert values(flags, "--workdir") == ([spec.working_dir] if spec.working_dir is not None else [])
+    assert values(flags, "--network") == [spec.network]
+    assert [float(each) for each in values(flags, "--cpus")] == ([spec.cpus] if spec.cpus is not None else [])
+    assert (("--read-only", "") in flags) == spec.read_only
+    assert values(flags, "--security-opt") == ["no-new-privileges"]
+
+
+@given(mounts=st.lists(MOUNTS, min_size=1, max_size=3))
+def test_a_mounts_paths_may_hold_commas_quotes_and_newlines(folder: Path, mounts: list[Mount]) -> None:
+    ((_, *call),), _ = played(docker_run(_spec(mounts=tuple(mounts)), AT), folder)
+    flags, _ = options(call)
+    for said, mount in zip(values(flags, "--mount"), mounts, strict=True):
+        (fields,) = csv.reader(io.StringIO(said, newline=""))
+        told = dict(field.partition("=")[::2] for field in fields)
+        assert (told["type"], told["target"]) == (mount.type, mount.target)
+        assert told.get("source", "") == mount.source
+        assert ("readonly" in told) == mount.read_only
+
+
+def test_files_are_copied_in_between_create_and_start_and_the_container_goes_afterwards(tmp_path: Path) -> None:
+    files = (
+        InputFile(path="/etc/x y", data=b"it's\n\x00\xff", uid=3),
+        InputFile(path="/data/in/z", data=b"z", volume="/data/in"),
+    )
+    calls, code = played(docker_run(_spec(files=files), AT), tmp_path)
+    assert [call[0] for call in calls] == ["create", "cp", "cp", "start", "rm"]
+    assert calls[1:] == [
+        ["cp", "-", "the-id:/"],
+        ["cp", "-", "the-id:/data/in"],
+        ["start", "--attach", "the-id"],
+        ["rm", "--volumes", "the-id"],
+    ]
+    assert code == 0
+    with tarfile.open(tmp_path / "0.cp") as archive:
+        (entry,) = archive.getmembers()
+        content = archive.extractfile(entry)
+        assert (entry.name, entry.uid, content and content.read()) == ("etc/x y", 3, b"it's\n\x00\xff")
+    with tarfile.open(tmp_path / "1.cp") as archive:
+        assert archive.getnames() == ["z"]
+
+
+@pytest.mark.parametrize(
+    ("failing", "made"),
+    [
+        ("create", ["create"]),
+        ("cp", ["create", "cp", "rm"]),
+        ("start", ["create", "cp", "start", "rm"]),
+    ],
+)
+def test_what_fails_on_the_way_is_the_lines_exit_code_and_nothing_is_left(
+    tmp_path: Path, failing: str, made: list[str]
+) -> None:
+    line = docker_run(_spec(files=(InputFile(path="/x", data=b""),)), AT)
+    calls, code = played(line, tmp_path, failing)
+    assert [call[0] for call in calls] == made
+    assert code == 7
+
+
+def test_labels_of_ours_are_left_out_and_all_others_stay(tmp_path: Path) -> None:
+    labels = {"team": "a b", "orchestrator.deployment": "0123abcd", "orchestrator.kind": "try"}
+    ((_, *call),), _ = played(docker_run(_spec(labels=labels), AT), tmp_path)
+    assert values(options(call)[0], "--label") == ["team=a b"]
+
+
+def _spec(**given: object) -> ContainerSpec:
+    return ContainerSpec(**{"name": "orc-x", "image": "sha256:abc", "image_name": "python", **given})
