@@ -55,15 +55,30 @@ def test_killed_while_it_runs_the_container_goes_on_and_what_it_wrote_meanwhile_
 
 
 def test_killed_right_after_its_exit_the_outcome_is_taken_from_the_same_container(interrupted: Stage) -> None:
-    moment = interrupted.proxy.at_event("die", "-victim-")
+    _let_it_end_and_kill_at(interrupted, interrupted.proxy.at_event("die", "-victim-"))
+    _goes_on_in_the_same_container(interrupted)
+
+
+def test_killed_before_the_removal_of_its_container_removes_it_and_keeps_the_outcome(interrupted: Stage) -> None:
+    removal = interrupted.proxy.at_call(Step.ASKED, "DELETE", "", "-victim-")
+    _let_it_end_and_kill_at(interrupted, removal, let_go=False)
+    _goes_on_in_the_same_container(interrupted)
+
+
+def test_killed_right_after_the_removal_of_its_container_knows_that_its_log_was_whole(interrupted: Stage) -> None:
+    _let_it_end_and_kill_at(interrupted, interrupted.proxy.at_call(Step.ANSWERED, "DELETE", "", "-victim-"))
+    _goes_on_in_the_same_container(interrupted)
+
+
+def test_killed_while_it_looks_at_an_image_leaves_no_probe(interrupted: Stage) -> None:
+    moment = interrupted.proxy.at_call(Step.ANSWERED, "HEAD", "/archive", "")
     interrupted.begin()
-    steady = interrupted.record.wait(STARTED, "steady")
-    interrupted.open_gates("victim")
     moment.wait()
     interrupted.scheduler.kill()
     moment.let_go()
-    interrupted.open_gate(steady, 1)
-    _goes_on_in_the_same_container(interrupted)
+    assert len(interrupted.leftovers.containers()) == 1
+    interrupted.begin()
+    _is_whole(interrupted, _end(interrupted))
 
 
 def test_a_start_on_the_wire_that_comes_after_the_container_was_made_anew_starts_nothing(
@@ -106,6 +121,18 @@ def _kill_at(stage: Stage, moment: Moment, *, let_go: bool = True) -> None:
     stage.wait_gate(steady, 2)
     if let_go:
         moment.let_go()
+
+
+def _let_it_end_and_kill_at(stage: Stage, moment: Moment, *, let_go: bool = True) -> None:
+    """Start; kill when `moment` has come in the end of the one task, while the other one runs."""
+    stage.begin()
+    steady = stage.record.wait(STARTED, "steady")
+    stage.open_gates("victim")
+    moment.wait()
+    stage.scheduler.kill()
+    if let_go:
+        moment.let_go()
+    stage.open_gate(steady, 1)
 
 
 def _goes_on_in_the_same_container(stage: Stage) -> None:
@@ -155,6 +182,7 @@ def _ran_once(stage: Stage, ended: RunView, task_id: str) -> None:
     assert attempt.started_at is not None
     assert attempt.ended_at is not None
     assert attempt.started_at <= attempt.ended_at
+    assert attempt.log_complete
     assert (attempt.key.number, attempt.outcome) == (1, TryOutcome.SUCCESS)
     assert stage.record.try_ids(task_id) == {attempt.try_id}
     assert stage.record.containers(STARTED, task_id) == [container]
