@@ -1,7 +1,8 @@
 """`decide`: from the world, the events of a turn and the time to the changes that follow. Pure.
 
-Each event sees the changes of those before it. After the events come the timers that have run out, then runs
-that may start, then admission: so an exit that is told of in the turn of its time-out is an exit.
+Each event sees the changes of those before it. After the events come the timers that have run out, so an exit
+that is told of in the turn of its time-out is an exit; then admission; last the start of runs that were held back,
+since each of the others may end one.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,10 +46,10 @@ def decide(
     for due, kind, of in draft.world.due_timers(now):
         if draft.world.waits_until(kind, of) == due:
             _TIMERS[kind](draft, of)
-    for dag_id in draft.stirred():
-        runs.start_held(draft, dag_id)
     if draft.changes:
         admit(draft)
+    for dag_id in draft.stirred():
+        runs.start_held(draft, dag_id)
     return tuple(draft.changes)
 
 

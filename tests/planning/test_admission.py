@@ -127,6 +127,15 @@ def test_a_pool_that_is_not_there_or_too_small_fails_its_task_with_words() -> No
     assert leader.run(key).state is RunState.FAILED
 
 
+def test_a_run_that_ends_in_admission_lets_the_next_one_start() -> None:
+    leader = Leader()
+    leader.parse(dag(container("a", pool="nowhere"), max_active_runs=1))
+    first, second = leader.trigger(), leader.trigger()
+    leader.prepare_all()
+    assert leader.run(first).state is RunState.FAILED
+    assert leader.run(second).state is RunState.RUNNING
+
+
 def test_the_default_pool_has_the_settings_slots_until_a_row_says_otherwise() -> None:
     for leader in (
         Leader(msgspec.structs.replace(SETTINGS, default_pool_slots=1)),

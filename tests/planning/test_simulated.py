@@ -38,7 +38,7 @@ def tasks(draw: st.DrawFn, place: int) -> TaskSpec:
         ),
         skip_on_exit_code=(99,),
         priority_weight=draw(st.integers(1, 3)),
-        pool=draw(st.sampled_from(["default_pool", "small"])),
+        pool=draw(st.sampled_from(["default_pool"] * 4 + ["small"] * 4 + ["nowhere"])),
         pool_slots=draw(st.integers(1, 2)),
         max_active_tis_per_dag=draw(st.sampled_from([None, None, 1])),
         max_active_tis_per_dagrun=draw(st.sampled_from([None, None, 1])),
@@ -59,6 +59,7 @@ def ends(task: TaskSpec, fates: Sequence[Fate]) -> TaskState:
     """How a task ends that is ready, by the words of the retry rules."""
     if task.kind is TaskKind.EMPTY:
         return TaskState.SUCCESS
+    fates = [Fate.NO_RENDER] if task.pool == "nowhere" else fates
     failures = losses = 0
     reruns = task.retry.retries > 0 if task.retry.rerun_lost is None else task.retry.rerun_lost
     while True:

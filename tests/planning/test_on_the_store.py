@@ -1,0 +1,71 @@
+"""The planner on the real database: after every turn, what the store loads is the world in memory."""
+
+from random import Random
+from typing import Any, get_args
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from planning_sim import NOW, FatefulEngine, Leader
+from test_simulated import FATES, dags
+
+from orchestrator.ids import DeploymentId
+from orchestrator.planning.changes import Change, Row
+from orchestrator.planning.events import Requested
+from orchestrator.planning.rows import Answer, RequestKind
+from orchestrator.planning.world import World, contents
+from orchestrator.spec.dag import DagSpec
+from orchestrator.store import SqlStore
+
+ROWS = get_args(Row)
+
+
+class StoredLeader(Leader):
+    """Writes each turn to a store, and is checked against what that loads."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
+        self.epoch = store.take_lead("test", NOW)
+        self.written: list[Any] = []
+        super().__init__()
+
+    def ask(self, kind: RequestKind, **payload: Any) -> Answer:
+        request = self.store.ask(kind, payload, "ann", self.now)
+        self.turn(Requested(request=request))
+        answer = self.store.answer(request.id)
+        assert answer is not None
+        return answer
+
+    def restart(self) -> None:
+        super().restart()
+        self.world = World.of(self.store.load())
+
+    def _write(self, change: Change) -> None:
+        super()._write(change)
+        if isinstance(change, ROWS):
+            self.written.append(change)
+
+    def _check(self) -> None:
+        self.store.write(self.epoch, self.written)
+        self.written = []
+        assert contents(World.of(self.store.load())) == contents(self.world)
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(spec=dags(), data=st.data(), random=st.randoms(use_true_random=True))
+def test_a_world_loaded_after_any_turn_is_the_world_in_memory(
+    spec: DagSpec, data: st.DataObject, random: Random
+) -> None:
+    store = SqlStore.in_memory(DeploymentId("0123abcd"))
+    try:
+        leader = StoredLeader(store)
+        leader.parse(spec)
+        keys = [leader.trigger(), leader.trigger()]
+        fates = {task.task_id: data.draw(FATES, label=task.task_id) for task in spec.tasks}
+        FatefulEngine(leader, fates, random).run_to_end()
+        assert all((run := store.run(key)) is not None and run.state.final for key in keys)
+    finally:
+        store.close()
