@@ -89,6 +89,7 @@ class Project(Value, frozen=True, kw_only=True):
     sources: dict[str, Source]  #: "section.key" -> where its value came from
     engine_environment: dict[str, str]  #: DOCKER_* and XDG_RUNTIME_DIR, HOME: what finding an engine may read
     parse_environment: dict[str, str] = {}  #: what DAG files may read: the variables that `dags.parse_env` names
+    nursery: int | None = None  #: descriptor at which authoring servers of another user are to be had
 
     @property
     def dags_folder(self) -> Path:
@@ -117,6 +118,8 @@ class Project(Value, frozen=True, kw_only=True):
 
 
 _PREFIX = "ORCHESTRATOR__"
+#: How the container's entrypoint hands on what `Project.nursery` says.
+NURSERY = "ORCHESTRATOR_NURSERY"
 _ENGINE_VARIABLES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
                      "XDG_RUNTIME_DIR", "HOME")  # fmt: skip
 
@@ -142,6 +145,7 @@ def open_project(start: Path | None = None, environment: Mapping[str, str] | Non
         sources=sources,
         engine_environment=engine_environment,
         parse_environment=_matching(env, settings.dags.parse_env),
+        nursery=int(env[NURSERY]) if NURSERY in env else None,
     )
 
 

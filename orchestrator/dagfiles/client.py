@@ -8,6 +8,7 @@ from pathlib import Path
 from orchestrator.clock import Clock
 from orchestrator.dagfiles.ends import End, refusal
 from orchestrator.dagfiles.process import ServerProcess
+from orchestrator.dagfiles.servers import starter
 from orchestrator.dagfiles.wire import Ask, Done, Limits, Parsed, ParseTask, Refused, RenderTask, Told
 from orchestrator.errors import AuthoringServerError
 from orchestrator.ids import TaskKey
@@ -25,7 +26,7 @@ class AuthoringServer:
 
     def __init__(self, project: Project, clock: Clock) -> None:
         self._project = project
-        self._process = ServerProcess(project.root, clock)
+        self._process = ServerProcess(starter(project.root, project.nursery), clock)
         settings = project.settings.dags
         self._parse_limits = Limits(seconds=settings.parse_timeout, memory=settings.parse_memory * _MIB)
         self._render_limits = Limits(seconds=settings.render_timeout, memory=settings.parse_memory * _MIB)

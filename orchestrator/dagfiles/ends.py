@@ -1,9 +1,12 @@
 """How a request fails, in words: a worker that gave no answer is read from its report, which holds a traceback
 and the status of its end."""
 
+import contextlib
 import re
 import signal
+import socket
 
+from orchestrator.dagfiles.forking import ENDED
 from orchestrator.dagfiles.wire import Limits
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import RenderFacts
@@ -13,6 +16,8 @@ from orchestrator.states import ReasonCode
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _TEMPLATE = re.compile(r'File "<template (?P<field>[^>]*)>"')
 _OVERTIME = "Timeout ("
+_ENDED = re.compile(rf"{ENDED}(-?\d+)\n$")
+_REPORT_LIMIT = 1 << 20
 
 
 class End(Value, frozen=True, kw_only=True):
@@ -47,6 +52,18 @@ class End(Value, frozen=True, kw_only=True):
             return f"the process of {what} was ended by {_signal_name(-self.status)}"
         last = self.report.strip().rpartition("\n")[2]
         return f"the process of {what} ended by itself with exit code {self.status}{f': {last}' if last else ''}"
+
+
+def read_end(report: socket.socket, seconds: float, *, overdue: bool) -> End | None:
+    """What a report says of an end; None where it says nothing of one for so many seconds."""
+    report.settimeout(seconds)
+    data = bytearray()
+    with contextlib.suppress(OSError):
+        while len(data) < _REPORT_LIMIT and (chunk := report.recv(1 << 16)):
+            data += chunk
+            if found := _ENDED.search(text := data.decode(errors="replace")):
+                return End(report=text[: found.start()], status=int(found[1]), overdue=overdue)
+    return None
 
 
 def refusal(facts: RenderFacts, field: str, words: str, fix: str) -> Reason:

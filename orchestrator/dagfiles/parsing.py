@@ -11,6 +11,7 @@ from types import ModuleType
 
 import orchestrator
 from orchestrator.authoring.dag import DAG, collecting
+from orchestrator.authoring.faults import Note
 from orchestrator.authoring.serialize import to_spec
 from orchestrator.clock import Clock
 from orchestrator.dagfiles.checks import check
@@ -65,7 +66,9 @@ def _run(source: bytes, path: Path, task: ParseTask) -> tuple[list[DagSpec], lis
     problems: list[Problem] = []
     try:
         tree = ast.parse(source, str(path))
-        specs = [to_spec(dag, task.file) for dag in _execute(tree, path)]
+        dags = _execute(tree, path)
+        problems += [_noted(note, dag, task.file) for dag in dags for note in dag.graph.notes]
+        specs = [to_spec(dag, task.file) for dag in dags]
         for spec in specs:
             problems += check(spec, tree, frozenset(task.task_images))
     except BaseException as error:  # noqa: BLE001 - a DAG file may raise anything, and hurts itself only
@@ -73,6 +76,19 @@ def _run(source: bytes, path: Path, task: ParseTask) -> tuple[list[DagSpec], lis
             use_reserve()
         return [], [*problems, _problem(error, path, task)]
     return specs, problems
+
+
+def _noted(note: Note, dag: DAG, file: str) -> Problem:
+    return Problem(
+        file=file,
+        line=note.line or None,
+        rule=note.rule,
+        text=note.text,
+        fix=note.fix,
+        severity=Severity.WARNING,
+        dag_id=dag.dag_id,
+        task_id=note.task_id,
+    )
 
 
 def _execute(tree: ast.Module, path: Path) -> list[DAG]:

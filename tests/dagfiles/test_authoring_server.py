@@ -13,7 +13,7 @@ import pytest
 from authoring_project import SOUND, facts_of, make_project, write
 
 from orchestrator.clock import SystemClock
-from orchestrator.dagfiles import process
+from orchestrator.dagfiles import process, servers
 from orchestrator.dagfiles.client import AuthoringServer
 from orchestrator.errors import AuthoringServerError
 from orchestrator.settings import Project
@@ -112,6 +112,7 @@ def test_a_server_that_died_or_hangs_is_replaced(
 ) -> None:
     monkeypatch.setattr(process, "GRACE", 0.3)
     monkeypatch.setattr(process, "_END", 0.3)
+    monkeypatch.setattr(servers, "END", 0.3)
     own._parse_limits = type(own._parse_limits)(seconds=3.0, memory=1 << 29)
     assert own.parse("sound.py").dags
     first = pid_of(own)
@@ -208,6 +209,6 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_server_that_cannot_start_says_why(own: AuthoringServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_MODULE", "orchestrator.nowhere")
+    monkeypatch.setattr(servers, "MODULE", "orchestrator.nowhere")
     with pytest.raises(AuthoringServerError, match=r"No module named orchestrator\.nowhere"):
         own.parse("sound.py")
