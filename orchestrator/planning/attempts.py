@@ -47,13 +47,15 @@ def on_exited(draft: Draft, event: Exited) -> None:
 def on_launch_failed(draft: Draft, event: LaunchFailed) -> None:
     attempt = _open(draft, event.try_id)
     if attempt is not None:
-        _end_without_exit(draft, attempt, Ending(outcome=TryOutcome.FAILED, reason=event.reason), ran=False)
+        ending = Ending(outcome=TryOutcome.FAILED, reason=event.reason)
+        _end_without_exit(draft, attempt, ending, event.container_id, ran=False)
 
 
 def on_lost(draft: Draft, event: Lost) -> None:
     attempt = _open(draft, event.try_id)
     if attempt is not None:
-        _end_without_exit(draft, attempt, Ending(outcome=TryOutcome.LOST, reason=event.reason), ran=event.ran)
+        ending = Ending(outcome=TryOutcome.LOST, reason=event.reason)
+        _end_without_exit(draft, attempt, ending, event.container_id, ran=event.ran)
 
 
 def on_collected(draft: Draft, event: Collected) -> None:
@@ -88,12 +90,14 @@ def _of_another(attempt: Try, container_id: ContainerId) -> bool:
     return attempt.started_at is not None and attempt.container_id != container_id
 
 
-def _end_without_exit(draft: Draft, attempt: Try, ending: Ending, *, ran: bool) -> None:
+def _end_without_exit(
+    draft: Draft, attempt: Try, ending: Ending, container_id: ContainerId | None, *, ran: bool
+) -> None:
     """End a try that has no exit of its own to tell of; what we asked for explains it first."""
     if attempt.stop_reason is not None:
         ending = Ending(outcome=TryOutcome.FAILED, reason=attempt.stop_reason)
     reason = ending.reason or Reason(code=ReasonCode.CONTAINER_LOST)
-    ended = transitions.try_ended(attempt, draft.now, ending.outcome, reason)
+    ended = transitions.try_ended(attempt, draft.now, container_id, ending.outcome, reason)
     _close(draft, ended, ran=ran)
 
 

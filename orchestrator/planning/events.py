@@ -86,18 +86,22 @@ class Exited(Value, frozen=True, kw_only=True):
 
 
 class LaunchFailed(Value, frozen=True, kw_only=True):
-    """The engine refuses a try's container for good; nothing ran."""
+    """The engine refuses a try's container for good; nothing ran. `container_id`: one that was created, and may
+    have to be removed."""
 
     try_id: TryId
     reason: Reason
+    container_id: ContainerId | None = None
 
 
 class Lost(Value, frozen=True, kw_only=True):
-    """A try's container is gone without an outcome. `ran`: its process had started."""
+    """A try's container is gone without an outcome. `ran`: its process had started. `container_id`: as far as it
+    is known."""
 
     try_id: TryId
     reason: Reason
     ran: bool
+    container_id: ContainerId | None = None
 
 
 class Collected(Value, frozen=True, kw_only=True):

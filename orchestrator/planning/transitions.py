@@ -141,9 +141,12 @@ def try_exited(
     )
 
 
-def try_ended(attempt: Try, at: datetime, outcome: TryOutcome, reason: Reason) -> Try:
-    """It is over without an exit of a container: never launched, or lost."""
-    return msgspec.structs.replace(attempt, ended_at=at, outcome=outcome, reason=reason)
+def try_ended(
+    attempt: Try, at: datetime, container_id: ContainerId | None, outcome: TryOutcome, reason: Reason
+) -> Try:
+    """It is over without an exit of a container: never launched, or lost. What was created of it stays its own."""
+    known = attempt.container_id or container_id
+    return msgspec.structs.replace(attempt, container_id=known, ended_at=at, outcome=outcome, reason=reason)
 
 
 def try_collected(attempt: Try, at: datetime, *, log_truncated: bool) -> Try:

@@ -3,7 +3,6 @@ for it, and they all hear what is waited for."""
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,6 +14,7 @@ from orchestrator.ids import RunKey
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import Images
 from orchestrator.scheduler.patience import Patience
+from orchestrator.scheduler.workers import Workers
 from orchestrator.spec.container import ImageFacts
 from orchestrator.spec.dag import PullPolicy
 from orchestrator.spec.value import Value
@@ -54,7 +54,7 @@ class ImageGate:
         self._clock = clock
         self._one_attempt = one_attempt
         self._stop = threading.Event()
-        self._pool = ThreadPoolExecutor(_WAITERS, thread_name_prefix="image")
+        self._workers = Workers(_WAITERS, "image")
         self._lock = threading.Lock()
         self._facts: dict[Wanted, ImageFacts] = {}
         self._waiting: dict[Wanted, list[Waiter]] = {}
@@ -68,16 +68,20 @@ class ImageGate:
                 self._waiting.setdefault(wanted, []).append(waiter)
         if facts is not None:
             waiter.done(facts)
-        elif first and not self._stop.is_set():
-            self._pool.submit(self._fetch, wanted)
+        elif first:
+            self._workers.submit(lambda: self._fetch(wanted))
 
     def expect(self, wanted: Wanted) -> None:
         """Get the image ahead; who needs it hears of trouble."""
         self.get(wanted, Waiter(done=lambda _: None, delayed=lambda _: None))
 
     def close(self) -> None:
+        """Get nothing more. A pull or build that is under way is left to the engine: nobody waits for it."""
         self._stop.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._workers.close()
+
+    def join(self, seconds: float) -> bool:
+        return self._workers.join(seconds)
 
     def _fetch(self, wanted: Wanted) -> None:
         outcome = self._ensured(wanted)

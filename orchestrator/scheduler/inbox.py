@@ -15,11 +15,15 @@ class EngineConnected(Value, frozen=True, kw_only=True):
     """The event stream is attached (again): what was missed must be asked for."""
 
 
+class Fenced(Value, frozen=True, kw_only=True):
+    """The database says that another scheduler leads."""
+
+
 class Quit(Value, frozen=True, kw_only=True):
     """The process is asked to stop; containers keep running."""
 
 
-Message = Event | Wake | EngineConnected | Quit
+Message = Event | Wake | EngineConnected | Fenced | Quit
 
 
 class Inbox:

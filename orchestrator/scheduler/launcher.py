@@ -7,28 +7,30 @@ answer the engine is asked what happened (invariant I3).
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.errors import (
+    EngineError,
     EngineUnavailableError,
     LaunchRefusedError,
     NameTakenError,
     NoSuchContainerError,
     StoreUnavailableError,
 )
-from orchestrator.ids import ContainerId, Epoch
-from orchestrator.planning.events import LaunchFailed, Lost, Started
+from orchestrator.ids import ContainerId
+from orchestrator.planning.events import Started
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import Engine
-from orchestrator.scheduler.attempts import OpenAttempt
-from orchestrator.scheduler.inbox import Message
+from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
+from orchestrator.scheduler.endings import Endings
+from orchestrator.scheduler.inbox import Fenced, Message
 from orchestrator.scheduler.patience import Patience
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.scheduler.settling import Settled, Settling
 from orchestrator.scheduler.stopper import Stopper
+from orchestrator.scheduler.workers import Workers
 from orchestrator.states import ReasonCode
 
 _log = structlog.get_logger()
@@ -40,130 +42,158 @@ class Launcher:
     def __init__(
         self,
         engine: Engine,
+        attempts: OpenAttempts,
+        endings: Endings,
         settling: Settling,
         pump: LogPump,
         stopper: Stopper,
         *,
-        epoch: Epoch,
-        read_epoch: Callable[[], Epoch],
+        leads: Callable[[], bool],
         post: Callable[[Message], None],
         clock: Clock,
         threads: int,
     ) -> None:
+        """`leads` asks the database whether this process still does; `StoreUnavailableError` where it cannot."""
         self._engine = engine
+        self._attempts = attempts
+        self._endings = endings
         self._settling = settling
         self._pump = pump
         self._stopper = stopper
-        self._epoch = epoch
-        self._read_epoch = read_epoch
+        self._leads = leads
         self._post = post
         self._clock = clock
         self._stop = threading.Event()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="launch")
+        self._workers = Workers(threads, "launch")
 
     def launch(self, entry: OpenAttempt) -> None:
-        """Queue a try for creation and start. Its end is told by events: Started, LaunchFailed or Lost."""
-        if not self._stop.is_set():
-            entry.launching = True
-            self._pool.submit(self._run, entry)
+        """Queue a try, claimed for it, for creation and start. Its end is told by events: Started, LaunchFailed
+        or Lost."""
+        self._workers.submit(lambda: self._run(entry))
 
     def close(self) -> None:
-        """Take nothing more up; what is on its way is finished or left for the next process."""
+        """Take nothing more up and start nothing more; what was created is left for the next process."""
         self._stop.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._workers.close()
+
+    def join(self, seconds: float) -> bool:
+        return self._workers.join(seconds)
 
     def _run(self, entry: OpenAttempt) -> None:
-        patience = Patience(self._clock, self._stop)
         try:
-            while not self._stop.is_set():
-                try:
-                    self._bring_up(entry)
-                except (EngineUnavailableError, StoreUnavailableError) as trouble:
-                    _log.warning("launch.waits", try_id=entry.try_id, trouble=trouble.message)
-                    if not patience.wait():
-                        return
-                else:
-                    return
+            self._patiently(entry)
         except Exception as error:  # noqa: BLE001 - the shell of a loop: logged, and the work fails alone
             _log.exception("launch.broke", try_id=entry.try_id)
-            self._fail(entry, Reason(code=ReasonCode.CREATE_REFUSED, text=f"launching broke: {error!r}"))
+            text = f"launching it broke: {error!r}; the scheduler's log has the details"
+            if entry.may_have_run:
+                self._endings.lost(entry, text, ran=True)
+            else:
+                self._refuse(entry, ReasonCode.CREATE_REFUSED, text)
         finally:
-            entry.launching = False
+            self._attempts.release_launch(entry)
 
-    def _bring_up(self, entry: OpenAttempt) -> None:
-        container = self._create(entry)
-        if container is None:
-            return
-        entry.container_id = container
-        self._pump.attach(entry.attempt.key, self._engine.attach_logs(container))
-        if entry.attempt.spec.files:
-            self._engine.put_files(container, entry.attempt.spec.files)
-        if entry.stop_requested:
-            self._engine.remove(container)
-            self._fail(entry, entry.attempt.stop_reason or Reason(code=ReasonCode.KILLED_BY))
-        elif self._read_epoch() != self._epoch:
-            _log.error("launch.fenced", try_id=entry.try_id, epoch=self._epoch)
-        else:
-            self._start(entry, container)
-
-    def _create(self, entry: OpenAttempt) -> ContainerId | None:
-        """The id of a fresh container, or None where the try's way is settled otherwise."""
-        while True:
+    def _patiently(self, entry: OpenAttempt) -> None:
+        """Until its way is decided; again and again while the engine is away, or another container has to go."""
+        patience = Patience(self._clock, self._stop)
+        while not self._stop.is_set():
             try:
-                return self._engine.create(entry.attempt.spec)
-            except LaunchRefusedError as refused:
-                self._refused(entry, refused)
-                return None
-            except NameTakenError as taken:
-                if self._settling.conflict(entry, taken) is not Settled.CLEARED:
-                    return None
+                if self._bring_up(entry) is Settled.DONE:
+                    return
+            except EngineUnavailableError as trouble:
+                _log.warning("launch.waits", try_id=entry.try_id, trouble=trouble.message)
+            patience.wait()
 
-    def _start(self, entry: OpenAttempt, container: ContainerId) -> None:
+    def _bring_up(self, entry: OpenAttempt) -> Settled:
+        if entry.stop_requested and not entry.create_sent:
+            return self._stopped(entry)
+        if entry.clearing:  # the engine went away while its unstarted container was removed
+            return self._look_again(entry)
+        entry.create_sent = True
         try:
-            self._engine.start(container)
+            container = entry.container_id = self._engine.create(entry.attempt.spec)
+        except NameTakenError as taken:
+            return self._settling.conflict(entry, taken)
+        except LaunchRefusedError as refused:
+            return self._refused(entry, refused)
+        try:
+            self._pump.attach(entry.attempt.key, self._engine.attach_logs(container))
+            if entry.attempt.spec.files:
+                self._engine.put_files(container, entry.attempt.spec.files)
+            return self._start(entry, container) if self._may_start() else Settled.DONE
         except LaunchRefusedError as refused:
             self._discard(container)
-            self._refused(entry, refused)
+            return self._refused(entry, refused)
         except NoSuchContainerError:
             text = f"container {container[:12]} vanished before its start (removed by hand?)"
-            reason = Reason(code=ReasonCode.CONTAINER_LOST, text=text)
-            self._post(Lost(try_id=entry.try_id, reason=reason, ran=False))
+            self._endings.lost(entry, text, ran=False)
+            return Settled.DONE
+
+    def _may_start(self) -> bool:
+        """Whether this process still leads, by the database; it is waited for as long as it is away."""
+        patience = Patience(self._clock, self._stop)
+        while not self._stop.is_set():
+            try:
+                leads = self._leads()
+            except StoreUnavailableError as trouble:
+                _log.warning("launch.waits", trouble=trouble.message)
+                patience.wait()
+                continue
+            if not leads:
+                _log.error("launch.fenced")
+                self._post(Fenced())
+            return leads and not self._stop.is_set()
+        return False
+
+    def _start(self, entry: OpenAttempt, container: ContainerId) -> Settled:
+        if entry.stop_requested:
+            self._discard(container)
+            return self._stopped(entry)
+        entry.start_sent = True
+        try:
+            self._engine.start(container)
         except EngineUnavailableError as trouble:
             _log.warning("launch.start_unanswered", try_id=entry.try_id, trouble=trouble.message)
-            self._ask_what_happened(entry, container)
-        else:
-            entry.started = True
-            entry.told_started = True
-            at = entry.started_at or self._clock.now()
-            self._post(Started(try_id=entry.try_id, container_id=container, at=at))
-            if entry.stop_requested:
-                self._stopper.stop(entry)
+            return self._look_again(entry)
+        self._tell_started(entry, container)
+        return Settled.DONE
 
-    def _ask_what_happened(self, entry: OpenAttempt, container: ContainerId) -> None:
-        """Start was sent and not answered: the engine's own account decides; EngineUnavailableError never
-        leaves here but at the process's end."""
+    def _tell_started(self, entry: OpenAttempt, container: ContainerId) -> None:
+        entry.started = entry.told_started = True
+        at = entry.started_at or self._clock.now()
+        self._post(Started(try_id=entry.try_id, container_id=container, at=at))
+        if entry.stop_requested:  # it was, after we looked
+            self._stopper.stop(entry)
+
+    def _look_again(self, entry: OpenAttempt) -> Settled:
+        """A call that matters was sent and not answered: the engine's own account decides, as soon as it can be
+        asked."""
         patience = Patience(self._clock, self._stop)
-        while patience.wait():
+        while entry.container_id is not None and patience.wait():
             try:
-                facts = self._engine.inspect(container)
-                if self._settling.settle(entry, facts) is Settled.CLEARED:
-                    self._bring_up(entry)
+                return self._settling.settle(entry, self._engine.inspect(entry.container_id))
             except NoSuchContainerError:
-                self._settling.vanished(entry)
-            except EngineUnavailableError:
-                continue
-            return
+                self._endings.vanished(entry)
+                return Settled.DONE
+            except EngineUnavailableError as trouble:
+                _log.warning("launch.waits", try_id=entry.try_id, trouble=trouble.message)
+        return Settled.DONE
 
     def _discard(self, container: ContainerId) -> None:
-        """Remove a container whose start was refused (it stays in state created)."""
+        """Remove a container that will not be started; where that fails, the tidying does it."""
         try:
             self._engine.remove(container)
-        except EngineUnavailableError as trouble:
+        except EngineError as trouble:
             _log.warning("launch.leftover", container=container, trouble=trouble.message)
 
-    def _refused(self, entry: OpenAttempt, refused: LaunchRefusedError) -> None:
-        text = f"{refused.message}. {refused.fix}" if refused.fix else refused.message
-        self._fail(entry, Reason(code=ReasonCode(refused.code), text=text))
+    def _stopped(self, entry: OpenAttempt) -> Settled:
+        reason = entry.attempt.stop_reason or Reason(code=ReasonCode.KILLED_BY)
+        self._endings.refused(entry, reason)
+        return Settled.DONE
 
-    def _fail(self, entry: OpenAttempt, reason: Reason) -> None:
-        self._post(LaunchFailed(try_id=entry.try_id, reason=reason))
+    def _refused(self, entry: OpenAttempt, refused: LaunchRefusedError) -> Settled:
+        text = f"{refused.message}. {refused.fix}" if refused.fix else refused.message
+        self._refuse(entry, ReasonCode(refused.code), text)
+        return Settled.DONE
+
+    def _refuse(self, entry: OpenAttempt, code: ReasonCode, text: str) -> None:
+        self._endings.refused(entry, Reason(code=code, text=text))

@@ -7,34 +7,39 @@ dropped and rebuilt from the database, and the engine is asked what is true.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime
 from typing import Protocol, get_args
 
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.errors import FencedError, StoreConflictError, StoreUnavailableError
+from orchestrator.errors import FencedError, StoreConflictError, StoreError, StoreUnavailableError
 from orchestrator.ids import Epoch, TryId
-from orchestrator.planning.changes import Change, Effect, PutTry, Row
+from orchestrator.planning.changes import Answered, Change, Effect, PutRun, PutTask, PutTry, Row
 from orchestrator.planning.decide import PlanSettings, decide, resume
-from orchestrator.planning.events import Event, Requested, Tick
+from orchestrator.planning.events import Event, Exited, LaunchFailed, Lost, Requested, Tick
+from orchestrator.planning.rows import Answer
 from orchestrator.planning.world import World
 from orchestrator.ports import Store
 from orchestrator.scheduler.attempts import OpenAttempts
-from orchestrator.scheduler.inbox import EngineConnected, Inbox, Message, Quit, Wake
+from orchestrator.scheduler.inbox import EngineConnected, Fenced, Inbox, Message, Quit, Wake
 from orchestrator.scheduler.notices import Notice, notices_of
 from orchestrator.scheduler.patience import Patience
+from orchestrator.scheduler.refusals import instead_of
 
 _log = structlog.get_logger()
 
 #: Seconds after which unanswered requests are looked for though nobody called: a safety net.
 _LOOK = 1.0
+#: Seconds that a turn waits at least where only time brings it about.
+_MOMENT = 0.001
 _ROWS = get_args(Row)
 _EFFECTS = get_args(Effect)
 
 
 class Effects(Protocol):
-    """Sends effects to the services that carry them out, and has the engine asked."""
+    """Sends effects to the services that carry them out, and has the engine asked. `world` is as it was after the
+    commit: a run may have ended in the very turn that asked for something of it."""
 
     def dispatch(self, effect: Effect, world: World) -> None: ...
     def reconcile(self) -> None: ...
@@ -68,6 +73,10 @@ class Loop:
         self._stop = threading.Event()
         self._world = World()
         self._quit = False
+        self._kept: list[Message] = []  #: messages of a turn that was not committed, for the next one
+        self._unknown: tuple[Change, ...] = ()  #: a turn of which nobody knows whether it was committed
+        self._looked = -_LOOK
+        self._decided_at: datetime | None = None
 
     def start(self) -> None:
         """Build the world and register the open tries, before any event of the engine can arrive."""
@@ -85,92 +94,149 @@ class Loop:
     def run(self) -> None:
         """Turns until `quit`. Raises `FencedError` when another scheduler has taken the lead."""
         while not self._quit:
-            self.turn(self._inbox.take(self._patience()))
+            kept, self._kept = self._kept, []
+            self.turn([*kept, *self._inbox.take(0.0 if kept else self._patience())])
 
     def turn(self, messages: Sequence[Message]) -> None:
         """Take in what happened and do what follows; with nothing, look whether time asks for something."""
         events: list[Event] = []
-        connected = False
+        woken = connected = False
         for message in messages:
             match message:
                 case Quit():
                     self._quit = True
+                case Fenced():
+                    raise FencedError("another scheduler leads now")
                 case EngineConnected():
                     connected = True
                 case Wake():
-                    pass
+                    woken = True
                 case _:
                     events.append(message)
-        if not messages or any(isinstance(message, Wake) for message in messages):
-            events += [Requested(request=request) for request in self._store.unanswered()]
+        if woken or self._clock.monotonic() - self._looked >= _LOOK:
+            events += self._requests()
         self._settle(events)
         if connected:
             self._effects.reconcile()
 
-    def _settle(self, events: list[Event]) -> None:
-        """Decide and commit. On trouble with the database recover and decide again; a turn it refuses is split,
-        so that one bad row costs no other."""
+    def _requests(self) -> list[Requested]:
+        """What faces ask and nobody has answered. While the database is away, nothing: they are asked still."""
+        self._looked = self._clock.monotonic()
         try:
-            self._decide_and_commit((*events, Tick()))
+            return [Requested(request=request) for request in self._store.unanswered()]
         except StoreUnavailableError as trouble:
-            _log.error("turn.not_committed", trouble=trouble.message)
-            self._recover()
-            self._inbox.post_all(events)
-        except StoreConflictError as conflict:
-            _log.error("turn.refused", conflict=conflict.message, key=str(conflict.key))
-            self._recover()
-            for event in events:
+            _log.warning("requests.wait", trouble=trouble.message)
+            return []
+
+    # --- deciding and committing --------------------------------------------------------------------------
+
+    def _settle(self, events: list[Event]) -> None:
+        """Decide and commit. A turn that the database refuses, or that breaks, is split, so that one bad event
+        costs no other."""
+        if self._attempted(lambda: self._decide_and_commit((*events, Tick())), events) is not None:
+            for event in (Tick(), *events):
                 self._alone(event)
 
     def _alone(self, event: Event) -> None:
+        refusal = self._attempted(lambda: self._decide_and_commit((event, Tick())), [event])
+        if refusal is not None:
+            self._refuse(event, refusal)
+
+    def _refuse(self, event: Event, refusal: Exception) -> None:
+        """Have the event fail its own try, file or request."""
+        words = str(refusal)
+        match event:
+            case Tick():
+                raise refusal  # no turn can succeed then: a new process may
+            case Requested():
+                answer = Answer(ok=False, error=f"this cannot be done: {words}")
+                told = Answered(request=event.request, answer=answer, at=self._clock.now())
+                self._attempted(lambda: self._commit((told,)), [])
+            case _ if (instead := instead_of(event, words)) is not None:
+                self._alone(instead)
+            case Exited() | Lost() | LaunchFailed():
+                self._attempts.refuse_end(event.try_id)  # to be told again at a later look
+            case _:
+                pass
+
+    def _attempted(self, act: Callable[[], None], events: Sequence[Event]) -> Exception | None:
+        """Do it; what it was refused for, or broke of, None where it was done or is to be done again, in the next
+        turn, because the database went away."""
         try:
-            self._decide_and_commit((event, Tick()))
-        except StoreConflictError as conflict:
-            _log.error("event.dropped", event_type=type(event).__name__, conflict=conflict.message)
-            self._recover()
+            act()
         except StoreUnavailableError as trouble:
-            _log.error("turn.not_committed", trouble=trouble.message)
+            self._wait_for_database(trouble, events)
+        except Exception as error:
+            if isinstance(error, StoreError) and not isinstance(error, StoreConflictError):
+                raise  # fenced, or a database that no other event finds in order either
+            _log.exception("turn.refused", event_types=[type(event).__name__ for event in events])
             self._recover()
-            self._inbox.post(event)
+            return error
+        return None
 
     def _decide_and_commit(self, events: tuple[Event, ...]) -> None:
         now = self._clock.now()
         changes = decide(self._world, events, now, self._ids, self._plan)
-        if not changes:
-            return
+        self._decided_at = now
+        if changes:
+            self._commit(changes)
+
+    def _commit(self, changes: tuple[Change, ...]) -> None:
         rows = [change for change in changes if isinstance(change, _ROWS)]
         if rows:
-            self._store.write(self._epoch, rows)
+            self._write(rows, changes)
         self._world.apply(changes)
         for change in changes:
             if isinstance(change, PutTry) and change.attempt.outcome is not None:
                 self._attempts.close(change.attempt.try_id)
         self._dispatch(changes)
-        for notice in notices_of(changes):
-            self._publish(notice)
+        self._tell(changes)
+
+    def _write(self, rows: list[Row], changes: tuple[Change, ...]) -> None:
+        try:
+            self._store.write(self._epoch, rows)
+        except StoreUnavailableError:
+            self._unknown = changes
+            raise
 
     def _dispatch(self, changes: Sequence[Change]) -> None:
         for change in changes:
             if isinstance(change, _EFFECTS):
                 self._effects.dispatch(change, self._world)
 
+    def _tell(self, changes: tuple[Change, ...]) -> None:
+        for notice in notices_of(changes):
+            self._publish(notice)
+
+    # --- when the database is not there -------------------------------------------------------------------
+
+    def _wait_for_database(self, trouble: StoreUnavailableError, events: Sequence[Event]) -> None:
+        """Recover, and keep the events for the next turn, in their place before those that come; requests are
+        found in the database again."""
+        _log.error("turn.not_committed", trouble=trouble.message)
+        self._recover()
+        self._kept += [event for event in events if not isinstance(event, Requested)]
+        self._looked = -_LOOK
+
     def _recover(self) -> None:
-        """Rebuild the world from the database, waiting for it as long as it takes, then ask the engine."""
+        """Rebuild the world from the database, waiting for it as long as it takes, then ask the engine. Watchers
+        hear of a turn that was committed though the answer was lost."""
         patience = Patience(self._clock, self._stop)
-        while True:
+        while not self._quit:
             try:
                 if self._store.epoch() != self._epoch:
                     raise FencedError("another scheduler leads now")
                 self._rebuild()
+                unheard = self._unknown if self._took_effect(self._unknown) else ()
             except StoreUnavailableError as trouble:
                 _log.error("database.waits", trouble=trouble.message)
-                if not patience.wait():
-                    self._quit = True
-                    return
+                self._quit = not patience.wait()
             else:
-                break
-        self.resume()
-        self._effects.reconcile()
+                self._unknown = ()
+                self._tell(unheard)
+                self.resume()
+                self._effects.reconcile()
+                return
 
     def _rebuild(self) -> None:
         self._world = World.of(self._store.load())
@@ -178,9 +244,25 @@ class Loop:
             (attempt, self._world.task_spec(attempt.key.task)) for attempt in self._world.open_tries()
         )
 
+    def _took_effect(self, changes: tuple[Change, ...]) -> bool:
+        """Whether this turn, written as a whole or not at all, is in the database: its last telling row says."""
+        for change in reversed(changes):
+            match change:
+                case PutTry():
+                    return self._store.attempt(change.attempt.try_id) == change.attempt
+                case PutTask():
+                    return change.task in self._store.tasks(change.task.key.run)
+                case PutRun():
+                    return self._store.run(change.run.key) == change.run
+                case Answered():
+                    return self._store.answer(change.request.id) is not None
+                case _:
+                    pass
+        return False
+
     def _patience(self) -> float:
+        """Seconds until time asks for something. What a turn has looked at and left is not looked at at once."""
         due = self._world.next_due()
-        if due is None:
+        if due is None or (self._decided_at is not None and due <= self._decided_at):
             return _LOOK
-        left: timedelta = due - self._clock.now()
-        return min(max(left.total_seconds(), 0.001), _LOOK)
+        return min(max((due - self._clock.now()).total_seconds(), _MOMENT), _LOOK)

@@ -4,13 +4,12 @@ All of it outside the loop, so that a slow template or a long build delays only 
 
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.errors import FinalizeError, ImageError
+from orchestrator.errors import AuthoringServerError, FinalizeError, ImageError, StoreUnavailableError
 from orchestrator.ids import RunKey
 from orchestrator.planning.changes import PinImages, Prepare
 from orchestrator.planning.events import ImagesPinned, Prepared, PrepareDelayed, PrepareFailed
@@ -19,6 +18,8 @@ from orchestrator.ports import Images, Renderer, Store
 from orchestrator.scheduler.facts import render_facts
 from orchestrator.scheduler.image_gate import ImageGate, Waiter, Wanted, image_reason
 from orchestrator.scheduler.inbox import Message
+from orchestrator.scheduler.patience import Patience
+from orchestrator.scheduler.workers import Workers
 from orchestrator.spec.container import ImageFacts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
 from orchestrator.spec.finalize import Site, finalize, has_templates
@@ -53,25 +54,30 @@ class Preparer:
         self._site = site
         self._default_image = default_image
         self._post = post
+        self._clock = clock
         self._test_mode = test_mode
         self._extra_labels = dict(extra_labels or {})
         self._stop = threading.Event()
-        self._rendering = ThreadPoolExecutor(_RENDERERS, thread_name_prefix="prepare")
+        self._rendering = Workers(_RENDERERS, "prepare")
 
     def prepare(self, effect: Prepare, dag: DagSpec) -> None:
         """Queue one preparation; answered by `Prepared` or `PrepareFailed`."""
-        if not self._stop.is_set():
-            self._rendering.submit(self._guarded, effect, self._render, effect, dag)
+        self._rendering.submit(lambda: self._guarded(effect, lambda: self._render(effect, dag)))
 
     def pin(self, effect: PinImages, dag: DagSpec) -> None:
         """Queue a look-up of image names, answered by `ImagesPinned`, and have the images got ahead."""
-        if not self._stop.is_set():
-            self._rendering.submit(self._pin, effect, dag)
+        self._rendering.submit(lambda: self._pin(effect, dag))
 
     def close(self) -> None:
+        """Begin nothing more; a rendering, a pull or a build that is under way is not waited for."""
         self._stop.set()
         self._gate.close()
-        self._rendering.shutdown(wait=False, cancel_futures=True)
+        self._rendering.close()
+
+    def join(self, seconds: float) -> bool:
+        until = self._clock.monotonic() + seconds
+        rendered = self._rendering.join(seconds)
+        return self._gate.join(max(until - self._clock.monotonic(), 0.0)) and rendered
 
     def _pin(self, effect: PinImages, dag: DagSpec) -> None:
         """A name that cannot be looked up stays unpinned; the task that needs it then fails with the reason."""
@@ -90,17 +96,32 @@ class Preparer:
                 if pinned is not None:
                     self._gate.expect(_wanted(effect.run, pinned, task.container.platform, task))
 
-    def _guarded(self, effect: Prepare, step: Callable[..., None], *arguments: object) -> None:
-        """Do one step; whatever it raises fails this preparation and no other."""
-        try:
-            step(*arguments)
-        except ImageError as error:
-            self._fail(effect, image_reason(error))
-        except FinalizeError as error:
-            self._fail(effect, Reason(code=ReasonCode.RENDER_ERROR, text=_words(error.message, error.fix)))
-        except Exception as error:  # noqa: BLE001 - the shell of a loop: logged, and the work fails alone
-            _log.exception("prepare.broke", task=effect.task.key)
-            self._fail(effect, Reason(code=ReasonCode.RENDER_ERROR, text=f"preparing it broke: {error!r}"))
+    def _guarded(self, effect: Prepare, step: Callable[[], None]) -> None:
+        """Do one step; whatever it raises fails this preparation and no other. Trouble with the database or with
+        the authoring server is nobody's failure: it is waited for."""
+        patience = Patience(self._clock, self._stop)
+        while not self._stop.is_set():
+            try:
+                return step()
+            except (StoreUnavailableError, AuthoringServerError) as trouble:
+                _log.warning("prepare.waits", task=effect.task.key, trouble=trouble.message)
+                reason = Reason(
+                    code=ReasonCode.PREPARING, text=f"its container cannot be prepared now: {trouble.message}"
+                )
+                self._post(PrepareDelayed(task=effect.task.key, reason=reason))
+                patience.wait()
+            except ImageError as error:
+                return self._fail(effect, image_reason(error))
+            except FinalizeError as error:
+                return self._fail(
+                    effect, Reason(code=ReasonCode.RENDER_ERROR, text=_words(error.message, error.fix))
+                )
+            except Exception as error:  # noqa: BLE001 - the shell of a loop: logged, and the work fails alone
+                _log.exception("prepare.broke", task=effect.task.key)
+                return self._fail(
+                    effect, Reason(code=ReasonCode.RENDER_ERROR, text=f"preparing it broke: {error!r}")
+                )
+        return None
 
     def _fail(self, effect: Prepare, reason: Reason) -> None:
         self._post(PrepareFailed(task=effect.task.key, number=effect.number, reason=reason))
@@ -129,7 +150,7 @@ class Preparer:
         pins = {} if known else self._images.pin([name])
         container = msgspec.structs.replace(template, image=name)
         waiter = Waiter(
-            done=lambda got: self._guarded(effect, self._finish, effect, dag, container, pins, got),
+            done=lambda got: self._guarded(effect, lambda: self._finish(effect, dag, container, pins, got)),
             delayed=lambda reason: self._post(PrepareDelayed(task=effect.task.key, reason=reason)),
         )
         self._gate.get(_wanted(effect.run.key, known or pins[name], template.platform, effect.spec), waiter)

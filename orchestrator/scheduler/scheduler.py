@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -17,6 +18,7 @@ from orchestrator.ports import Engine, Folder, Images, LogStore, Parser, Rendere
 from orchestrator.scheduler.attempts import OpenAttempts
 from orchestrator.scheduler.collector import Collector
 from orchestrator.scheduler.dag_watch import DagWatch
+from orchestrator.scheduler.endings import Endings
 from orchestrator.scheduler.engine_watch import EngineWatch
 from orchestrator.scheduler.inbox import Inbox, Wake
 from orchestrator.scheduler.launcher import Launcher
@@ -25,12 +27,24 @@ from orchestrator.scheduler.notices import LogGrew, Notice
 from orchestrator.scheduler.preparer import Preparer
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.scheduler.reconciler import Reconciler
+from orchestrator.scheduler.results import Results
 from orchestrator.scheduler.settling import Settling
 from orchestrator.scheduler.stopper import Stopper
+from orchestrator.scheduler.tidier import Tidier
 from orchestrator.settings import Settings
 from orchestrator.spec.finalize import Site
 
 _log = structlog.get_logger()
+
+#: Seconds that services have, together, to finish what is under way when the scheduler stops.
+_CLOSE_SECONDS = 2.0
+
+
+class _Service(Protocol):
+    """Threads of ours: `close` asks them to end, `join` waits for it up to some seconds."""
+
+    def close(self) -> None: ...
+    def join(self, seconds: float) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,41 +72,56 @@ class Scheduler:
         self._parts = parts
         self._inbox = Inbox()
         self._publish = publish
-        deployment = parts.store.deployment()
         self._attempts = OpenAttempts()
-        post = self._inbox.post
-        self._pump = LogPump(parts.logs, parts.clock, on_grown=self._log_grew, on_ended=self._stream_ended)
+        engine, clock, post = parts.engine, parts.clock, self._inbox.post
+        deployment = parts.store.deployment()
+        self._pump = LogPump(parts.logs, clock, on_grown=self._log_grew, on_ended=self._stream_ended)
+        endings = Endings(self._attempts, post)
         self._collector = Collector(
-            parts.engine,
+            engine,
             self._attempts,
-            self._pump,
-            parts.logs,
+            endings,
+            Results(engine, self._pump, parts.logs, limit=parts.settings.tasks.result_limit),
             post=post,
-            clock=parts.clock,
-            result_limit=parts.settings.tasks.result_limit,
+            doubt=self.reconcile,
+            clock=clock,
         )
-        self._stopper = Stopper(parts.engine, self._attempts, parts.clock)
-        settling = Settling(parts.engine, deployment, self._attempts, self._pump, self._collector, post)
+        self._tidier = Tidier(engine, self._pump, post=post, clock=clock)
+        self._stopper = Stopper(engine, self._attempts, clock)
+        settling = Settling(
+            engine,
+            deployment,
+            epoch,
+            self._attempts,
+            endings,
+            self._pump,
+            found_exited=self._collector.found_exited,
+            post=post,
+            clock=clock,
+        )
         self._launcher = Launcher(
-            parts.engine,
+            engine,
+            self._attempts,
+            endings,
             settling,
             self._pump,
             self._stopper,
-            epoch=epoch,
-            read_epoch=parts.store.epoch,
+            leads=lambda: parts.store.epoch() == epoch,
             post=post,
-            clock=parts.clock,
+            clock=clock,
             threads=parts.settings.engine.launchers or 2 * (os.cpu_count() or 1),
         )
         self._reconciler = Reconciler(
-            parts.engine,
+            engine,
             deployment,
             self._attempts,
+            endings,
             settling,
             self._launcher,
-            self._stopper,
+            stopper=self._stopper,
             read_attempt=parts.store.attempt,
-            clock=parts.clock,
+            on_period=self._on_period,
+            clock=clock,
         )
         self._preparer = Preparer(
             parts.renderer,
@@ -101,19 +130,21 @@ class Scheduler:
             site=parts.site,
             default_image=parts.settings.tasks.default_image,
             post=post,
-            clock=parts.clock,
+            clock=clock,
             test_mode=parts.test_mode,
             extra_labels=parts.extra_labels,
         )
         self._watch = EngineWatch(
-            parts.engine,
+            engine,
             deployment,
             self._attempts,
             post=post,
             on_exit=self._collector.exited,
+            on_gone=self._collector.gone,
             on_silence=self._pump.doubt,
+            clock=clock,
         )
-        self._dag_watch = DagWatch(parts.folder, parts.parser, post) if parts.folder is not None else None
+        self._dag_watch = DagWatch(parts.folder, parts.parser, post, clock) if parts.folder is not None else None
         self._loop = Loop(
             parts.store,
             self._inbox,
@@ -122,21 +153,23 @@ class Scheduler:
             epoch=epoch,
             plan=_plan(parts.settings, deployment, epoch),
             ids=(new_try_id() for _ in itertools.count()),
-            clock=parts.clock,
-            publish=publish,
+            clock=clock,
+            publish=self._tell,
         )
 
     def run(self) -> None:
-        """Start everything, run until `quit`, stop everything. Raises `FencedError` when the lead is lost."""
-        self._loop.start()
+        """Start everything, run until `quit`, stop everything: within some 5 s, whatever the services are doing.
+        Raises `FencedError` when the lead is lost."""
         self._pump.start()
-        self._stopper.start()
-        self._watch.start()
-        self._loop.resume()
-        if self._dag_watch is not None:
-            self._dag_watch.start()
-        _log.info("scheduler.running")
         try:
+            self._loop.start()
+            self._stopper.start()
+            self._reconciler.start()
+            self._watch.start()
+            self._loop.resume()
+            if self._dag_watch is not None:
+                self._dag_watch.start()
+            _log.info("scheduler.running")
             self._loop.run()
         finally:
             self._close()
@@ -154,41 +187,67 @@ class Scheduler:
         self._inbox.post(Wake())
 
     def dispatch(self, effect: Effect, world: World) -> None:
-        """Carry out one effect of a committed turn."""
+        """Carry out one effect of a committed turn. What a run wanted that ended in the same turn is dropped."""
         match effect:
             case Launch():
-                self._launcher.launch(self._attempts.open(effect.attempt, world.task_spec(effect.attempt.key.task)))
+                spec = world.task_spec(effect.attempt.key.task)
+                entry = self._attempts.open_to_launch(effect.attempt, spec)
+                if entry is not None:
+                    self._launcher.launch(entry)
             case Stop():
                 entry = self._attempts.request_stop(effect.attempt)
                 if entry is not None:
                     self._stopper.stop(entry)
             case Collect():
-                self._collector.tidy(effect.attempt)
-            case Prepare():
+                self._tidier.tidy(effect.attempt)
+            case Prepare() if effect.run.key in world.runs:
                 self._preparer.prepare(effect, world.dag_spec(effect.run.key))
-            case PinImages():
+            case PinImages() if effect.run in world.runs:
                 self._preparer.pin(effect, world.dag_spec(effect.run))
+            case _:
+                pass
 
     def reconcile(self) -> None:
         """Have the engine asked for everything of ours."""
         self._reconciler.reconcile()
 
+    def _on_period(self) -> None:
+        self._attempts.forgive_ends()
+        self._tidier.tidy_broken()
+
+    def _tell(self, notice: Notice) -> None:
+        """Tell who watches; a watcher's fault must neither stop the loop nor a log."""
+        try:
+            self._publish(notice)
+        except Exception:  # noqa: BLE001 - a foreign listener: logged
+            _log.exception("notice.broke", notice_type=type(notice).__name__)
+
     def _log_grew(self, key: TryKey) -> None:
-        self._publish(LogGrew(key=key))
+        self._tell(LogGrew(key=key))
 
     def _stream_ended(self, key: TryKey) -> None:
         self._collector.stream_ended(key)
 
     def _close(self) -> None:
+        """Have every service take nothing more up, give what is under way a moment, then cut it off: an answer of
+        the engine that is never heard is what the next process is made for."""
+        services: list[_Service] = [
+            self._watch,
+            self._reconciler,
+            self._launcher,
+            self._stopper,
+            self._collector,
+            self._tidier,
+            self._preparer,
+        ]
         if self._dag_watch is not None:
-            self._dag_watch.close()
-        self._reconciler.close()
-        self._launcher.close()
-        self._preparer.close()
-        self._stopper.close()
-        self._collector.close()
-        self._parts.engine.close()
-        self._watch.join(2)
+            services.append(self._dag_watch)
+        for service in services:
+            service.close()
+        self._parts.engine.close()  # ends the event stream; nobody hears any more of what comes of other calls
+        until = self._parts.clock.monotonic() + _CLOSE_SECONDS
+        for service in services:
+            service.join(max(until - self._parts.clock.monotonic(), 0.0))
         self._pump.stop()
         _log.info("scheduler.stopped")
 

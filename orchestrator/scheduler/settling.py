@@ -1,22 +1,31 @@
 """What to do with a container that is already there for an open try: the fence of invariants I1 and I3.
 
 A container of ours is never started by anybody but the process that created it. Running or exited: adopted.
-Created only: removed without force, its `destroy` event awaited, created anew; if a `start` event came first,
-the try has run and is lost.
+Created only: removed without force and created anew. If anybody may have sent its start (an earlier process, or
+this one without an answer), its `destroy` event is awaited first; where a `start` event came before that, or the
+event stream broke meanwhile, the try may have run and is lost.
 """
 
+import contextlib
 from collections.abc import Callable
 from enum import Enum, auto
 
 import structlog
 
-from orchestrator.errors import ContainerRunningError, NameTakenError, NoSuchContainerError
-from orchestrator.ids import ContainerId, DeploymentId
-from orchestrator.planning.events import LaunchFailed, Lost, Started
+from orchestrator.clock import Clock
+from orchestrator.errors import (
+    ContainerRunningError,
+    EngineUnavailableError,
+    LogUnavailableError,
+    NameTakenError,
+    NoSuchContainerError,
+)
+from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, TRY_KIND, ContainerId, DeploymentId, Epoch
+from orchestrator.planning.events import Started
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import Engine
-from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
-from orchestrator.scheduler.collector import Collector
+from orchestrator.scheduler.attempts import Fate, OpenAttempt, OpenAttempts
+from orchestrator.scheduler.endings import Endings
 from orchestrator.scheduler.inbox import Message
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.spec.container import ContainerFacts, ContainerState
@@ -42,28 +51,35 @@ class Settling:
         self,
         engine: Engine,
         deployment: DeploymentId,
+        epoch: Epoch,
         attempts: OpenAttempts,
+        endings: Endings,
         pump: LogPump,
-        collector: Collector,
+        *,
+        found_exited: Callable[[OpenAttempt, ContainerFacts], None],
         post: Callable[[Message], None],
+        clock: Clock,
     ) -> None:
         self._engine = engine
         self._deployment = deployment
+        self._epoch = epoch
         self._attempts = attempts
+        self._endings = endings
         self._pump = pump
-        self._collector = collector
+        self._found_exited = found_exited
         self._post = post
+        self._clock = clock
 
     def conflict(self, entry: OpenAttempt, taken: NameTakenError) -> Settled:
-        """Create met another container of the try's name."""
-        holder = ContainerId(taken.holder or taken.name)
+        """Create met another container of the try's name. Raises `EngineUnavailableError`: try again later."""
         try:
-            facts = self._engine.inspect(holder)
+            facts = self._engine.inspect(ContainerId(taken.holder or taken.name))
         except NoSuchContainerError:
             return Settled.CLEARED
-        if facts.labels.get("orchestrator.deployment") != self._deployment:
+        ours = facts.labels.get(DEPLOYMENT_LABEL) == self._deployment and facts.labels.get(KIND_LABEL) == TRY_KIND
+        if not ours:
             text = f"{taken.message}, which is not ours. Remove or rename it: docker rm {facts.name}"
-            self._post(LaunchFailed(try_id=entry.try_id, reason=Reason(code=ReasonCode.CREATE_REFUSED, text=text)))
+            self._endings.refused(entry, Reason(code=ReasonCode.CREATE_REFUSED, text=text))
             return Settled.DONE
         if facts.labels.get("orchestrator.try_id") != entry.try_id:
             _log.warning("container.older_life_removed", container=facts.id, name=facts.name)
@@ -72,65 +88,87 @@ class Settling:
         return self.settle(entry, facts)
 
     def settle(self, entry: OpenAttempt, facts: ContainerFacts) -> Settled:
-        """A container that carries this try's id was found."""
-        container = ContainerId(facts.id)
+        """A container that carries this try's id and name was found. Raises `EngineUnavailableError`: try again
+        later."""
+        try:
+            return self._settle(entry, facts)
+        except NoSuchContainerError:  # it was removed by others, under our hands
+            self._endings.vanished(entry)
+            return Settled.DONE
+
+    def follow(self, entry: OpenAttempt, container: ContainerId) -> None:
+        """Go on with the log of a try that runs or has exited, unless its log was closed in between."""
+        self._pump.adopt(entry.attempt.key, self._engine, container)
+        if not self._attempts.is_open(entry):
+            with contextlib.suppress(LogUnavailableError):
+                self._pump.close(entry.attempt.key)
+
+    def _settle(self, entry: OpenAttempt, facts: ContainerFacts) -> Settled:
         match facts.state:
             case ContainerState.RUNNING:
                 self._adopt(entry, facts)
             case ContainerState.EXITED:
-                self._adopt_exited(entry, facts)
+                self._adopt(entry, facts)
+                self._found_exited(entry, facts)
             case ContainerState.CREATED:
-                return self._clear(entry, container)
+                return self._clear(entry, facts)
         return Settled.DONE
-
-    def vanished(self, entry: OpenAttempt) -> None:
-        """A try's container is gone, and nobody knows how it ended."""
-        text = "its container is gone from the engine without an outcome (removed by hand?)"
-        reason = Reason(code=ReasonCode.CONTAINER_LOST, text=text)
-        self._post(Lost(try_id=entry.try_id, reason=reason, ran=entry.started))
 
     def _adopt(self, entry: OpenAttempt, facts: ContainerFacts) -> None:
         container = ContainerId(facts.id)
         entry.container_id = container
         entry.started = True
-        _log.info("try.adopted", try_id=entry.try_id, container=container)
-        self._tell_started(entry, facts)  # before its log, which takes a while to find its place
-        self._pump.adopt(entry.attempt.key, self._engine, container)
-
-    def _adopt_exited(self, entry: OpenAttempt, facts: ContainerFacts) -> None:
-        container = ContainerId(facts.id)
-        entry.container_id = container
-        entry.started = True
-        _log.info("try.found_exited", try_id=entry.try_id, container=container)
-        self._tell_started(entry, facts)
-        self._pump.adopt(entry.attempt.key, self._engine, container)
-        self._collector.found_exited(entry, facts)
+        if not entry.told_started:
+            _log.info("try.adopted", try_id=entry.try_id, container=container, state=facts.state)
+            self._tell_started(entry, facts)  # before its log, which takes a while to find its place
+        self.follow(entry, container)
 
     def _tell_started(self, entry: OpenAttempt, facts: ContainerFacts) -> None:
-        """Once, however often the engine was away: each telling counts as an adoption."""
-        if facts.started_at is not None and not entry.told_started:
+        """Once, however often the engine was away. A start of our own that was not answered is no adoption."""
+        if facts.started_at is not None:
             entry.told_started = True
             entry.started_at = facts.started_at
             self._post(
-                Started(try_id=entry.try_id, container_id=ContainerId(facts.id), at=facts.started_at, adopted=True)
+                Started(
+                    try_id=entry.try_id,
+                    container_id=ContainerId(facts.id),
+                    at=facts.started_at,
+                    adopted=not entry.start_sent,
+                )
             )
 
-    def _clear(self, entry: OpenAttempt, container: ContainerId) -> Settled:
-        fate = self._attempts.watch(container)
+    def _clear(self, entry: OpenAttempt, facts: ContainerFacts) -> Settled:
+        container = ContainerId(facts.id)
+        if facts.labels.get("orchestrator.epoch") == str(self._epoch) and not entry.start_sent:
+            self._engine.remove(container)  # ours alone, and we never sent a start
+        elif not self._attempts.listening:
+            raise EngineUnavailableError("the event stream, which tells whether a container started, is away")
+        else:
+            fate = self._attempts.watch(container)
+            try:
+                return self._clear_watched(entry, container, fate)
+            finally:
+                self._attempts.unwatch(container)
+        return self._cleared(entry)
+
+    def _clear_watched(self, entry: OpenAttempt, container: ContainerId, fate: Fate) -> Settled:
+        facts = self._engine.inspect(container)  # again: it may have started before we watched
+        if facts.state is not ContainerState.CREATED:
+            return self._settle(entry, facts)
+        entry.container_id = container
+        entry.clearing = True  # until it is known that it never ran, even if the engine goes away now
         try:
-            facts = self._engine.inspect(container)  # again: it may have started before we watched
-            if facts.state is not ContainerState.CREATED:
-                return self.settle(entry, facts)
             self._engine.remove(container)
-            told = fate.gone.wait(_DESTROY_SECONDS)
         except ContainerRunningError:
-            return self.settle(entry, self._engine.inspect(container))
-        except NoSuchContainerError:
-            return Settled.CLEARED
-        finally:
-            self._attempts.unwatch(container)
-        if told and not fate.started:
-            return Settled.CLEARED
-        entry.started = True  # known to have run, or not known not to have
-        self.vanished(entry)
+            return self._settle(entry, self._engine.inspect(container))
+        told = self._clock.wait(fate.known, _DESTROY_SECONDS)
+        if told and not fate.missed and not fate.started:
+            return self._cleared(entry)
+        self._endings.vanished(entry)
         return Settled.DONE
+
+    @staticmethod
+    def _cleared(entry: OpenAttempt) -> Settled:
+        entry.clearing = entry.start_sent = False
+        entry.container_id = None
+        return Settled.CLEARED

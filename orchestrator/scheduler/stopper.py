@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.errors import EngineUnavailableError, NoSuchContainerError
+from orchestrator.errors import EngineError, NoSuchContainerError
+from orchestrator.ids import TryId
 from orchestrator.ports import Engine
 from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
 
@@ -17,70 +18,102 @@ _log = structlog.get_logger()
 
 #: How long until a signal that the engine did not take is sent again.
 _AGAIN = timedelta(seconds=1)
+#: Seconds to wait where nothing is due: until somebody asks.
+_EVER = threading.TIMEOUT_MAX
 
 
 class Stopper:
-    """Signals tries that are to end, each twice at most."""
+    """Signals tries that are to end: each gets its stop signal once, and after its grace KILL."""
 
     def __init__(self, engine: Engine, attempts: OpenAttempts, clock: Clock) -> None:
         self._engine = engine
         self._attempts = attempts
         self._clock = clock
         self._order = itertools.count()
+        self._lock = threading.Lock()
         self._due: list[tuple[datetime, int, OpenAttempt, str]] = []
-        self._changed = threading.Condition()
-        self._closing = False
+        self._stopping: set[TryId] = set()  #: those in `_due`, and the one that is being signalled
+        self._asked = threading.Event()
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stopper", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        self._thread.join(2)
+        self._closing.set()
+        self._asked.set()
+
+    def join(self, seconds: float) -> bool:
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def stop(self, entry: OpenAttempt) -> None:
-        """Stop the try's container: TERM now, or KILL if its grace is over already (after a restart). A try
-        without a container is left to the launcher, which looks before it starts."""
-        asked = entry.attempt.stop_requested_at or self._clock.now()
-        over = self._clock.now() >= asked + entry.attempt.spec.stop_grace
-        self._push(self._clock.now(), entry, "KILL" if over else self._first_signal(entry))
-
-    @staticmethod
-    def _first_signal(entry: OpenAttempt) -> str:
-        return (entry.attempt.spec.stop_signal or "TERM").removeprefix("SIG")
+        """Stop the try's container: its stop signal now, or KILL if its grace is over already (after a restart).
+        One that is being stopped is left to that; one without a container is left to the launcher, which looks
+        before it starts and asks again afterwards."""
+        now = self._clock.now()
+        asked = entry.attempt.stop_requested_at or now
+        over = now >= asked + entry.attempt.spec.stop_grace
+        with self._lock:
+            if entry.try_id in self._stopping:
+                return
+            self._stopping.add(entry.try_id)
+            self._push(now, entry, "KILL" if over else _first_signal(entry))
 
     def _push(self, at: datetime, entry: OpenAttempt, signal: str) -> None:
-        with self._changed:
-            heapq.heappush(self._due, (at, next(self._order), entry, signal))
-            self._changed.notify()
+        heapq.heappush(self._due, (at, next(self._order), entry, signal))
+        self._asked.set()
 
     def _run(self) -> None:
-        while (due := self._next()) is not None:
-            self._signal(*due)
+        while not self._closing.is_set():
+            self._clock.wait(self._asked, self._seconds())
+            self._asked.clear()
+            for entry, signal in self._take_due():
+                self._signal(entry, signal)
 
-    def _next(self) -> tuple[OpenAttempt, str] | None:
-        with self._changed:
-            while not self._closing:
-                now = self._clock.now()
-                if self._due and self._due[0][0] <= now:
-                    _, _, entry, signal = heapq.heappop(self._due)
-                    return entry, signal
-                self._changed.wait((self._due[0][0] - now).total_seconds() if self._due else None)
-            return None
+    def _seconds(self) -> float:
+        with self._lock:
+            return max((self._due[0][0] - self._clock.now()).total_seconds(), 0.0) if self._due else _EVER
+
+    def _take_due(self) -> list[tuple[OpenAttempt, str]]:
+        now = self._clock.now()
+        taken = []
+        with self._lock:
+            while self._due and self._due[0][0] <= now:
+                _, _, entry, signal = heapq.heappop(self._due)
+                taken.append((entry, signal))
+        return taken
 
     def _signal(self, entry: OpenAttempt, signal: str) -> None:
-        if self._attempts.get(entry.try_id) is not entry or entry.container_id is None:
-            return
+        """Send one signal, and see to what follows: again if the engine did not take it, KILL after the grace, or
+        nothing more."""
+        following = self._sent(entry, signal)
+        with self._lock:
+            if following is None:
+                self._stopping.discard(entry.try_id)
+            else:
+                delay, next_signal = following
+                self._push(self._clock.now() + delay, entry, next_signal)
+
+    def _sent(self, entry: OpenAttempt, signal: str) -> tuple[timedelta, str] | None:
+        container = entry.container_id
+        if container is None or not self._attempts.is_open(entry):
+            return None
         try:
-            took = self._engine.signal(entry.container_id, signal)
+            took = self._engine.signal(container, signal)
         except NoSuchContainerError:
-            return
-        except EngineUnavailableError:
-            self._push(self._clock.now() + _AGAIN, entry, signal)
-            return
+            return None
+        except EngineError as trouble:
+            _log.warning("stop.waits", try_id=entry.try_id, signal=signal, trouble=trouble.message)
+            return _AGAIN, signal
+        except Exception:  # noqa: BLE001 - the shell of a loop: logged, and tried again
+            _log.exception("stop.broke", try_id=entry.try_id, signal=signal)
+            return _AGAIN, signal
         _log.info("try.signalled", try_id=entry.try_id, signal=signal, running=took)
-        if took and signal != "KILL":
-            self._push(self._clock.now() + entry.attempt.spec.stop_grace, entry, "KILL")
+        return (entry.attempt.spec.stop_grace, "KILL") if took and signal != "KILL" else None
+
+
+def _first_signal(entry: OpenAttempt) -> str:
+    return (entry.attempt.spec.stop_signal or "TERM").removeprefix("SIG")

@@ -14,7 +14,9 @@ from orchestrator.planning.events import Exited, Started
 from orchestrator.planning.rows import Try, TryOutcome
 from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
 from orchestrator.scheduler.collector import Collector
+from orchestrator.scheduler.endings import Endings
 from orchestrator.scheduler.pump import LogPump
+from orchestrator.scheduler.results import Results
 from orchestrator.scheduler.settling import Settled, Settling
 from orchestrator.spec.container import ContainerSpec, EngineEvent, EngineEventKind, ExitFacts
 from orchestrator.spec.dag import TaskSpec
@@ -44,17 +46,28 @@ class Bench:
         self.entry: OpenAttempt = self.attempts.open(attempt, TaskSpec(task_id="t", push_result=False))
         self.pump = LogPump(FileLogStore(folder), clock, lambda _: None)
         self.pump.start()
+        endings = Endings(self.attempts, self.told.put)
         self.collector = Collector(
             self.engine,
             self.attempts,
+            endings,
+            Results(self.engine, self.pump, FileLogStore(folder), limit=100),
+            post=self.told.put,
+            doubt=lambda: None,
+            clock=clock,
+        )
+        self.settling = Settling(
+            self.engine,
+            _DEPLOYMENT,
+            Epoch(1),
+            self.attempts,
+            endings,
             self.pump,
-            FileLogStore(folder),
+            found_exited=self.collector.found_exited,
             post=self.told.put,
             clock=clock,
-            result_limit=100,
         )
-        self.settling = Settling(self.engine, _DEPLOYMENT, self.attempts, self.pump, self.collector, self.told.put)
-        self.container = self.engine.create(spec)
+        self.container = self.entry.container_id = self.engine.create(spec)
 
     def event(self, kind: EngineEventKind, at: datetime) -> EngineEvent:
         labels = self.entry.attempt.spec.labels

@@ -1,0 +1,74 @@
+"""What a try hands downstream: its result file, else what its task asks of its output, as JSON bytes."""
+
+import msgspec
+
+from orchestrator.errors import FileTooLargeError, NoSuchFileError
+from orchestrator.ids import ContainerId, TryKey
+from orchestrator.planning.rows import Reason
+from orchestrator.ports import Engine, LogFlag, LogStore, Stream
+from orchestrator.scheduler.attempts import OpenAttempt
+from orchestrator.scheduler.pump import LogPump
+from orchestrator.spec.dag import ResultFrom
+from orchestrator.states import ReasonCode
+
+#: Seconds a log's end may lag behind its container's before the log is read back for a result.
+_LOG_END_SECONDS = 5.0
+
+
+class Results:
+    """Reads results of containers that have ended well."""
+
+    def __init__(self, engine: Engine, pump: LogPump, logs: LogStore, *, limit: int) -> None:
+        """`limit` is in bytes."""
+        self._engine = engine
+        self._pump = pump
+        self._logs = logs
+        self._limit = limit
+
+    def of(self, entry: OpenAttempt, container: ContainerId) -> bytes | Reason | None:
+        """JSON bytes, None where it hands nothing on, or why what it handed on cannot be used.
+
+        Raises `NoSuchContainerError` where the container is gone before its result file was read, and
+        `EngineUnavailableError`, `LogUnavailableError`: try again later."""
+        try:
+            written = self._file(entry, container)
+            return self._output(entry, container) if written is None else written
+        except FileTooLargeError as large:
+            text = f"its result has {large.size} B, the limit is {large.limit} B; large data belongs in mounts"
+            return Reason(code=ReasonCode.RESULT_TOO_LARGE, text=text)
+        except (msgspec.DecodeError, RecursionError) as error:
+            text = f"what it wrote to $ORCHESTRATOR_RESULT is not JSON that can be read: {error}"
+            return Reason(code=ReasonCode.RESULT_INVALID, text=text)
+
+    def _file(self, entry: OpenAttempt, container: ContainerId) -> bytes | None:
+        path = entry.attempt.spec.result_path
+        if path is None:
+            return None
+        try:
+            data = self._engine.read_file(container, path, self._limit)
+        except NoSuchFileError:
+            return None
+        return msgspec.json.encode(msgspec.json.decode(data)) if data.strip() else None
+
+    def _output(self, entry: OpenAttempt, container: ContainerId) -> bytes | None:
+        source = entry.task.result_from
+        if source is None:
+            return None
+        key = entry.attempt.key
+        if not self._pump.wait_end(key, _LOG_END_SECONDS):
+            self._pump.complete(key, self._engine, container)
+        if source is ResultFrom.LAST_LINE:
+            line = self._logs.last_line(key, Stream.STDOUT, self._limit)
+            return None if line is None else msgspec.json.encode(line.decode("utf-8", "replace"))
+        return self._all_lines(key)
+
+    def _all_lines(self, key: TryKey) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        for record in self._logs.records(key):
+            if record.stream is Stream.STDOUT and LogFlag.SYSTEM not in record.flags:
+                size += len(record.data)
+                chunks.append(record.data)
+                if size > self._limit:
+                    raise FileTooLargeError("stdout", size, self._limit)
+        return msgspec.json.encode(b"".join(chunks).decode("utf-8", "replace").splitlines())

@@ -1,0 +1,110 @@
+"""In the background, after a try's outcome is committed: its log to the end, then its container's removal
+(invariants I2, I6)."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from orchestrator.clock import Clock
+from orchestrator.errors import ContainerRunningError, EngineUnavailableError, LogUnavailableError
+from orchestrator.ids import ContainerId, TryId
+from orchestrator.planning.events import Collected
+from orchestrator.planning.rows import Try
+from orchestrator.ports import Engine
+from orchestrator.scheduler.inbox import Message
+from orchestrator.scheduler.patience import Patience
+from orchestrator.scheduler.pump import LogPump
+from orchestrator.scheduler.workers import Workers
+
+_log = structlog.get_logger()
+
+#: Threads that tidy up.
+_TIDIERS = 2
+#: Answers that are remembered, for tries that are asked for once more before their row says that it is done.
+_REMEMBERED = 4096
+
+
+class Tidier:
+    """Answers each `Collect` with one `Collected`, however often it is asked for the same try."""
+
+    def __init__(self, engine: Engine, pump: LogPump, *, post: Callable[[Message], None], clock: Clock) -> None:
+        self._engine = engine
+        self._pump = pump
+        self._post = post
+        self._clock = clock
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._in_hand: set[TryId] = set()
+        self._broken: dict[TryId, Try] = {}
+        self._done: dict[TryId, Collected] = {}
+        self._workers = Workers(_TIDIERS, "tidy")
+
+    def tidy(self, attempt: Try) -> None:
+        """Queue one; one that is in hand goes on, of one that is done it is told again."""
+        with self._lock:
+            done = self._done.get(attempt.try_id)
+            new = done is None and attempt.try_id not in self._in_hand
+            if new:
+                self._in_hand.add(attempt.try_id)
+                self._broken.pop(attempt.try_id, None)
+        if done is not None:
+            self._post(done)
+        elif new:
+            self._workers.submit(lambda: self._run(attempt))
+
+    def tidy_broken(self) -> None:
+        """Take up again what broke unexpectedly."""
+        with self._lock:
+            broken = tuple(self._broken.values())
+        for attempt in broken:
+            self.tidy(attempt)
+
+    def close(self) -> None:
+        """Take nothing more up; the next process does."""
+        self._stop.set()
+        self._workers.close()
+
+    def join(self, seconds: float) -> bool:
+        return self._workers.join(seconds)
+
+    def _run(self, attempt: Try) -> None:
+        told: Collected | None = None
+        try:
+            told = self._patiently(attempt)
+        except Exception:  # noqa: BLE001 - a loop's shell: logged, and taken up again at the next look
+            _log.exception("tidy.broke", try_id=attempt.try_id)
+            with self._lock:
+                self._broken[attempt.try_id] = attempt
+        with self._lock:
+            self._in_hand.discard(attempt.try_id)
+            if told is not None:
+                self._done[attempt.try_id] = told
+                while len(self._done) > _REMEMBERED:
+                    del self._done[next(iter(self._done))]
+        if told is not None:
+            self._post(told)
+
+    def _patiently(self, attempt: Try) -> Collected | None:
+        """Again and again while the engine or the disk is away."""
+        patience = Patience(self._clock, self._stop)
+        while not self._stop.is_set():
+            try:
+                return self._tidy(attempt)
+            except (EngineUnavailableError, LogUnavailableError) as trouble:
+                _log.warning("tidy.waits", try_id=attempt.try_id, trouble=trouble.message)
+                patience.wait()
+        return None
+
+    def _tidy(self, attempt: Try) -> Collected:
+        whole = self._pump.finish(attempt.key, self._engine, attempt.container_id)
+        if attempt.container_id is not None:
+            self._remove(attempt, attempt.container_id)
+        return Collected(try_id=attempt.try_id, at=self._clock.now(), log_truncated=not whole)
+
+    def _remove(self, attempt: Try, container: ContainerId) -> None:
+        try:
+            self._engine.remove(container)
+        except ContainerRunningError:  # started again by others: the try is over, nothing of it may run
+            _log.warning("tidy.still_runs", try_id=attempt.try_id, container=container)
+            self._engine.remove(container, force=True)
