@@ -70,14 +70,16 @@ def new_try_id() -> TryId:
     return TryId(secrets.token_hex(8))
 
 
-def container_name(deployment: DeploymentId, key: TryKey) -> str:
+def container_name(deployment: DeploymentId, key: TryKey, *, first: str = "") -> str:
     """`orc-<deployment>-<dag 12>-<task 12>-<hash 8>-<map or m>-<try>`: at most 63 characters, lower case,
-    derived from identity only, so that a try created twice meets itself."""
+    derived from identity only, so that a try created twice meets itself. A task may choose the first part,
+    which then stands for DAG and task as well: `<first>-<deployment>-<hash 8>-<map or m>-<try>`."""
     task = key.task
     identity = "\0".join((task.dag_id, task.run_id, task.task_id, str(task.map_index)))
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     index = "m" if task.map_index == UNMAPPED else str(task.map_index)
-    return f"orc-{deployment}-{_short(task.dag_id)}-{_short(task.task_id)}-{digest}-{index}-{key.number}"
+    place = f"{first}-{deployment}" if first else f"orc-{deployment}-{_short(task.dag_id)}-{_short(task.task_id)}"
+    return f"{place}-{digest}-{index}-{key.number}"
 
 
 def _short(text: str) -> str:

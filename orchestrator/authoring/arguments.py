@@ -28,6 +28,11 @@ class TaskArguments(TypedDict, total=False):
     trigger_rule: TriggerRule | str  #: when it is ready, by its parents' states; all_success
     owner: str | None  #: who answers for it; the DAG's owner
     doc_md: str | None  #: Markdown shown beside it
+    # accepted without effect: a warning says why
+    queue: Any
+    executor: Any
+    executor_config: Any
+    run_as_user: Any
 
 
 class DockerArguments(TaskArguments, total=False):
@@ -41,12 +46,15 @@ class DockerArguments(TaskArguments, total=False):
     working_dir: str | None  #: absolute path in the container
     user: str | int | None  #: `user[:group]` by name or number
     hostname: str | None
+    container_name: str | None  #: the first part of the container's name, in place of `orc-` and the ids
     tty: bool
     init: bool  #: a small init process reaps orphans; False
     platform: str | None  #: as in `linux/amd64`
+    runtime: str | None  #: of the engine, as in `runc`
     stop_signal: str | None  #: the image's own, else TERM
     # environment
     environment: Mapping[str, str | float]
+    env_file: str | None  #: file of NAME=value lines, beside the DAG file or in the project; under `environment`
     # files
     mounts: Sequence[Mount | Mapping[str, Any] | str]  #: `Mount(...)`, its arguments, or "source:target[:ro]"
     volumes: Sequence[Mount | Mapping[str, Any] | str]  #: the same as `mounts`
@@ -57,20 +65,51 @@ class DockerArguments(TaskArguments, total=False):
     # limits
     cpus: float | str | None  #: cores, a hard limit
     cpu_shares: int | str | None
+    cpuset_cpus: str | None  #: which processors, as in `0-3` or `0,2`
     mem_limit: Size | None
     mem_reservation: Size | None
     memswap_limit: Size | None  #: memory and swap together; -1: no limit
     pids_limit: int | str | None  #: -1: no limit
-    # network and privilege
+    blkio_weight: int | str | None  #: share of disk time, 10 to 1000
+    oom_score_adj: int | str | None  #: who is killed first where memory ends, -1000 to 1000
+    ulimits: Mapping[str, Any] | Sequence[Mapping[str, Any] | str]  #: name -> soft, or (soft, hard)
+    devices: Sequence[str]  #: `/dev/x[:/dev/y[:rwm]]`
+    device_requests: Sequence[Mapping[str, Any]]  #: docker-py's `DeviceRequest`s: GPUs
+    storage_opt: Mapping[str, str | float]  #: of the engine's storage driver, as in {"size": "10G"}
+    # network
     network: str | None  #: setting `engine.network`
     network_mode: str | None  #: the same as `network`
+    networks: Sequence[str]  #: several of them
+    ports: Mapping[str | int, Any] | Sequence[str | int]  #: container's port -> host's, or `[[ip:]host:]container`
+    port_bindings: Mapping[str | int, Any]  #: the same as `ports`
+    dns: Sequence[str]
+    dns_search: Sequence[str]
+    extra_hosts: Mapping[str, str] | Sequence[str]  #: name -> address; `host.docker.internal` is always there
+    # privilege
+    privileged: bool
     cap_add: Sequence[str]
     cap_drop: Sequence[str]
+    security_opt: Sequence[str]  #: beside `no-new-privileges`, which every container has
     group_add: Sequence[str | int]
+    userns_mode: str | None
+    ipc_mode: str | None
+    pid_mode: str | None
+    sysctls: Mapping[str, str | float]
     # engine
     labels: Mapping[str, str] | Sequence[str]  #: none under `orchestrator.`
     pull: PullPolicy | Literal["missing", "always", "never"]
     force_pull: bool  #: True: pull="always"
+    # accepted without effect: a warning says why
+    auto_remove: Any
+    docker_url: Any
+    api_version: Any
+    timeout: Any
+    tls_ca_cert: Any
+    tls_client_cert: Any
+    tls_client_key: Any
+    tls_verify: Any
+    tls_hostname: Any
+    tls_ssl_version: Any
     # life
     execution_timeout: Duration | None
     pull_timeout: Duration  #: how long a registry may be out of reach; 10 minutes
@@ -123,3 +162,6 @@ class DagArguments(TypedDict, total=False):
     owner: str
     doc_md: str | None
     is_paused_upon_creation: bool | None  #: setting `scheduling.paused_on_creation`
+    # accepted without effect: a warning says why
+    sla_miss_callback: Any
+    access_control: Any

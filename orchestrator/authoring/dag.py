@@ -13,7 +13,7 @@ from orchestrator.authoring.arguments import DagArguments
 from orchestrator.authoring.faults import Rule, dag_file, fault, user_line
 from orchestrator.authoring.graph import Graph
 from orchestrator.authoring.reading import DAG as TAKES
-from orchestrator.authoring.reading import check_names, read_arguments, read_defaults
+from orchestrator.authoring.reading import IDLE_DAG, check_names, read_arguments, read_defaults, without_idle
 from orchestrator.authoring.schedules import read_zone
 from orchestrator.authoring.scope import Scope
 from orchestrator.ids import is_identifier
@@ -35,9 +35,10 @@ class DAG(Scope):
                 fix="use letters, digits and ._- only, 250 at most",
             )
         what = f"DAG {dag_id!r}"
-        given: dict[str, Any] = {**arguments}
-        check_names(f"{what} takes no argument", DagArguments.__annotations__, given)
-        defaults = read_defaults(what, given.pop("default_args", None))
+        graph = Graph(dag_id)
+        check_names(f"{what} takes no argument", DagArguments.__annotations__, arguments)
+        given = without_idle(what, IDLE_DAG, arguments, graph)
+        defaults = read_defaults(what, given.pop("default_args", None), graph)
         zone = given.pop("timezone", None)
         dates = {name: value for name, value in defaults.items() if name in ("start_date", "end_date")}
         fields = read_arguments(what, TAKES, {**given, "doc_md": given.get("doc_md") or ""}, dates)
@@ -46,7 +47,7 @@ class DAG(Scope):
             dag_id=dag_id, file="", line=user_line(), timezone=read_zone(zone, start), **fields.get(DagSpec, {})
         )
         _check_dates(self.spec)
-        super().__init__(Graph(dag_id), group_id=None, prefix="", default_args=defaults)
+        super().__init__(graph, group_id=None, prefix="", default_args=defaults)
         _register(self)
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from orchestrator.errors import AuthoringError
 
@@ -15,7 +16,7 @@ dag_file: ContextVar[str | None] = ContextVar("orchestrator_dag_file", default=N
 
 
 class Rule(StrEnum):
-    """What is checked where a DAG is written; the `rule` of an `AuthoringError`."""
+    """What is checked where a DAG is written; the `rule` of an `AuthoringError` or a `Note`."""
 
     UNKNOWN_ARGUMENT = "unknown_argument"
     MISSING_ARGUMENT = "missing_argument"
@@ -28,6 +29,17 @@ class Rule(StrEnum):
     EMPTY_GROUP = "empty_group"
     CYCLE = "cycle"
     OUTSIDE_DAG = "outside_dag"
+    NO_EFFECT = "no_effect"
+
+
+class Note(NamedTuple):
+    """A warning about what was written: it stands, and may not do what its author thinks."""
+
+    rule: Rule
+    text: str
+    fix: str
+    line: int
+    task_id: str | None = None
 
 
 def fault(message: str, *, rule: Rule, fix: str, line: int | None = None) -> AuthoringError:

@@ -60,6 +60,11 @@ def tmpfs(written: Any) -> Any:
     return _pairs(written, ":")
 
 
+def hosts(written: Any) -> Any:
+    """A mapping of names to addresses, or a list of `name:address`."""
+    return _pairs(written, ":")
+
+
 def _pairs(written: Any, separator: str) -> Any:
     if isinstance(written, list | tuple):
         parts = (_text(each, "an item").partition(separator) for each in written)

@@ -5,7 +5,7 @@ import heapq
 from collections.abc import Iterable
 from itertools import count, product
 
-from orchestrator.authoring.faults import Rule, fault
+from orchestrator.authoring.faults import Note, Rule, fault
 from orchestrator.ids import is_identifier
 from orchestrator.spec.dag import GroupSpec, TaskSpec
 
@@ -16,13 +16,14 @@ Edges = dict[tuple[str, str], str]
 class Graph:
     """What has been written of one DAG so far. Tasks and groups share one namespace."""
 
-    __slots__ = ("_group_lines", "dag_id", "edges", "groups", "tasks")
+    __slots__ = ("_group_lines", "dag_id", "edges", "groups", "notes", "tasks")
 
     def __init__(self, dag_id: str) -> None:
         self.dag_id = dag_id
         self.tasks: dict[str, TaskSpec] = {}
         self.groups: dict[str, GroupSpec] = {}
         self.edges: Edges = {}
+        self.notes: list[Note] = []
         self._group_lines: dict[str, int] = {}
 
     def add_task(self, task: TaskSpec) -> None:

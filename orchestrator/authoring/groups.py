@@ -36,7 +36,7 @@ class TaskGroup(Scope, Node):
         around = scope_for(what, dag=arguments.get("dag"), group=arguments.get("parent_group"))
         prefixed = _typed(what, "prefix_group_id", arguments.get("prefix_group_id", True), bool)
         tooltip = _typed(what, "tooltip", arguments.get("tooltip", ""), str)
-        defaults = read_defaults(what, arguments.get("default_args"), around.default_args)
+        defaults = read_defaults(what, arguments.get("default_args"), around.graph, around.default_args)
         self.node_id = around.prefix + str(group_id)
         around.graph.add_group(
             GroupSpec(group_id=self.node_id, parent=around.group_id, tooltip=tooltip), user_line()

@@ -9,17 +9,28 @@ from msgspec.structs import replace
 from orchestrator.authoring.arguments import DockerArguments, TaskArguments
 from orchestrator.authoring.edges import Node
 from orchestrator.authoring.faults import Rule, fault, user_line
-from orchestrator.authoring.reading import DOCKER, EMPTY, Argument, Fields, read_arguments
+from orchestrator.authoring.reading import (
+    DOCKER,
+    EMPTY,
+    IDLE_DOCKER,
+    IDLE_EMPTY,
+    Argument,
+    Fields,
+    read_arguments,
+    without_idle,
+)
 from orchestrator.authoring.scope import Scope, scope_for
 from orchestrator.spec.dag import ContainerTemplate, RetryPolicy, TaskKind, TaskSpec
 
 
 class Operator(Node):
-    """A task of a DAG. What it takes is in `takes`; `kind` says who does its work."""
+    """A task of a DAG. What it takes is in `takes`, what it takes without effect in `idle`; `kind` says who does
+    its work."""
 
     __slots__ = ("graph", "node_id")
     kind: ClassVar[TaskKind]
     takes: ClassVar[Mapping[str, Argument]]
+    idle: ClassVar[Mapping[str, str]]
 
     def __init__(self, **arguments: Any) -> None:
         name = type(self).__name__
@@ -29,6 +40,7 @@ class Operator(Node):
             raise fault(f"{name}: task_id is missing", rule=Rule.MISSING_ARGUMENT, fix='write task_id="..."')
         what = f"{name} {task_id!r}"
         scope = scope_for(what, dag=given.pop("dag", None), group=given.pop("task_group", None))
+        given = without_idle(what, self.idle, given, scope.graph, scope.prefix + task_id)
         defaults = _without_rivals(given, scope.default_args)
         fields = read_arguments(what, self.takes, given, defaults)
         self.graph = scope.graph
@@ -74,6 +86,7 @@ class EmptyOperator(Operator):
     __slots__ = ()
     kind = TaskKind.EMPTY
     takes = EMPTY
+    idle = IDLE_EMPTY
 
     def __init__(self, **arguments: Unpack[TaskArguments]) -> None:
         super().__init__(**arguments)
@@ -85,6 +98,7 @@ class DockerOperator(Operator):
     __slots__ = ()
     kind = TaskKind.CONTAINER
     takes = DOCKER
+    idle = IDLE_DOCKER
 
     def __init__(self, **arguments: Unpack[DockerArguments]) -> None:
         if arguments.get("script") is not None and any(arguments.get(name) is not None for name in _PROCESS):
@@ -93,9 +107,22 @@ class DockerOperator(Operator):
                 rule=Rule.BAD_ARGUMENT,
                 fix="keep one of them; script runs `sh -ec`",
             )
+        _refuse_other_engine(arguments.get("task_id"), arguments.get("docker_url"))
         super().__init__(**arguments)
 
 
+def _refuse_other_engine(task_id: object, url: object) -> None:
+    """A socket of the machine means the engine there is; another one would be passed over in silence."""
+    for each in url if isinstance(url, list | tuple) else [url]:
+        if isinstance(each, str) and not each.startswith(_LOCAL):
+            raise fault(
+                f"DockerOperator {task_id!r}: docker_url names the engine at {each!r}; there is one engine yet",
+                rule=Rule.BAD_ARGUMENT,
+                fix="leave it out: the setting engine.address says where the engine is",
+            )
+
+
+_LOCAL = ("unix:", "npipe:", "/")
 _PROCESS = ("command", "entrypoint")
 
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from orchestrator.authoring import forms
-from orchestrator.authoring.faults import Rule, fault, nearest
+from orchestrator.authoring import docker_forms, forms
+from orchestrator.authoring.faults import Note, Rule, fault, nearest, user_line
+from orchestrator.authoring.graph import Graph
 from orchestrator.authoring.schedules import read_date, read_schedule
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, RetryPolicy, TaskSpec
 from orchestrator.spec.value import Value
@@ -45,6 +46,19 @@ _CONTAINER = {field: Argument(ContainerTemplate, field) for field in ContainerTe
     "tmpfs": Argument(ContainerTemplate, "tmpfs", forms.tmpfs),
     "network_mode": Argument(ContainerTemplate, "network"),
     "group_add": Argument(ContainerTemplate, "group_add", forms.text_list),
+    "env_file": Argument(ContainerTemplate, "env_file", docker_forms.env_file),
+    "networks": Argument(ContainerTemplate, "networks", docker_forms.texts),
+    "ports": Argument(ContainerTemplate, "ports", docker_forms.ports),
+    "port_bindings": Argument(ContainerTemplate, "ports", docker_forms.ports),
+    "dns": Argument(ContainerTemplate, "dns", docker_forms.texts),
+    "dns_search": Argument(ContainerTemplate, "dns_search", docker_forms.texts),
+    "extra_hosts": Argument(ContainerTemplate, "extra_hosts", forms.hosts),
+    "ulimits": Argument(ContainerTemplate, "ulimits", docker_forms.ulimits),
+    "devices": Argument(ContainerTemplate, "devices", docker_forms.texts),
+    "device_requests": Argument(ContainerTemplate, "device_requests", docker_forms.device_requests),
+    "storage_opt": Argument(ContainerTemplate, "storage_opt", forms.texts),
+    "sysctls": Argument(ContainerTemplate, "sysctls", forms.texts),
+    "security_opt": Argument(ContainerTemplate, "security_opt", docker_forms.texts),
 }
 _RETRY = {
     "retries": Argument(RetryPolicy, "retries", least=0),
@@ -99,12 +113,35 @@ DAG: dict[str, Argument] = {
 #: What `default_args` may hold: any argument of any operator, and the dates, which are the DAG's.
 DEFAULTS: dict[str, Argument] = DOCKER | EMPTY | {name: DAG[name] for name in ("start_date", "end_date")}
 
-#: Arguments of Airflow's operator for which there is nothing left to say here.
-_SUPERSEDED: Mapping[str, str] = {
+#: What Airflow takes and nothing here needs: accepted, with one warning that says why it has no effect.
+IDLE_EMPTY: Mapping[str, str] = {
+    **dict.fromkeys(("queue", "executor", "executor_config"), "the scheduler starts every container itself"),
+    "run_as_user": "`user` says who a container runs as",
+}
+IDLE_DOCKER: Mapping[str, str] = {
+    **IDLE_EMPTY,
     "auto_remove": "a container is always removed once its log is read",
-    "mount_tmp_dir": "no temporary folder of the host is mounted",
     "docker_url": "the setting engine.address says where the engine is",
     "api_version": "the API version is negotiated",
+    "timeout": "the setting engine.timeout says how long the engine has to answer",
+    **dict.fromkeys(
+        ("tls_ca_cert", "tls_client_cert", "tls_client_key", "tls_verify", "tls_hostname", "tls_ssl_version"),
+        "how the engine is reached is said by the setting engine.address, and by DOCKER_HOST",
+    ),
+}
+IDLE_DAG: Mapping[str, str] = {
+    "sla_miss_callback": "nobody is told of lateness yet",
+    "access_control": "there are no users to tell apart yet",
+}
+
+#: What is refused for now, rather than accepted without effect.
+_NOT_YET: Mapping[str, str] = {
+    "private_environment": "its values would be stored in clear; mount a file that only the task can read",
+    "secrets": "there is no store of secrets yet; mount a file that only the task can read",
+    "connections": "there is no store of connections yet; mount a file that only the task can read",
+    "docker_conn_id": "there is no store of connections yet; log the engine's user in with `docker login`",
+    "sandbox": "every container has a network namespace of its own",
+    "engine": "there is one engine: the setting engine.address says which",
 }
 
 
@@ -126,14 +163,26 @@ def read_arguments(
     return fields
 
 
-def read_defaults(what: str, written: object, outer: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def read_defaults(
+    what: str, written: object, graph: Graph, outer: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """`default_args` as they were given, over those of the scope around: any argument of any operator."""
     if not isinstance(written, Mapping | None):
         raise fault(f"{what}: default_args is {written!r}", rule=Rule.BAD_ARGUMENT, fix="write a dict")
-    inner = dict(written or {})
+    inner = without_idle(f"{what}: default_args", IDLE_DOCKER, written or {}, graph)
     check_names(f"{what}: default_args: no operator takes", DEFAULTS, inner)
     fields = {DEFAULTS[name][:2] for name in inner}
     return {name: value for name, value in (outer or {}).items() if DEFAULTS[name][:2] not in fields} | inner
+
+
+def without_idle(
+    what: str, idle: Mapping[str, str], given: Mapping[str, Any], graph: Graph, task_id: str | None = None
+) -> dict[str, Any]:
+    """What is given but for what has no effect, of which the graph notes a warning."""
+    for name in given.keys() & idle.keys():
+        text = f"{what}: {name} has no effect: {idle[name]}"
+        graph.notes.append(Note(Rule.NO_EFFECT, text, "leave it out", user_line(), task_id))
+    return {name: value for name, value in given.items() if name not in idle}
 
 
 def check_names(subject: str, table: Mapping[str, object], given: Mapping[str, Any]) -> None:
@@ -141,11 +190,11 @@ def check_names(subject: str, table: Mapping[str, object], given: Mapping[str, A
     sentence: "... takes no argument"."""
     for name in given:
         if name not in table:
-            gone = _SUPERSEDED.get(name)
+            waits = _NOT_YET.get(name)
             raise fault(
-                f"{subject} {name!r}{'' if gone else nearest(str(name), table)}",
+                f"{subject} {name!r}{' yet' if waits else nearest(str(name), table)}",
                 rule=Rule.UNKNOWN_ARGUMENT,
-                fix=f"leave it out: {gone}" if gone else "correct the name, or leave it out",
+                fix=f"leave it out: {waits}" if waits else "correct the name, or leave it out",
             )
 
 

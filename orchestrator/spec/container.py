@@ -37,6 +37,41 @@ class InputFile(Value, frozen=True, kw_only=True):
     gid: int = 0
 
 
+class Ulimit(Value, frozen=True, kw_only=True):
+    """A limit of the kernel on each process, by its name in `ulimit -a`'s man page; -1: none."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+class Device(Value, frozen=True, kw_only=True):
+    """A device of the engine's host; `permissions` of r, w and m (mknod)."""
+
+    host: str
+    container: str
+    permissions: str = "rwm"
+
+
+class DeviceRequest(Value, frozen=True, kw_only=True):
+    """Devices, such as GPUs, that a driver of the engine picks: `count` of them (-1: all), or those named, with
+    one of the given sets of capabilities."""
+
+    driver: str = ""
+    count: int = 0
+    device_ids: tuple[str, ...] = ()
+    capabilities: tuple[tuple[str, ...], ...] = ()
+    options: dict[str, str] = {}
+
+
+class Port(Value, frozen=True, kw_only=True):
+    """A port of the container, as in `80/tcp`, told to its host; an empty `host_port` lets the engine choose."""
+
+    container: str
+    host_ip: str = ""
+    host_port: str = ""
+
+
 class ImageFacts(Value, frozen=True, kw_only=True):
     """What one image id says of itself. `user` is its USER ("" = root)."""
 
@@ -68,7 +103,13 @@ class ContainerSpec(Value, frozen=True, kw_only=True):
     working_dir: str | None = None
     hostname: str | None = None
     platform: str | None = None
+    runtime: str | None = None
     network: str | None = None
+    networks: tuple[str, ...] = ()  #: those that it joins besides `network`
+    ports: tuple[Port, ...] = ()
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    extra_hosts: dict[str, str] = {}
     tty: bool = False
     init: bool = False
     read_only: bool = False
@@ -76,14 +117,27 @@ class ContainerSpec(Value, frozen=True, kw_only=True):
     stop_grace: timedelta = timedelta(seconds=10)
     cpus: float | None = None
     cpu_shares: int | None = None
+    cpuset_cpus: str | None = None
     memory: int | None = None
     memory_reservation: int | None = None
     memory_swap: int | None = None
     shm_size: int | None = None
     pids_limit: int | None = None
+    blkio_weight: int | None = None
+    oom_score_adj: int | None = None
+    ulimits: tuple[Ulimit, ...] = ()
+    devices: tuple[Device, ...] = ()
+    device_requests: tuple[DeviceRequest, ...] = ()
+    storage_opt: dict[str, str] = {}
+    privileged: bool = False
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
+    security_opt: tuple[str, ...] = ()
     group_add: tuple[str, ...] = ()
+    userns_mode: str | None = None
+    ipc_mode: str | None = None
+    pid_mode: str | None = None
+    sysctls: dict[str, str] = {}
 
 
 class ContainerState(StrEnum):

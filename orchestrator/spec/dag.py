@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.ids import VersionId
-from orchestrator.spec.container import Mount
+from orchestrator.spec.container import DeviceRequest, Mount
 from orchestrator.spec.value import Value
 from orchestrator.states import TriggerRule
 
@@ -81,6 +81,7 @@ class ContainerTemplate(Value, frozen=True, kw_only=True):
     script: str | None = None
     entrypoint: str | list[str] | None = None
     environment: dict[str, str] = {}
+    env_file: dict[str, str] = {}  #: what the file said when the DAG was parsed
     inputs: dict[str, str] = {}
     labels: dict[str, str] = {}
     mounts: tuple[Mount, ...] = ()
@@ -88,22 +89,42 @@ class ContainerTemplate(Value, frozen=True, kw_only=True):
     user: str | None = None
     working_dir: str | None = None
     hostname: str | None = None
+    container_name: str | None = None
     platform: str | None = None
+    runtime: str | None = None
     network: str | None = None
+    networks: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()  #: `[[ip:]host:]container[/protocol]`
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    extra_hosts: dict[str, str] = {}
     tty: bool = False
     init: bool = False
     read_only: bool = False
     stop_signal: str | None = None
     cpus: float | str | None = None
     cpu_shares: int | str | None = None
+    cpuset_cpus: str | None = None
     mem_limit: int | str | None = None
     mem_reservation: int | str | None = None
     memswap_limit: int | str | None = None
     shm_size: int | str | None = None
     pids_limit: int | str | None = None
+    blkio_weight: int | str | None = None
+    oom_score_adj: int | str | None = None
+    ulimits: tuple[str, ...] = ()  #: `name=soft[:hard]`
+    devices: tuple[str, ...] = ()  #: `host[:container[:permissions]]`
+    device_requests: tuple[DeviceRequest, ...] = ()
+    storage_opt: dict[str, str] = {}
+    privileged: bool = False
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
+    security_opt: tuple[str, ...] = ()
     group_add: tuple[str, ...] = ()
+    userns_mode: str | None = None
+    ipc_mode: str | None = None
+    pid_mode: str | None = None
+    sysctls: dict[str, str] = {}
 
 
 class RetryPolicy(Value, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 run contribute is passed in. `finalize` decides all that is known before a try is admitted; `with_try` adds the
 try's identity at its intent."""
 
+import re
 import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,17 +24,20 @@ from orchestrator.ids import (
     TryKey,
     container_name,
 )
-from orchestrator.spec import quantities
 from orchestrator.spec.container import ContainerSpec, ImageFacts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
 from orchestrator.spec.interval import Interval
 from orchestrator.spec.marks import has_templates as has_templates
 from orchestrator.spec.marks import unmarked
+from orchestrator.spec.passing import passed_on
 from orchestrator.spec.placement import absolute, place
 from orchestrator.spec.value import Value
 
 #: Labels and variables that only we may set.
 _OWN_LABELS = "orchestrator."
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+#: Network modes that exclude every other network.
+_SOLITARY = ("host", "none")
 _TRY_VARIABLES = ("ORCHESTRATOR_TRY_NUMBER", "AIRFLOW_CTX_TRY_NUMBER")
 
 
@@ -87,12 +91,12 @@ def finalize(
     placement = place(template, image=image, project=site.project, root_path=site.root_path)
     ours = _context(dag, task, run, key) | {"ORCHESTRATOR_RESULT": placement.result_path}
     return ContainerSpec(
-        name="",
+        name=_name(template.container_name or ""),
         image=image.id,
         image_name=image_name,
         entrypoint=entrypoint,
         command=command,
-        environment=_environment(template.environment, ours),
+        environment=_environment(template, ours),
         labels=_labels(template.labels),
         mounts=placement.mounts,
         volumes=placement.volumes,
@@ -100,10 +104,9 @@ def finalize(
         files=placement.files,
         result_path=placement.result_path if task.push_result else None,
         working_dir=absolute("working_dir", template.working_dir) if template.working_dir else None,
-        network=template.network or site.network,
         stop_grace=task.stop_grace,
-        **_plain(template),
-        **_limits(template),
+        **_networks(template, site),
+        **passed_on(template),
     )
 
 
@@ -125,7 +128,7 @@ def with_try(
     }
     return msgspec.structs.replace(
         spec,
-        name=container_name(deployment, key),
+        name=container_name(deployment, key, first=spec.name),
         labels=spec.labels | labels,
         environment=spec.environment | dict.fromkeys(_TRY_VARIABLES, str(key.number)),
     )
@@ -148,6 +151,27 @@ def check_literals(task: TaskSpec) -> None:
         image=ImageFacts(id="image"),
         site=Site(network="bridge", project="/", root_path=lambda name: f"/{name}"),
     )
+
+
+def _name(first: str) -> str:
+    """The first part of the container's name, where the task chose one."""
+    if first and not _NAME.fullmatch(first):
+        raise FinalizeError(
+            "container_name", f"{first!r} cannot begin a name", fix="use 1 to 32 letters, digits and _.-"
+        )
+    return first
+
+
+def _networks(template: ContainerTemplate, site: Site) -> dict[str, Any]:
+    """The network it starts in, and those that it joins besides."""
+    named = tuple(dict.fromkeys(network for network in template.networks if network))
+    if template.network and named:
+        raise FinalizeError("networks", "excludes network and network_mode", fix="put all of them into networks")
+    first, *others = named or (template.network or site.network,)
+    for mode in named if others else ():
+        if mode in _SOLITARY or mode.startswith("container:"):
+            raise FinalizeError("networks", f"{mode!r} cannot be one of several", fix="name networks of the engine")
+    return {"network": first, "networks": tuple(others)}
 
 
 def _process(template: ContainerTemplate) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
@@ -182,9 +206,10 @@ def _arguments(field: str, value: str | list[str] | None) -> tuple[str, ...] | N
         ) from error
 
 
-def _environment(environment: dict[str, str], ours: dict[str, str]) -> dict[str, str]:
+def _environment(template: ContainerTemplate, ours: dict[str, str]) -> dict[str, str]:
+    environment = template.env_file | template.environment
     for name, value in environment.items():
-        field = f"environment[{name!r}]"
+        field = f"{'environment' if name in template.environment else 'env_file'}[{name!r}]"
         if not name or "=" in name or "\0" in name + value:
             raise FinalizeError(field, "is no variable a process can have", fix="use a name without = and NUL")
         if name in ours or name in _TRY_VARIABLES:
@@ -222,31 +247,3 @@ def _labels(labels: dict[str, str]) -> dict[str, str]:
                 f"labels[{name!r}]", f"labels under {_OWN_LABELS} are the orchestrator's", fix="choose another name"
             )
     return dict(labels)
-
-
-def _plain(template: ContainerTemplate) -> dict[str, Any]:
-    """What is passed on as it is; a text that renders to nothing counts as not given."""
-    return {
-        "user": template.user or None,
-        "hostname": template.hostname or None,
-        "platform": template.platform or None,
-        "stop_signal": template.stop_signal or None,
-        "tty": template.tty,
-        "init": template.init,
-        "read_only": template.read_only,
-        "cap_add": template.cap_add,
-        "cap_drop": template.cap_drop,
-        "group_add": template.group_add,
-    }
-
-
-def _limits(template: ContainerTemplate) -> dict[str, Any]:
-    return {
-        "cpus": quantities.cores("cpus", template.cpus),
-        "cpu_shares": quantities.count("cpu_shares", template.cpu_shares),
-        "memory": quantities.size("mem_limit", template.mem_limit),
-        "memory_reservation": quantities.size("mem_reservation", template.mem_reservation),
-        "memory_swap": quantities.size_or_unlimited("memswap_limit", template.memswap_limit),
-        "shm_size": quantities.size("shm_size", template.shm_size),
-        "pids_limit": quantities.count_or_unlimited("pids_limit", template.pids_limit),
-    }

@@ -63,3 +63,13 @@ def count(field: str, value: int | str | None) -> int | None:
 def count_or_unlimited(field: str, value: int | str | None) -> int | None:
     """As `count`; -1 means no limit."""
     return _UNLIMITED if str(value).strip() == str(_UNLIMITED) else count(field, value)
+
+
+def within(least: int, most: int, field: str, value: int | str | None) -> int | None:
+    """A whole number from `least` to `most`."""
+    if value is None:
+        return None
+    text = str(value).strip()
+    if not re.fullmatch(r"-?[0-9]{1,9}", text) or not least <= int(text) <= most:
+        raise FinalizeError(field, f"{value!r} is no whole number from {least} to {most}", fix="write one")
+    return int(text)

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from orchestrator.errors import FinalizeError
 from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, TryKey, VersionId, container_name
 from orchestrator.planning.rows import Interval, Run
-from orchestrator.spec.container import ContainerSpec, ImageFacts, InputFile, Mount, MountType
+from orchestrator.spec.container import (
+    ContainerSpec,
+    Device,
+    ImageFacts,
+    InputFile,
+    Mount,
+    MountType,
+    Port,
+    Ulimit,
+)
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
 from orchestrator.spec.finalize import Site, finalize, with_try
 from orchestrator.states import RunState, RunType
@@ -161,6 +170,23 @@ def test_an_entrypoint_may_be_taken_away(written: Any, entrypoint: Any) -> None:
         ({"environment": {"ORCHESTRATOR_RESULT": "x"}}, "environment['ORCHESTRATOR_RESULT']", "is set by"),
         ({"environment": {"ORCHESTRATOR_TRY_NUMBER": "x"}}, "environment['ORCHESTRATOR_TRY_NUMBER']", "is set by"),
         ({"environment": {"AIRFLOW_CTX_DAG_ID": "x"}}, "environment['AIRFLOW_CTX_DAG_ID']", "is set by"),
+        ({"env_file": {"A=B": "x"}}, "env_file['A=B']", "no variable"),
+        ({"container_name": "a b"}, "container_name", "cannot begin a name"),
+        ({"container_name": "x" * 33}, "container_name", "cannot begin a name"),
+        ({"network": "a", "networks": ("b",)}, "networks", "excludes network"),
+        ({"networks": ("a", "host")}, "networks", "'host' cannot be one of several"),
+        ({"networks": ("container:x", "a")}, "networks", "'container:x' cannot be one of several"),
+        ({"ports": ("80", "eighty")}, "ports[1]", "'eighty' is no port"),
+        ({"ports": ("70000:80",)}, "ports[0]", "is no port"),
+        ({"ports": ("0",)}, "ports[0]", "is no port"),
+        ({"ulimits": ("nofile",)}, "ulimits[0]", "no limit of a process"),
+        ({"devices": ("null",)}, "devices[0]", "no device"),
+        ({"devices": ("/dev/null:/dev/x:rx",)}, "devices[0]", "no device"),
+        ({"cpuset_cpus": "all"}, "cpuset_cpus", "names no processors"),
+        ({"blkio_weight": 5}, "blkio_weight", "no whole number from 10 to 1000"),
+        ({"oom_score_adj": "-1001"}, "oom_score_adj", "no whole number from -1000 to 1000"),
+        ({"oom_score_adj": "a"}, "oom_score_adj", "no whole number"),
+        ({"sysctls": {"": "1"}}, "sysctls", "is empty"),
         ({"tmpfs": {"t": ""}}, "tmpfs", "no absolute path"),
         ({"tmpfs": {"/": ""}}, "tmpfs", "root of the container"),
         ({"inputs": {"in": ""}}, "inputs['in']", "no absolute path"),
@@ -182,6 +208,66 @@ def test_a_text_that_renders_to_nothing_counts_as_not_given(name: str) -> None:
 
 def test_an_empty_network_is_the_sites() -> None:
     assert final(network="").network == "net"
+    assert final(networks=("",)).network == "net"
+
+
+def test_of_several_networks_one_is_the_first() -> None:
+    spec = final(networks=("a", "", "b", "a"))
+    assert (spec.network, spec.networks) == ("a", ("b",))
+
+
+@pytest.mark.parametrize(
+    ("written", "port"),
+    [
+        ("80", Port(container="80/tcp")),
+        ("80/udp", Port(container="80/udp")),
+        ("8080:80", Port(container="80/tcp", host_port="8080")),
+        ("127.0.0.1:8080:80", Port(container="80/tcp", host_ip="127.0.0.1", host_port="8080")),
+        ("127.0.0.1::80", Port(container="80/tcp", host_ip="127.0.0.1")),
+        ("[::1]:8080:80/tcp", Port(container="80/tcp", host_ip="::1", host_port="8080")),
+    ],
+)
+def test_a_port_is_read_as_docker_run_reads_it(written: str, port: Port) -> None:
+    assert final(ports=(written,)).ports == (port,)
+
+
+@pytest.mark.parametrize(
+    ("written", "device"),
+    [
+        ("/dev/x", Device(host="/dev/x", container="/dev/x")),
+        ("/dev/x:/dev/y", Device(host="/dev/x", container="/dev/y")),
+        ("/dev/x:/dev/y:r", Device(host="/dev/x", container="/dev/y", permissions="r")),
+        ("/dev/x:rw", Device(host="/dev/x", container="/dev/x", permissions="rw")),
+    ],
+)
+def test_a_device_is_read_as_docker_run_reads_it(written: str, device: Device) -> None:
+    assert final(devices=(written,)).devices == (device,)
+
+
+def test_limits_of_processes_are_soft_and_hard() -> None:
+    assert final(ulimits=("nofile=1:2", "core=-1")).ulimits == (
+        Ulimit(name="nofile", soft=1, hard=2),
+        Ulimit(name="core", soft=-1, hard=-1),
+    )
+
+
+def test_an_item_that_renders_to_nothing_is_left_out() -> None:
+    assert final(dns=("", "10.0.0.1")).dns == ("10.0.0.1",)
+    assert final(ports=("",), cpuset_cpus="") == final()
+
+
+def test_written_variables_come_over_those_of_a_file() -> None:
+    environment = final(env_file={"A": "file", "B": "file"}, environment={"B": "written"}).environment
+    assert (environment["A"], environment["B"]) == ("file", "written")
+
+
+def test_a_name_of_ones_own_keeps_what_makes_it_unique() -> None:
+    key, deployment = TryKey(KEY, 2), DeploymentId("0a1b2c3d")
+    own, usual = container_name(deployment, key, first="load"), container_name(deployment, key)
+    assert own.startswith("load-0a1b2c3d-")
+    assert own.split("-")[-3:] == usual.split("-")[-3:]
+    longest = container_name(DeploymentId("0a1b2c3dt0123"), TryKey(KEY, 999), first="x" * 32)
+    assert len(longest) <= 63
 
 
 # --- environment and identity -------------------------------------------------------------------------

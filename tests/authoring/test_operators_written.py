@@ -7,12 +7,15 @@ from typing import Any, get_type_hints
 import msgspec
 import pendulum
 import pytest
+from docker.types import DeviceRequest as DockerDeviceRequest
+from docker.types import Ulimit
 
 from orchestrator import DAG, DockerOperator, EmptyOperator, Mount, TaskGroup, TriggerRule
 from orchestrator.authoring.arguments import DagArguments, DockerArguments, TaskArguments
 from orchestrator.authoring.reading import DAG as DAG_TABLE
-from orchestrator.authoring.reading import DOCKER, EMPTY
+from orchestrator.authoring.reading import DOCKER, EMPTY, IDLE_DAG, IDLE_DOCKER, IDLE_EMPTY
 from orchestrator.errors import AuthoringError
+from orchestrator.spec.container import DeviceRequest
 from orchestrator.spec.container import Mount as MountSpec
 from orchestrator.spec.dag import (
     ContainerTemplate,
@@ -25,6 +28,7 @@ from orchestrator.spec.dag import (
     WeightRule,
 )
 
+GPUS = DeviceRequest(count=-1, capabilities=(("gpu",),))
 #: One way to write each argument, the field it fills, and what must stand there.
 WRITTEN: list[tuple[str, Any, str, Any]] = [
     ("image", "alpine:3", "container.image", "alpine:3"),
@@ -45,6 +49,8 @@ WRITTEN: list[tuple[str, Any, str, Any]] = [
     ("working_dir", "/w", "container.working_dir", "/w"),
     ("hostname", "h", "container.hostname", "h"),
     ("platform", "linux/amd64", "container.platform", "linux/amd64"),
+    ("container_name", "load", "container.container_name", "load"),
+    ("runtime", "runc", "container.runtime", "runc"),
     ("network", "none", "container.network", "none"),
     ("network_mode", "none", "container.network", "none"),
     ("tty", True, "container.tty", True),
@@ -62,6 +68,39 @@ WRITTEN: list[tuple[str, Any, str, Any]] = [
     ("cap_add", ["SYS_NICE"], "container.cap_add", ("SYS_NICE",)),
     ("cap_drop", {"B", "C", "A"}, "container.cap_drop", ("A", "B", "C")),
     ("group_add", [1000, "docker"], "container.group_add", ("1000", "docker")),
+    ("cpuset_cpus", "0-1", "container.cpuset_cpus", "0-1"),
+    ("blkio_weight", 100, "container.blkio_weight", 100),
+    ("oom_score_adj", "{{ params.x }}", "container.oom_score_adj", "{{ params.x }}"),
+    ("ulimits", {"nofile": 1, "core": (2, 3)}, "container.ulimits", ("nofile=1", "core=2:3")),
+    ("ulimits", [Ulimit(name="nofile", soft=1, hard=2)], "container.ulimits", ("nofile=1:2",)),
+    ("ulimits", [{"Name": "core", "Hard": 2}, "cpu=5"], "container.ulimits", ("core=2:2", "cpu=5")),
+    ("devices", ["/dev/null:/dev/x:r"], "container.devices", ("/dev/null:/dev/x:r",)),
+    ("device_requests", [{"count": -1, "capabilities": [["gpu"]]}], "container.device_requests", (GPUS,)),
+    (
+        "device_requests",
+        [DockerDeviceRequest(count=-1, capabilities=[["gpu"]])],
+        "container.device_requests",
+        (GPUS,),
+    ),
+    ("storage_opt", {"size": "1G"}, "container.storage_opt", {"size": "1G"}),
+    ("networks", ["a", "b"], "container.networks", ("a", "b")),
+    ("ports", [80, "8080:80/udp"], "container.ports", ("80", "8080:80/udp")),
+    (
+        "port_bindings",
+        {"80/tcp": 8080, 81: None, "82": ("127.0.0.1", 1), "83": [1, 2], "84": ("::1",)},
+        "container.ports",
+        ("8080:80/tcp", "81", "127.0.0.1:1:82", "1:83", "2:83", "::1::84"),
+    ),
+    ("dns", ["10.0.0.1"], "container.dns", ("10.0.0.1",)),
+    ("dns_search", "example.org", "container.dns_search", ("example.org",)),
+    ("extra_hosts", {"db": "10.0.0.1"}, "container.extra_hosts", {"db": "10.0.0.1"}),
+    ("extra_hosts", ["db:10.0.0.1"], "container.extra_hosts", {"db": "10.0.0.1"}),
+    ("privileged", True, "container.privileged", True),
+    ("security_opt", ["seccomp=unconfined"], "container.security_opt", ("seccomp=unconfined",)),
+    ("userns_mode", "host", "container.userns_mode", "host"),
+    ("ipc_mode", "private", "container.ipc_mode", "private"),
+    ("pid_mode", "host", "container.pid_mode", "host"),
+    ("sysctls", {"net.core.somaxconn": 1024}, "container.sysctls", {"net.core.somaxconn": "1024"}),
     ("retries", 3, "retry.retries", 3),
     ("retry_delay", 90, "retry.delay", timedelta(seconds=90)),
     ("retry_delay", pendulum.duration(minutes=2), "retry.delay", timedelta(minutes=2)),
@@ -121,14 +160,16 @@ def test_an_argument_reaches_its_field(name: str, written: Any, field: str, valu
 
 
 def test_every_argument_is_written_once_above() -> None:
-    assert {name for name, *_ in WRITTEN} == DOCKER.keys()
+    told_below = {"env_file"}
+    assert {name for name, *_ in WRITTEN} | told_below == DOCKER.keys()
 
 
 def test_the_signature_names_just_what_is_read() -> None:
     where = {"task_id", "dag", "task_group"}
-    assert get_type_hints(DockerArguments).keys() == DOCKER.keys() | where
-    assert get_type_hints(TaskArguments).keys() == EMPTY.keys() | where
-    assert get_type_hints(DagArguments).keys() == DAG_TABLE.keys() | {"timezone", "default_args"}
+    assert get_type_hints(DockerArguments).keys() == DOCKER.keys() | IDLE_DOCKER.keys() | where
+    assert get_type_hints(TaskArguments).keys() == EMPTY.keys() | IDLE_EMPTY.keys() | where
+    dag = DAG_TABLE.keys() | IDLE_DAG.keys() | {"timezone", "default_args"}
+    assert get_type_hints(DagArguments).keys() == dag
 
 
 def test_every_field_of_a_task_can_be_written() -> None:
@@ -162,11 +203,36 @@ def test_an_unknown_argument_names_the_nearest(name: str, nearest: str) -> None:
     assert "DockerOperator 't'" in refused.message
 
 
-@pytest.mark.parametrize("name", ["auto_remove", "mount_tmp_dir", "docker_url", "api_version"])
-def test_an_argument_that_has_become_needless_says_why(name: str) -> None:
+@pytest.mark.parametrize("name", ["private_environment", "secrets", "connections", "docker_conn_id", "sandbox"])
+def test_what_cannot_be_had_yet_is_refused_and_says_what_to_do(name: str) -> None:
     refused = refusal(**{name: "x"})
     assert refused.rule == "unknown_argument"
+    assert refused.message == f"DockerOperator 't' takes no argument {name!r} yet"
     assert refused.fix.startswith("leave it out: ")
+
+
+@pytest.mark.parametrize("name", sorted(IDLE_DOCKER))
+def test_what_needs_nothing_said_is_taken_with_a_warning_that_says_why(name: str) -> None:
+    with DAG("d") as made:
+        task = DockerOperator(**{"task_id": "t", name: "unix:///x"})  # type: ignore[misc]  # names from the table
+    (note,) = made.graph.notes
+    assert (note.rule, note.task_id, note.line) == ("no_effect", "t", task.spec.line)
+    assert note.text == f"DockerOperator 't': {name} has no effect: {IDLE_DOCKER[name]}"
+    assert task.spec.container == ContainerTemplate()
+
+
+def test_a_default_without_effect_is_warned_of_once() -> None:
+    with DAG("d", default_args={"queue": "x"}, sla_miss_callback=print) as made:
+        EmptyOperator(task_id="a")
+        DockerOperator(task_id="b")
+    assert sorted(note.text.split(":")[1] for note in made.graph.notes) == [
+        " default_args",
+        " sla_miss_callback has no effect",
+    ]
+
+
+def test_another_engine_is_refused() -> None:
+    assert "names the engine at 'tcp://x:1'" in refusal(docker_url=["unix:///x", "tcp://x:1"]).message
 
 
 @pytest.mark.parametrize(
@@ -180,6 +246,9 @@ def test_an_argument_that_has_become_needless_says_why(name: str) -> None:
         ("skip_on_exit_code", "99"), ("fail_exit_codes", [True]), ("pool_slots", 0), ("pull", "sometimes"),
         ("force_pull", 1), ("xcom_all", None), ("xcom", "first"), ("max_active_tis_per_dag", 0),
         ("params", [1]), ("params", {"a": object()}), ("trigger_rule", None), ("weight_rule", "up"),
+        ("ports", "80"), ("ports", [1.5]), ("ulimits", [3]), ("ulimits", [{"soft": 1}]), ("dns", 3),
+        ("device_requests", ["all"]), ("device_requests", [{"cout": 1}]), ("privileged", "yes"),
+        ("extra_hosts", "db:1"), ("env_file", 3), ("env_file", "missing.env"), ("sysctls", ["a=1"]),
         ("environment", {"{{ ds }}": "x"}), ("inputs", {"/{{ ds }}": "x"}), ("tmpfs", ["/{{ ds }}"]),
     ],
 )  # fmt: skip

@@ -41,6 +41,7 @@ def test_the_smallest_container_has_what_every_container_has() -> None:
             "AutoRemove": False,
             "RestartPolicy": {"Name": "no"},
             "Init": False,
+            "Privileged": False,
         },
     }
 

@@ -1,27 +1,38 @@
-"""A container spec as the shell line that does the same by hand. Pure."""
+"""A container spec as the shell line that does the same by hand. Pure.
+
+What docker's command line cannot say is left out: that the files which the engine itself writes (`/etc/hosts` and
+its like) are read-only. So are our labels: by them a scheduler would take the container for one of its own.
+"""
 
 import base64
+import csv
+import io
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from orchestrator.engines.docker.archive import pack
+from orchestrator.engines.docker.convert import host_names, security_options
+from orchestrator.engines.docker.options import typed
+from orchestrator.ids import LABEL_PREFIX
 from orchestrator.spec.container import ContainerSpec, Mount, MountType
 
 
 def docker_run(spec: ContainerSpec, at: datetime) -> str:
-    """A line for a POSIX shell: `docker run` where nothing is copied in, else create, copy (files dated `at`),
-    start."""
-    arguments = " ".join(shlex.quote(word) for word in (*_options(spec), spec.image, *_words(spec)))
-    if not spec.files:
+    """A line for a POSIX shell, with the task's exit code: `docker run` where nothing is copied in, else create,
+    copy (files dated `at`), start, remove."""
+    arguments = shlex.join((*_options(spec), spec.image, *_words(spec)))
+    if not spec.files and not spec.networks:
         return f"docker run --rm {arguments}"
+    joins = "".join(f' && docker network connect {shlex.quote(name)} "$container"' for name in spec.networks)
     copies = "".join(
         f' && echo {base64.b64encode(packed).decode()} | base64 -d | docker cp - "$container":{shlex.quote(place)}'
         for place, packed in pack(spec.files, at).items()
     )
     return (
-        f"container=$(docker create {arguments}){copies}"
-        ' && docker start --attach "$container"; docker rm --volumes "$container" >/dev/null'
+        f"(container=$(docker create {arguments})"
+        """ && trap 'docker rm --volumes "$container" >/dev/null' EXIT"""
+        f'{copies}{joins} && docker start --attach "$container")'
     )
 
 
@@ -32,49 +43,36 @@ def _words(spec: ContainerSpec) -> Iterator[str]:
 
 
 def _options(spec: ContainerSpec) -> Iterator[str]:
-    for option, value in _named(spec):
-        if value is not None:
-            yield from (option, str(value))
-    for option, on in (("--tty", spec.tty), ("--init", spec.init), ("--read-only", spec.read_only)):
-        if on:
-            yield option
+    yield from typed(spec)
+    if spec.platform is not None:
+        yield from ("--platform", spec.platform)
+    if spec.entrypoint is not None:
+        yield from ("--entrypoint", spec.entrypoint[0] if spec.entrypoint else "")
     for option, values in _lists(spec):
         for value in values:
             yield from (option, value)
 
 
-def _named(spec: ContainerSpec) -> Iterator[tuple[str, object]]:
-    yield "--user", spec.user
-    yield "--workdir", spec.working_dir
-    yield "--hostname", spec.hostname
-    yield "--platform", spec.platform
-    yield "--network", spec.network
-    yield "--stop-signal", spec.stop_signal
-    yield "--cpus", spec.cpus
-    yield "--cpu-shares", spec.cpu_shares
-    yield "--memory", spec.memory
-    yield "--memory-reservation", spec.memory_reservation
-    yield "--memory-swap", spec.memory_swap
-    yield "--shm-size", spec.shm_size
-    yield "--pids-limit", spec.pids_limit
-    if spec.entrypoint is not None:
-        yield "--entrypoint", spec.entrypoint[0] if spec.entrypoint else ""
+def _lists(spec: ContainerSpec) -> Iterator[tuple[str, Iterable[str]]]:
+    yield "--env", _pairs(spec.environment)
+    yield "--label", _pairs({name: text for name, text in spec.labels.items() if not name.startswith(LABEL_PREFIX)})
+    yield "--add-host", (f"{name}:{address}" for name, address in host_names(spec).items())
+    yield "--security-opt", security_options(spec)
+    anonymous = (Mount(type=MountType.VOLUME, target=target) for target in spec.volumes)
+    yield "--mount", map(_mount, (*spec.mounts, *anonymous))
 
 
-def _lists(spec: ContainerSpec) -> Iterator[tuple[str, tuple[str, ...]]]:
-    yield "--env", tuple(f"{name}={value}" for name, value in sorted(spec.environment.items()))
-    yield "--mount", tuple(_mount(mount) for mount in spec.mounts)
-    yield "--volume", spec.volumes
-    yield "--tmpfs", tuple(f"{path}:{options}" if options else path for path, options in spec.tmpfs.items())
-    yield "--cap-add", spec.cap_add
-    yield "--cap-drop", spec.cap_drop
-    yield "--group-add", spec.group_add
+def _pairs(values: dict[str, str]) -> Iterator[str]:
+    return (f"{name}={value}" for name, value in sorted(values.items()))
 
 
 def _mount(mount: Mount) -> str:
-    parts = [f"type={mount.type}", f"target={mount.target}"]
-    if mount.type is not MountType.TMPFS:
-        parts.insert(1, f"source={mount.source}")
+    """One line of CSV, as docker reads it: a path may hold commas and quotes."""
+    fields = [f"type={mount.type}", f"target={mount.target}"]
+    if mount.source:
+        fields.insert(1, f"source={mount.source}")
     if mount.read_only:
-        parts.append("readonly")
-    return ",".join(parts)
+        fields.append("readonly")
+    line = io.StringIO()
+    csv.writer(line).writerow(fields)
+    return line.getvalue().removesuffix("\r\n")

@@ -2,26 +2,18 @@
 
 from typing import Any
 
+from orchestrator.engines.docker.options import told
 from orchestrator.ids import LABEL_PREFIX
 from orchestrator.spec.container import ContainerSpec, Mount, MountType
 
-#: Read-only in every container: the engine's own default list, then the three files that the engine writes,
-#: so that a result never depends on whether the network namespace was shared (spec images-and-engine 3).
-READONLY_PATHS = (
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-    "/etc/hosts",
-    "/etc/resolv.conf",
-    "/etc/hostname",
-)
+#: What the engine makes read-only by itself where a container is not privileged.
+ENGINES_READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+#: The files that the engine writes: read-only in every container, so that a result never depends on whether the
+#: network namespace was shared (spec images-and-engine 3).
+OWN_READONLY_PATHS = ("/etc/hosts", "/etc/resolv.conf", "/etc/hostname")
 
 #: Always explicit: a daemon's default may rotate lines away, or keep no log at all.
 LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "100g"}}
-
-_NANO = 1_000_000_000
 
 
 def create_query(spec: ContainerSpec) -> dict[str, str]:
@@ -37,49 +29,37 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
         "Entrypoint": _words(spec.entrypoint),
         "Env": [f"{name}={value}" for name, value in spec.environment.items()],
         "Labels": dict(spec.labels),
-        "User": spec.user,
-        "WorkingDir": spec.working_dir,
-        "Hostname": spec.hostname,
-        "Tty": spec.tty,
-        "StopSignal": spec.stop_signal,
+        "ExposedPorts": {port.container: {} for port in spec.ports} or None,
         "StopTimeout": max(1, round(spec.stop_grace.total_seconds())),
         "AttachStdout": True,
         "AttachStderr": True,
         "HostConfig": _said(_host_config(spec)),
     }
-    return _said(body)
+    return _said(body) | told(spec, host=False)
 
 
 def _host_config(spec: ContainerSpec) -> dict[str, Any]:
-    return {
-        "NetworkMode": spec.network,
-        "ExtraHosts": _extra_hosts(spec),
+    return told(spec, host=True) | {
+        "ExtraHosts": [f"{name}:{address}" for name, address in host_names(spec).items()] or None,
         "Mounts": [_mount(mount) for mount in spec.mounts] + [_anonymous(target, spec) for target in spec.volumes],
-        "Tmpfs": spec.tmpfs or None,
-        "ReadonlyRootfs": spec.read_only,
-        "ReadonlyPaths": list(READONLY_PATHS),
-        "SecurityOpt": ["no-new-privileges"],
+        "ReadonlyPaths": [*(() if spec.privileged else ENGINES_READONLY_PATHS), *OWN_READONLY_PATHS],
+        "SecurityOpt": security_options(spec),
         "LogConfig": LOG_CONFIG,
         "AutoRemove": False,
         "RestartPolicy": {"Name": "no"},
-        "Init": spec.init,
-        "NanoCpus": None if spec.cpus is None else round(spec.cpus * _NANO),
-        "CpuShares": spec.cpu_shares,
-        "Memory": spec.memory,
-        "MemoryReservation": spec.memory_reservation,
-        "MemorySwap": spec.memory_swap,
-        "ShmSize": spec.shm_size,
-        "PidsLimit": spec.pids_limit,
-        "CapAdd": list(spec.cap_add) or None,
-        "CapDrop": list(spec.cap_drop) or None,
-        "GroupAdd": list(spec.group_add) or None,
     }
 
 
-def _extra_hosts(spec: ContainerSpec) -> list[str] | None:
-    """The engine's host by name, on every engine; a borrowed namespace has hosts of its own."""
+def host_names(spec: ContainerSpec) -> dict[str, str]:
+    """Names that a container knows besides those of its networks: the task's, and the engine's host on every
+    engine; a borrowed namespace has names of its own."""
     borrowed = spec.network is not None and spec.network.startswith("container:")
-    return None if borrowed else ["host.docker.internal:host-gateway"]
+    return ({} if borrowed else {"host.docker.internal": "host-gateway"}) | spec.extra_hosts
+
+
+def security_options(spec: ContainerSpec) -> list[str]:
+    """No process of a task gains privileges that it was not started with."""
+    return ["no-new-privileges", *spec.security_opt]
 
 
 def _mount(mount: Mount) -> dict[str, Any]:

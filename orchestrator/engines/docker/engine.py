@@ -3,6 +3,7 @@
 import http.client
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -16,7 +17,13 @@ from orchestrator.engines.docker.convert import create_body, create_query
 from orchestrator.engines.docker.events import EventStreams
 from orchestrator.engines.docker.facts import container_facts
 from orchestrator.engines.docker.streams import Refused, SocketStream, open_socket
-from orchestrator.errors import EngineError, FileTooLargeError, NoSuchContainerError, NoSuchFileError
+from orchestrator.errors import (
+    EngineError,
+    FileTooLargeError,
+    LaunchRefusedError,
+    NoSuchContainerError,
+    NoSuchFileError,
+)
 from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, TRY_KIND, ContainerId, DeploymentId
 from orchestrator.spec.container import (
     ContainerFacts,
@@ -54,8 +61,21 @@ class DockerEngine:
         for warning in made.get("Warnings") or ():
             _log.warning("engine.warning", container=spec.name, warning=warning)
         container = ContainerId(str(made["Id"]))
+        try:
+            for network in spec.networks:
+                self._join(network, container)
+        except LaunchRefusedError:
+            self.remove(container)
+            raise
         self._ttys[container] = spec.tty
         return container
+
+    def _join(self, network: str, container: ContainerId) -> None:
+        """Connect a container that is not started to a further network: create takes one only."""
+        body = msgspec.json.encode({"Container": container})
+        reply = self._client.call("POST", f"/networks/{quote(network, safe='')}/connect", body=body)
+        if reply.status != http.client.OK:
+            raise faults.refused_launch(reply, container)
 
     def start(self, container: ContainerId) -> None:
         reply = self._client.call("POST", f"/containers/{container}/start")
