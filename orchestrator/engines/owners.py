@@ -9,7 +9,7 @@ OWNER_LABEL = "orchestrator.owner"
 
 
 def own_identity() -> str:
-    """This process, as an owner."""
+    """The process we are, as an owner."""
     return identity(os.getpid())
 
 
