@@ -21,6 +21,8 @@ LABEL_PREFIX = "orchestrator."
 DEPLOYMENT_LABEL = "orchestrator.deployment"
 KIND_LABEL = "orchestrator.kind"
 TRY_KIND = "try"
+PROBE_KIND = "probe"  #: of containers that only look at something, and are gone at once
+ROOT_KIND = "root"  #: of volumes that are data roots
 
 _DAG_ID = re.compile(r"[A-Za-z0-9._-]{1,250}")
 
