@@ -16,6 +16,7 @@ from orchestrator.dagfiles.client import AuthoringServer
 from orchestrator.dagfiles.watch import DagFolder
 from orchestrator.engines.docker.address import Address, find_address
 from orchestrator.engines.docker.engine import DockerEngine
+from orchestrator.engines.docker.places import EnginePlaces
 from orchestrator.engines.owners import OWNER_LABEL, own_identity
 from orchestrator.ids import DeploymentId, new_deployment_id, new_test_deployment_id
 from orchestrator.images.calls import ImageApi
@@ -110,11 +111,17 @@ class App:
                 store.record_image(record)
 
     def site(self) -> Site:
+        places = self.places()
         return Site(
             network=self.project.settings.engine.network,
             project=str(self.project.root),
-            root_path=self._data_root,
+            engine_path=places.path,
+            root_path=lambda name: places.root(name, self._data_root(name)),
         )
+
+    def places(self) -> EnginePlaces:
+        """Where the engine finds our paths."""
+        return EnginePlaces(self.find_engine, self.deployment())
 
     @contextmanager
     def scheduler(self) -> Iterator[Scheduler]:
@@ -160,10 +167,10 @@ class App:
             test_mode=folder is None,
         )
 
-    def _data_root(self, name: str) -> str:
+    def _data_root(self, name: str) -> Path:
         folder = self.project.data_root(name)
         folder.mkdir(parents=True, exist_ok=True)
-        return str(folder)
+        return folder
 
 
 def _without_builds(project: Project) -> Project:

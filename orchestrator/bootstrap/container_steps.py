@@ -1,7 +1,7 @@
 """What only a container can tell: that its limits hold, and that the engine sees the files of our data roots."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,9 +10,8 @@ from docker.types import Mount
 
 from orchestrator.bootstrap.steps import Finding, Step, fail, ok, warn
 from orchestrator.errors import NoSuchContainerError
-from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, DeploymentId
+from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, PROBE_KIND, DeploymentId
 from orchestrator.images.calls import ImageApi, engine_calls
-from orchestrator.images.facts import PROBE_KIND
 from orchestrator.images.resolve import ExternalImages
 
 _MEMORY = 64 << 20
@@ -24,8 +23,16 @@ _LIMIT_FILES = "/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_
 class ContainerSteps:
     """Steps that run a small container of the base image `base`; nothing of it stays."""
 
-    def __init__(self, api: ImageApi, images: ExternalImages, base: str, deployment: DeploymentId) -> None:
+    def __init__(
+        self,
+        api: ImageApi,
+        images: ExternalImages,
+        base: str,
+        deployment: DeploymentId,
+        engine_path: Callable[[str], str | None] = str,
+    ) -> None:
         self._api = api
+        self._engine_path = engine_path
         self._images = images
         self._base = base
         self._labels = {DEPLOYMENT_LABEL: deployment, KIND_LABEL: PROBE_KIND}
@@ -64,17 +71,17 @@ class ContainerSteps:
                     return fail(
                         f"the data root {name} cannot be written: {problem}", f"make {file.parent} writable"
                     )
-            binds = {f"/roots/{index}": str(path) for index, path in enumerate(roots.values())}
-            told, trouble = self._run(f"cat /roots/*/{token}", binds)
+            binds = {f"/roots/{index}": self._engine_path(str(path)) for index, path in enumerate(roots.values())}
+            told, trouble = self._run(f"cat /roots/*/{token}", {at: path for at, path in binds.items() if path})
         finally:
             for file in files.values():
                 with suppress(OSError):
                     file.unlink(missing_ok=True)
         if trouble or told != token * len(roots):
-            return fail(
+            return warn(
                 f"the engine does not see the files of {', '.join(str(path) for path in roots.values())}: "
-                f"{trouble or 'they are other ones over there'}",
-                "use an engine on this machine, or set roots.<name> to a folder that is shared with the engine's",
+                f"{trouble or 'they are other ones over there'}; data roots are volumes of the engine instead",
+                "to have them here, use an engine on this machine, or set roots.<name> to a folder that it shares",
             )
         return ok(f"the engine sees {', '.join(str(path) for path in roots.values())}")
 

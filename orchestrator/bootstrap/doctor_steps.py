@@ -12,6 +12,7 @@ from orchestrator.bootstrap.machine_steps import clock_step, disk_step, folders_
 from orchestrator.bootstrap.steps import Step
 from orchestrator.clock import Clock
 from orchestrator.engines.docker.address import Search, find_address
+from orchestrator.engines.docker.places import EnginePlaces
 from orchestrator.ids import DeploymentId
 from orchestrator.images.calls import ImageApi
 from orchestrator.images.catalog import Catalog
@@ -33,7 +34,8 @@ def doctor_steps(
     api = ImageApi(lambda: search().require())
     images = ExternalImages(api, clock)
     base = BaseImage(api, project.settings.images.base, here, project.home, clock)
-    containers = ContainerSteps(api, images, project.settings.images.base, deployment)
+    places = EnginePlaces(lambda: search().require(), deployment)
+    containers = ContainerSteps(api, images, project.settings.images.base, deployment, places.path)
     roots = {"data": project.home / "data"} | {
         name: project.data_root(name) for name in project.settings.roots.paths
     }

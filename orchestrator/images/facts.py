@@ -10,12 +10,10 @@ from typing import Any
 import docker.errors
 import msgspec
 
-from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, DeploymentId
+from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, PROBE_KIND, DeploymentId
 from orchestrator.images.calls import ImageApi
 from orchestrator.spec.container import ImageFacts
 
-#: `orchestrator.kind` of the containers made here.
-PROBE_KIND = "probe"
 #: Bits of a mode as the engine's archive header writes them (Go's `os.FileMode`).
 _DIRECTORY, _STICKY, _PERMISSIONS = 1 << 31, 1 << 20, 0o777
 

@@ -9,7 +9,13 @@ import msgspec
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.errors import AuthoringServerError, FinalizeError, ImageError, StoreUnavailableError
+from orchestrator.errors import (
+    AuthoringServerError,
+    EngineUnavailableError,
+    FinalizeError,
+    ImageError,
+    StoreUnavailableError,
+)
 from orchestrator.ids import RunKey
 from orchestrator.planning.changes import PinImages, Prepare
 from orchestrator.planning.events import ImagesPinned, Prepared, PrepareDelayed, PrepareFailed
@@ -103,7 +109,7 @@ class Preparer:
         while not self._stop.is_set():
             try:
                 return step()
-            except (StoreUnavailableError, AuthoringServerError) as trouble:
+            except (StoreUnavailableError, AuthoringServerError, EngineUnavailableError) as trouble:
                 _log.warning("prepare.waits", task=effect.task.key, trouble=trouble.message)
                 reason = Reason(
                     code=ReasonCode.PREPARING, text=f"its container cannot be prepared now: {trouble.message}"

@@ -43,10 +43,13 @@ _TRY_VARIABLES = ("ORCHESTRATOR_TRY_NUMBER", "AIRFLOW_CTX_TRY_NUMBER")
 
 class Site(Value, frozen=True, kw_only=True):
     """What the place where tasks run contributes. `network` is that of a task that names none; `project` the
-    absolute folder relative bind sources mean; `root_path` gives a data root's absolute path by its name."""
+    absolute folder relative bind sources mean, and `engine_path` tells where the engine finds a path of ours (None:
+    nowhere). `root_path` gives a data root by its name: an absolute path on the engine's host, or the name of a
+    volume."""
 
     network: str
     project: str
+    engine_path: Callable[[str], str | None] = str
     root_path: Callable[[str], str]
 
 
@@ -88,7 +91,9 @@ def finalize(
     if not image_name:
         raise FinalizeError("image", "is empty", fix="name an image, or leave it out for the default one")
     entrypoint, command = _process(template)
-    placement = place(template, image=image, project=site.project, root_path=site.root_path)
+    placement = place(
+        template, image=image, project=site.project, engine_path=site.engine_path, root_path=site.root_path
+    )
     ours = _context(dag, task, run, key) | {"ORCHESTRATOR_RESULT": placement.result_path}
     return ContainerSpec(
         name=_name(template.container_name or ""),

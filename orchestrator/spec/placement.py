@@ -31,11 +31,16 @@ class Placement(Value, frozen=True, kw_only=True):
 
 
 def place(
-    template: ContainerTemplate, *, image: ImageFacts, project: str, root_path: Callable[[str], str]
+    template: ContainerTemplate,
+    *,
+    image: ImageFacts,
+    project: str,
+    engine_path: Callable[[str], str | None],
+    root_path: Callable[[str], str],
 ) -> Placement:
     """Lay out the file system of one container. `project` is the absolute folder that relative bind sources
-    mean; `root_path` gives the absolute path of a named data root."""
-    mounts = tuple(_mount(mount, project, root_path) for mount in template.mounts)
+    mean, `engine_path` tells where the engine finds one of our paths, `root_path` gives a data root (`Site`)."""
+    mounts = tuple(_mount(mount, project, engine_path, root_path) for mount in template.mounts)
     tmpfs = {_target("tmpfs", target): options for target, options in template.tmpfs.items()}
     _refuse_twice([mount.target for mount in mounts] + list(tmpfs))
     covered = {*(mount.target for mount in mounts), *tmpfs, *(posixpath.normpath(path) for path in image.volumes)}
@@ -49,7 +54,9 @@ def place(
     )
 
 
-def _mount(mount: Mount, project: str, root_path: Callable[[str], str]) -> Mount:
+def _mount(
+    mount: Mount, project: str, engine_path: Callable[[str], str | None], root_path: Callable[[str], str]
+) -> Mount:
     field = f"mounts[{mount.target!r}]"
     target = _target(f"{field}.target", mount.target)
     kind, source = mount.type, mount.source
@@ -59,13 +66,14 @@ def _mount(mount: Mount, project: str, root_path: Callable[[str], str]) -> Mount
     elif not source.strip():
         raise FinalizeError(f"{field}.source", "is empty", fix=f"name what is mounted at {target}")
     elif kind is MountType.BIND:
-        source = _host_path(f"{field}.source", source, project)
+        source = _host_path(f"{field}.source", source, project, engine_path)
     elif kind is MountType.ROOT:
         if not is_identifier(source):
             raise FinalizeError(
                 f"{field}.source", f"{source!r} is no data root's name", fix="use letters, digits and ._-"
             )
-        kind, source = MountType.BIND, root_path(source)
+        source = root_path(source)
+        kind = MountType.BIND if source.startswith("/") else MountType.VOLUME
     elif not _VOLUME_NAME.fullmatch(source):
         raise FinalizeError(
             f"{field}.source",
@@ -75,12 +83,23 @@ def _mount(mount: Mount, project: str, root_path: Callable[[str], str]) -> Mount
     return Mount(type=kind, source=source, target=target, read_only=mount.read_only)
 
 
-def _host_path(field: str, source: str, project: str) -> str:
+def _host_path(field: str, source: str, project: str, engine_path: Callable[[str], str | None]) -> str:
+    """An absolute path is the engine's host's already; a relative one is ours."""
     if source.startswith("~"):
         raise FinalizeError(
             field, f"{source!r}: whose home is meant is not known", fix="write an absolute path, or use Mount.root"
         )
-    return posixpath.normpath(posixpath.join(project, source))
+    if posixpath.isabs(source):
+        return posixpath.normpath(source)
+    own = posixpath.normpath(posixpath.join(project, source))
+    path = engine_path(own)
+    if path is None:
+        raise FinalizeError(
+            field,
+            f"{own} is inside the scheduler's container, where the engine cannot find it",
+            fix="mount its folder into that container, or use Mount.root or an absolute path of the engine's host",
+        )
+    return path
 
 
 def absolute(field: str, path: str) -> str:
