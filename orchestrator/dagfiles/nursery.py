@@ -15,9 +15,6 @@ from orchestrator.dagfiles.offline import close_network
 from orchestrator.dagfiles.servers import command
 from orchestrator.errors import AuthoringServerError
 
-#: What the nursery says once it is ready.
-READY = b"\x01"
-
 
 def main() -> NoReturn:
     """`python -m orchestrator.dagfiles.nursery FD`"""
@@ -29,7 +26,6 @@ def main() -> NoReturn:
         sys.exit(str(error))
     nursery = Forker(control, _become_server)
     os.dup2(1, 2)  # stdout is nowhere: from now on there is nobody to talk to
-    control.sendall(READY)
     nursery.serve()
     sys.exit(0)
 

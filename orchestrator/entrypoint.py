@@ -1,0 +1,137 @@
+"""The command of the container image, and the first process in its containers: divides root's rights, then waits.
+
+A container starts as root, because only root can give its processes different users. All that is done as root is
+here: the home is closed to everybody but the scheduler's user, and the nursery of the authoring servers is started
+(`orchestrator.dagfiles.nursery`) as a user who has no group, no variable and no way to the home or the engine. Then
+this process becomes the scheduler's user, in the group of the engine's socket, and starts the command it was asked
+for. As every first process of a container it hands signals on, and buries whoever is left an orphan.
+
+`docker compose exec` comes in through here as well: no command of ours runs as root.
+"""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from orchestrator.settings import NURSERY
+
+#: The user and group of everything but the authoring servers, and theirs.
+OURS, AUTHORING = 10001, 10002
+_SOCKET = "unix:///var/run/docker.sock"
+_PYTHON = (sys.executable, "-P", "-X", "utf8", "-m")
+
+
+def main() -> None:
+    """`python -m orchestrator.entrypoint ARGUMENTS`: the command `orchestrator ARGUMENTS`."""
+    command = _Command()
+    nursery = _divide_rights() if os.getuid() == 0 else None
+    sys.exit(command.run(sys.argv[1:], nursery))
+
+
+class _Nursery(NamedTuple):
+    """A process, and our end of the socket at which it is asked for servers."""
+
+    process: subprocess.Popen[bytes]
+    control: int
+
+
+def _divide_rights() -> _Nursery:
+    """Needs root, and ends it."""
+    _close_home()
+    nursery = _start_nursery()
+    os.setgroups(_socket_groups(os.environ.get("DOCKER_HOST", _SOCKET)))
+    os.setresgid(OURS, OURS, OURS)
+    os.setresuid(OURS, OURS, OURS)
+    return nursery
+
+
+def _close_home() -> None:
+    """Ours, and nobody else may look into it: a bind mount may have been made by anybody."""
+    home = Path(os.environ["ORCHESTRATOR_HOME"])
+    home.mkdir(parents=True, exist_ok=True)
+    facts = home.stat()
+    if stat.S_IMODE(facts.st_mode) != stat.S_IRWXU:
+        home.chmod(stat.S_IRWXU)
+    if (facts.st_uid, facts.st_gid) != (OURS, OURS):
+        os.chown(home, OURS, OURS)
+
+
+def _start_nursery() -> _Nursery:
+    """What it has to say before it is ready goes into the container's log."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [*_PYTHON, "orchestrator.dagfiles.nursery", str(theirs.fileno())],
+            user=AUTHORING,
+            group=AUTHORING,
+            extra_groups=(),
+            env={},
+            cwd="/",
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    return _Nursery(process, ours.detach())
+
+
+def _socket_groups(engine: str) -> list[int]:
+    """The group of the engine's socket, if it has one here."""
+    address = urlsplit(engine)
+    try:
+        return [Path(address.path).stat().st_gid] if address.scheme == "unix" else []
+    except OSError:
+        return []
+
+
+class _Command:
+    """The command as a child; signals that come before it does are kept for it."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._stopping = False
+        signal.signal(signal.SIGTERM, lambda *_: self._stop())
+        signal.signal(signal.SIGINT, lambda *_: None)  # a terminal tells all its processes by itself
+
+    def run(self, arguments: Sequence[str], nursery: _Nursery | None) -> int:
+        """The command's exit code, once it has ended. It is ended, and fails, if the nursery does."""
+        handed_on = () if nursery is None else (nursery.control,)
+        variables = {"HOME": os.environ["ORCHESTRATOR_HOME"]}
+        if nursery is not None:
+            variables[NURSERY] = str(nursery.control)
+        self._child = subprocess.Popen(
+            [*_PYTHON, "orchestrator", *arguments],
+            env=os.environ | variables,
+            pass_fds=handed_on,
+        )
+        for each in handed_on:
+            os.close(each)  # the nursery ends with the last who may ask it
+        if self._stopping:
+            self._stop()
+        lost = False
+        while True:
+            pid, status = os.wait()  # orphans too: there is nobody else to bury them
+            if pid == self._child.pid:
+                code = os.waitstatus_to_exitcode(status)
+                return 128 - code if code < 0 else (code or int(lost))
+            if nursery is not None and pid == nursery.process.pid:
+                lost = True
+                self._stop()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        if self._child is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._child.pid, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
