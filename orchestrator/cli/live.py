@@ -2,7 +2,6 @@
 
 import sys
 from datetime import datetime, timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -134,9 +133,9 @@ def _lasted(task: TaskInstance) -> str:
     return duration(task.ended_at - task.started_at)
 
 
-def watch_run(socket: Path, queries: Queries, key: RunKey, clock: Clock) -> RunState:
+def watch_run(following: Following | None, queries: Queries, key: RunKey, clock: Clock) -> RunState:
     """Show a run until it ends; woken by the scheduler, never asking again and again."""
-    with Following.if_any(socket) as following, RunDisplay(clock) as display:
+    with RunDisplay(clock) as display:
         view = queries.run(key)
         display.begin(view)
         if view.run.state.final:

@@ -7,11 +7,14 @@ import click
 
 from orchestrator.cli.live import watch_run
 from orchestrator.cli.output import describe, output_option, show, show_json
-from orchestrator.cli.session import open_app
+from orchestrator.cli.session import open_app, say
+from orchestrator.errors import NotFoundError
 from orchestrator.ids import RunKey
 from orchestrator.planning.rows import Run, TaskInstance, Try
 from orchestrator.ports import Page
-from orchestrator.queries import RunView
+from orchestrator.queries import Queries, RunView
+from orchestrator.scheduler.local_socket import Following
+from orchestrator.scheduler.notices import RunChanged
 from orchestrator.states import RunState
 
 
@@ -124,8 +127,22 @@ def try_row(attempt: Try) -> dict[str, Any]:
 @click.argument("dag_id")
 @click.argument("run", required=False)
 def watch(dag_id: str, run: str | None) -> None:
-    """Follow a run until it ends. Exit code 0 if it succeeded, 1 if it failed."""
+    """Follow a run until it ends; where the DAG has none yet, its first. Exit code 0 if it succeeded, 1 if not."""
     app = open_app()
-    with app.queries() as queries:
-        state = watch_run(app.socket, queries, queries.run_key(dag_id, run), app.clock)
+    with app.queries() as queries, Following.if_any(app.socket) as following:
+        key = _run_or_first(queries, following, dag_id, run)
+        state = watch_run(following, queries, key, app.clock)
     sys.exit(0 if state is RunState.SUCCESS else 1)
+
+
+def _run_or_first(queries: Queries, following: Following | None, dag_id: str, run: str | None) -> RunKey:
+    try:
+        return queries.run_key(dag_id, run)
+    except NotFoundError as error:
+        if following is None or run is not None or error.kind != "run":
+            raise
+        say(f"{dag_id} has no run yet: waiting for its first")
+        for notice in following.notices():
+            if isinstance(notice, RunChanged) and notice.run.key.dag_id == dag_id:
+                return notice.run.key
+        raise
