@@ -42,7 +42,7 @@ class App:
     @property
     def socket(self) -> Path:
         """The scheduler's local socket."""
-        return self.project.run_folder / "scheduler.sock"
+        return self.project.socket
 
     @contextmanager
     def store(self) -> Iterator[Store]:

@@ -112,6 +112,11 @@ class Project(Value, frozen=True, kw_only=True):
         """Sockets and locks of running processes."""
         return self.home / "run"
 
+    @property
+    def socket(self) -> Path:
+        """The scheduler's local socket."""
+        return self.run_folder / "scheduler.sock"
+
     def data_root(self, name: str) -> Path:
         """Where the data root `name` lives on this machine."""
         return Path(self.settings.roots.paths.get(name) or self.home / "data" / name)

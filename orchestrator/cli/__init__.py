@@ -15,6 +15,7 @@ from orchestrator.errors import OrchestratorError
 _COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("orchestrator.cli.up:up", "Run everything on this machine: the scheduler, kept alive."),
     "scheduler": ("orchestrator.cli.up:scheduler", "Run the scheduler alone, in the foreground."),
+    "health": ("orchestrator.cli.health:health", "Tell by the exit code whether the scheduler runs and answers."),
     "doctor": ("orchestrator.cli.doctor:doctor", "Check this machine; with --fix, repair what can be repaired."),
     "dags": ("orchestrator.cli.dags:dags", "List, check, test, trigger and pause DAGs."),
     "runs": ("orchestrator.cli.runs:runs", "List, show and watch DAG runs."),

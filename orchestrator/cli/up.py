@@ -11,7 +11,6 @@ from orchestrator.bootstrap.steps import Status
 from orchestrator.cli.doctor import examine
 from orchestrator.cli.session import open_app, say
 from orchestrator.errors import FencedError, SchedulerRunningError, SchemaError
-from orchestrator.scheduler.local_socket import Following
 from orchestrator.store.migrate import upgrade
 from orchestrator.supervisor import HOPELESS, become_supervisor, on_stop_signals
 
@@ -35,15 +34,9 @@ def up(fix: bool, yes: bool) -> None:
 
 @click.command()
 @click.option("--upgrade", "upgrade_first", is_flag=True, help="First bring the database up to this program.")
-@click.option("--check", is_flag=True, help="Start nothing: exit code 0 if this home's scheduler runs and answers.")
-def scheduler(upgrade_first: bool, check: bool) -> None:
+def scheduler(upgrade_first: bool) -> None:
     """Run the scheduler alone, in the foreground. TERM stops it in order; its containers keep running."""
-    if check and upgrade_first:
-        raise click.UsageError("--check starts nothing, --upgrade is for a start")
     app = open_app()
-    if check:
-        with Following.if_any(app.socket) as following:
-            sys.exit(os.EX_OK if following else 1)
     oplog.configure()
     if upgrade_first:
         upgrade(app.project.database)
