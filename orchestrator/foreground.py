@@ -25,9 +25,12 @@ from orchestrator.spec.dag import DagSpec, ParsedFile
 
 _log = structlog.get_logger()
 
+#: Seconds that the scheduler has to end when the run is over.
+_CLOSE_SECONDS = 10.0
+
 
 class Foreground:
-    """Runs one DAG once. `watch` hears every notice, from the loop's thread."""
+    """Runs one DAG once. `watch` hears every notice, one at a time, from threads of the scheduler."""
 
     def __init__(self, parts: Parts, watch: Callable[[Notice], None]) -> None:
         self._store: Store = parts.store
@@ -37,6 +40,7 @@ class Foreground:
         self._run: RunKey | None = None
         self._refused: str | None = None
         self._ended = False
+        self._hearing = threading.Lock()
         self._open: set[TryId] = set()
         self._answered = threading.Event()
         self._done = threading.Event()
@@ -86,7 +90,8 @@ class Foreground:
 
     def close(self) -> None:
         self._scheduler.quit()
-        self._thread.join(10)
+        if self._thread.ident is not None:
+            self._thread.join(_CLOSE_SECONDS)
 
     def _loop(self) -> None:
         try:
@@ -98,6 +103,10 @@ class Foreground:
         self._done.set()
 
     def _hear(self, notice: Notice) -> None:
+        with self._hearing:  # logs grow in another thread than runs do
+            self._take(notice)
+
+    def _take(self, notice: Notice) -> None:
         match notice:
             case RequestAnswered() if self._run is None:
                 self._take_answer(notice)
@@ -109,9 +118,11 @@ class Foreground:
                 self._open.discard(notice.attempt.try_id)
             case _:
                 pass
-        self._watch(notice)
-        if self._ended and not self._open:
-            self._done.set()
+        try:
+            self._watch(notice)
+        finally:
+            if self._ended and not self._open:
+                self._done.set()
 
     def _take_answer(self, notice: RequestAnswered) -> None:
         answer = notice.answer

@@ -28,7 +28,7 @@ from orchestrator.states import ReasonCode
 _log = structlog.get_logger()
 
 #: Seconds the event of an exit may lag behind the end of the log, or behind the removal of the container.
-_EVENT_SECONDS = 2.0
+EVENT_SECONDS = 2.0
 #: Threads that read results.
 _COLLECTORS = 4
 
@@ -118,7 +118,7 @@ class Collector:
 
     def _wait_for_events(self) -> None:
         """One look for all that end at one time, as they do when the engine goes away."""
-        self._clock.wait(self._stop, _EVENT_SECONDS)
+        self._clock.wait(self._stop, EVENT_SECONDS)
         with self._lock:
             suspects, self._suspects = self._suspects, []
         if any(self._attempts.is_open(entry) and not entry.ending.is_set() for entry in suspects):

@@ -8,6 +8,7 @@ import os
 import selectors
 import socket
 import struct
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,13 +16,24 @@ from pathlib import Path
 from typing import Literal, Self
 
 import msgspec
+import structlog
 
 from orchestrator.clock import SystemClock
 from orchestrator.scheduler.notices import Notice, RequestAnswered
 from orchestrator.spec.value import Value
 
+_log = structlog.get_logger()
+
 #: Bytes of notices that may wait for one follower before it is cut off (it then starts anew from the database).
 _BACKLOG = 8 * 1024 * 1024
+#: Bytes that a client may say at one time.
+_LONGEST_HELLO = 1024
+#: Connections at one time; more wait until one ends.
+_MOST_CLIENTS = 256
+#: Seconds until a connection is taken again after one could not be.
+_ACCEPT_AGAIN = 1.0
+#: Seconds that a client waits for the scheduler to take its connection.
+_GREETING = 5.0
 _HEAD = struct.Struct("!I")
 #: Bytes that `sun_path` holds on every platform, less the closing zero (unix(7): 108 on Linux, 104 on BSD).
 _LONGEST_PATH = 103
@@ -44,7 +56,7 @@ class _Client:
 
 
 class LocalSocket:
-    """The server's side: one thread over all connections."""
+    """The server's side: one thread over all connections, which no client can hold up or end."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -52,9 +64,11 @@ class LocalSocket:
         self._on_wake: Callable[[], None] = lambda: None
         self._selector = selectors.DefaultSelector()
         self._listener = _bound(path)
+        self._accepting = False
         self._bell, self._ear = socket.socketpair()
         self._lock = threading.Lock()
         self._queued: list[bytes] = []
+        self._followers = 0
         self._closing = False
         self._clients: set[_Client] = set()
         self._thread = threading.Thread(target=self._run, name="local-socket", daemon=True)
@@ -64,14 +78,17 @@ class LocalSocket:
         self._on_wake = on_wake
         self._listener.setblocking(False)
         self._ear.setblocking(False)
-        self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._ear, selectors.EVENT_READ)
+        self._accept_from_now_on()
         self._thread.start()
 
     def publish(self, notice: Notice) -> None:
         """Send a notice to every follower; from any thread, never waits."""
+        if not self._followers or self._closing:
+            return
+        frame = _frame(msgspec.msgpack.encode(notice))
         with self._lock:
-            self._queued.append(_frame(msgspec.msgpack.encode(notice)))
+            self._queued.append(frame)
         self._ring()
 
     def close(self) -> None:
@@ -90,22 +107,38 @@ class LocalSocket:
 
     def _run(self) -> None:
         while not self._closing:
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(None if self._accepting else _ACCEPT_AGAIN):
                 if key.fileobj is self._listener:
                     self._accept()
                 elif key.fileobj is self._ear:
                     self._ear.recv(4096)
                     self._spread()
-                else:
-                    self._serve(key.data)
+                elif key.data in self._clients:  # else it was dropped just now
+                    self._serve_safely(key.data)
+            self._accept_from_now_on()
+
+    def _accept_from_now_on(self) -> None:
+        if not self._accepting and len(self._clients) < _MOST_CLIENTS:
+            self._selector.register(self._listener, selectors.EVENT_READ)
+            self._accepting = True
 
     def _accept(self) -> None:
-        with suppress(OSError):
+        try:
             connection, _ = self._listener.accept()
-            connection.setblocking(False)
-            client = _Client(connection)
-            self._clients.add(client)
-            self._selector.register(connection, selectors.EVENT_READ, client)
+        except OSError as trouble:  # no file handle is left: what waits to be taken would wake us for ever
+            _log.warning("socket.accepts_later", trouble=str(trouble))
+            self._accept_no_more()
+            return
+        connection.setblocking(False)
+        client = _Client(connection)
+        self._clients.add(client)
+        self._selector.register(connection, selectors.EVENT_READ, client)
+        if len(self._clients) >= _MOST_CLIENTS:
+            self._accept_no_more()
+
+    def _accept_no_more(self) -> None:
+        self._selector.unregister(self._listener)
+        self._accepting = False
 
     def _spread(self) -> None:
         with self._lock:
@@ -115,31 +148,36 @@ class LocalSocket:
                 client.unsent += queued
                 self._send(client)
 
+    def _serve_safely(self, client: _Client) -> None:
+        try:
+            self._serve(client)
+        except Exception:  # noqa: BLE001 - a loop's shell: logged, and one client is dropped
+            _log.exception("socket.client_broke")
+            self._drop(client)
+
     def _serve(self, client: _Client) -> None:
         try:
-            data = client.connection.recv(4096)
+            data = client.connection.recv(_LONGEST_HELLO)
         except BlockingIOError:
             self._send(client)
             return
         except OSError:
             data = b""
-        if not data:
+        client.heard += data
+        if not data or len(client.heard) > _LONGEST_HELLO:
             self._drop(client)
             return
-        client.heard += data
         self._obey(client)
 
     def _obey(self, client: _Client) -> None:
-        try:
-            for payload in _frames(client.heard):
-                if msgspec.msgpack.decode(payload, type=Hello).wants == "follow":
-                    client.follows = True
-                    client.unsent += _frame(b"\xc0")  # nil: from here on nothing is missed
-                else:
-                    self._on_wake()
-            self._send(client)
-        except msgspec.MsgspecError:
-            self._drop(client)
+        for payload in _frames(client.heard):
+            if msgspec.msgpack.decode(payload, type=Hello).wants == "wake":
+                self._on_wake()
+            elif not client.follows:
+                client.follows = True
+                self._followers += 1
+                client.unsent += _frame(b"\xc0")  # nil: from here on nothing is missed
+        self._send(client)
 
     def _send(self, client: _Client) -> None:
         try:
@@ -151,16 +189,18 @@ class LocalSocket:
             return
         del client.unsent[:sent]
         if len(client.unsent) > _BACKLOG:
+            _log.warning("socket.follower_too_slow", waiting=len(client.unsent))
             self._drop(client)
             return
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.unsent else 0)
         self._selector.modify(client.connection, wanted, client)
 
     def _drop(self, client: _Client) -> None:
-        self._clients.discard(client)
-        with suppress(KeyError):
+        if client in self._clients:
+            self._clients.discard(client)
+            self._followers -= client.follows
             self._selector.unregister(client.connection)
-        client.connection.close()
+            client.connection.close()
 
 
 def wake(path: Path) -> bool:
@@ -177,11 +217,16 @@ class Following:
     """The client's side of `follow`. Once there is one, no later notice is missed. A context manager."""
 
     def __init__(self, path: Path) -> None:
-        """Connect; OSError where no scheduler listens."""
+        """Connect; OSError where no scheduler listens, or the one that does is stuck."""
         self._heard = bytearray()
         self._connection = _connected(path)
-        self._connection.sendall(_frame(msgspec.msgpack.encode(Hello(wants="follow"))))
-        next(self._payloads(None), None)
+        try:
+            self._connection.sendall(_frame(msgspec.msgpack.encode(Hello(wants="follow"))))
+            if next(self._payloads(_GREETING), None) is None:
+                raise TimeoutError(f"nobody greets at {path}")
+        except OSError:
+            self._connection.close()
+            raise
 
     @classmethod
     @contextmanager
@@ -248,6 +293,7 @@ def _frames(heard: bytearray) -> Iterator[bytes]:
 
 def _connected(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(_GREETING)
     try:
         with _short(path) as name:
             connection.connect(name)
@@ -260,25 +306,23 @@ def _connected(path: Path) -> socket.socket:
 def _bound(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)  # of a dead scheduler: the lock says that no other lives
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with _short(path) as name:
-        listener.bind(name)
-    listener.listen()
+    try:
+        with _short(path) as name:
+            listener.bind(name)
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 
-class _short:  # noqa: N801 - reads as a function at its call
-    """A socket's path within the 107 bytes that the kernel allows: through the folder's descriptor if need be."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._folder: int | None = None
-
-    def __enter__(self) -> str:
-        if len(os.fsencode(self._path)) <= _LONGEST_PATH:
-            return str(self._path)
-        self._folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        return f"/proc/self/fd/{self._folder}/{self._path.name}"
-
-    def __exit__(self, *_: object) -> None:
-        if self._folder is not None:
-            os.close(self._folder)
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A socket's path within the bytes that the kernel takes: over a short link to its folder, if need be."""
+    if len(os.fsencode(path)) <= _LONGEST_PATH:
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="orc") as folder:
+        link = Path(folder) / "run"
+        link.symlink_to(path.parent.absolute(), target_is_directory=True)
+        yield str(link / path.name)

@@ -30,11 +30,13 @@ from orchestrator.spec.container import (
     EngineEventKind,
     InputFile,
     MountType,
+    VolumeFacts,
 )
 from orchestrator.states import ReasonCode
 from orchestrator.testing.call_log import CallLog
 from orchestrator.testing.fake_container import FakeContainer, LogHabits, exit_code_of
 from orchestrator.testing.fake_events import EventBoard
+from orchestrator.testing.fake_volumes import FakeVolumes
 from orchestrator.testing.faults import FaultPlan
 from orchestrator.testing.programs import Program
 
@@ -75,6 +77,7 @@ class FakeEngine:
         self._log = LogHabits(piece=piece, follow_loses_tail=follow_loses_tail)
         self._lock = threading.RLock()
         self._containers: dict[str, FakeContainer] = {}
+        self._volumes = FakeVolumes()
         self._made = 0
         self._down: str | None = None
 
@@ -145,9 +148,18 @@ class FakeEngine:
     def list_owned(self, label: str) -> tuple[ContainerFacts, ...]:
         return self._call("list_owned", "", lambda: self._list(label))
 
+    def list_volumes(self, deployment: DeploymentId) -> tuple[VolumeFacts, ...]:
+        return self._call("list_volumes", "", lambda: self._volumes.labelled(DEPLOYMENT_LABEL, deployment))
+
+    def list_owned_volumes(self, label: str) -> tuple[VolumeFacts, ...]:
+        return self._call("list_owned_volumes", "", lambda: self._volumes.labelled(label))
+
+    def remove_volume(self, name: str) -> bool:
+        return self._call("remove_volume", name, lambda: self._volumes.remove(name, self.containers))
+
     def events(self, deployment: DeploymentId) -> Iterator[EngineEvent]:
         self.calls.add("events")
-        return self.board.subscribe(deployment)
+        return iter(self.board.subscribe(deployment))
 
     def attach_logs(self, container: ContainerId) -> ByteStream:
         return self._call("attach_logs", container, lambda: self._find(container).attach())
@@ -204,6 +216,7 @@ class FakeEngine:
             if mount.type is MountType.BIND and not Path(mount.source).exists():
                 text = f"bind source path does not exist: {mount.source}"
                 raise LaunchRefusedError(ReasonCode.MOUNT_MISSING, text)
+        self._volumes.make(spec, self._clock.now())
         self._made += 1
         made = ContainerId(hashlib.sha256(f"{id(self)} {self._made}".encode()).hexdigest())
         self._containers[made] = FakeContainer(made, spec, self._script(spec), self._log)

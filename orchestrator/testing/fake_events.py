@@ -9,23 +9,41 @@ from orchestrator.ids import DEPLOYMENT_LABEL, DeploymentId
 from orchestrator.spec.container import EngineEvent, EngineEventKind
 
 
-class _Subscription:
+class Subscription:
+    """The events of one deployment, from now on; iterating it blocks, and ends after `close`."""
+
     def __init__(self, deployment: DeploymentId) -> None:
         self.deployment = deployment
-        self.queue: queue.SimpleQueue[EngineEvent | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[EngineEvent | None] = queue.SimpleQueue()
+
+    def __iter__(self) -> Iterator[EngineEvent]:
+        return iter(self._queue.get, None)
+
+    def put(self, event: EngineEvent) -> None:
+        self._queue.put(event)
+
+    def close(self) -> None:
+        self._queue.put(None)
 
 
 class EventBoard:
-    """Delivers events to subscribers. Nothing is kept for those who are not connected."""
+    """Delivers events to subscribers. Nothing is kept for those who are not connected; `happened` is for tests."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._subscriptions: list[_Subscription] = []
+        self._happened: list[EngineEvent] = []
+        self._subscriptions: list[Subscription] = []
         self._connected = True
         self._closed = False
         self._lose: Counter[EngineEventKind] = Counter()
         self._duplicate: Counter[EngineEventKind] = Counter()
         self._held: list[EngineEvent] | None = None
+
+    @property
+    def happened(self) -> tuple[EngineEvent, ...]:
+        """All that ever happened, whether anybody was told or not."""
+        with self._lock:
+            return tuple(self._happened)
 
     def lose(self, kind: EngineEventKind, times: int = 1) -> None:
         """The next `times` events of this kind reach nobody."""
@@ -51,6 +69,7 @@ class EventBoard:
 
     def publish(self, event: EngineEvent) -> None:
         with self._lock:
+            self._happened.append(event)
             if self._lose[event.kind]:
                 self._lose[event.kind] -= 1
                 return
@@ -76,28 +95,31 @@ class EventBoard:
                 self._connected = True
                 self._tell_all(EngineEvent(kind=EngineEventKind.CONNECTED))
 
-    def subscribe(self, deployment: DeploymentId) -> Iterator[EngineEvent]:
+    def subscribe(self, deployment: DeploymentId) -> Subscription:
         """Attached at once, before the first event is asked for."""
-        subscription = _Subscription(deployment)
+        subscription = Subscription(deployment)
         with self._lock:
             kind = EngineEventKind.CONNECTED if self._connected else EngineEventKind.DISCONNECTED
-            subscription.queue.put(None if self._closed else EngineEvent(kind=kind))
+            if self._closed:
+                subscription.close()
+            else:
+                subscription.put(EngineEvent(kind=kind))
             self._subscriptions.append(subscription)
-        return iter(subscription.queue.get, None)
+        return subscription
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
             for subscription in self._subscriptions:
-                subscription.queue.put(None)
+                subscription.close()
             self._subscriptions.clear()
 
     def _deliver(self, event: EngineEvent) -> None:
         if self._connected:
             for subscription in self._subscriptions:
                 if event.labels.get(DEPLOYMENT_LABEL) == subscription.deployment:
-                    subscription.queue.put(event)
+                    subscription.put(event)
 
     def _tell_all(self, event: EngineEvent) -> None:
         for subscription in self._subscriptions:
-            subscription.queue.put(event)
+            subscription.put(event)

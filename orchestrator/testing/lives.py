@@ -1,0 +1,96 @@
+"""Processes that are killed, in one process: a `Life` ends as by `kill -9`, and what outlives it (the store, the
+engine, the log files) is met again by the next one."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
+
+from orchestrator.ids import DeploymentId
+from orchestrator.ports import Engine
+from orchestrator.spec.container import EngineEvent
+from orchestrator.testing.fake_engine import FakeEngine
+from orchestrator.testing.faults import FaultPlan, Pause
+
+T = TypeVar("T")
+
+
+class Killed(SystemExit):
+    """Ends a thread of a life that is over, silently."""
+
+
+class Life:
+    """While it lasts calls go through; `kill` ends it, and no call of it takes effect from then on."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._faults = FaultPlan()
+        self._pauses: list[Pause] = []
+        self._at_end: list[Callable[[], None]] = []
+
+    def at(self, verb: str, *, after_effect: bool = False) -> Pause:
+        """The next call of `verb` stands still, before or after its effect, until it may proceed or the life
+        ends."""
+        pause = self._faults.pause(verb, after_effect=after_effect)
+        self._pauses.append(pause)
+        return pause
+
+    def kill(self) -> None:
+        self._over.set()
+        for pause in self._pauses:
+            pause.proceed.set()
+        for end in self._at_end:
+            end()
+
+    def when_it_ends(self, act: Callable[[], None]) -> None:
+        self._at_end.append(act)
+
+    def around(self, verb: str, act: Callable[[], T]) -> T:
+        """Do `act` if this life lasts; its answer is heard if it still does."""
+        result = self._faults.around(verb, lambda: self._lasting(act))
+        self._check()
+        return result
+
+    def _lasting(self, act: Callable[[], T]) -> T:
+        self._check()
+        return act()
+
+    def _check(self) -> None:
+        if self._over.is_set():
+            raise Killed
+
+
+def mortal(target: T, life: Life) -> T:
+    """The same, as one life sees it."""
+    return cast("T", _Mortal(target, life))
+
+
+def mortal_engine(engine: FakeEngine, life: Life) -> Engine:
+    """The engine as one life sees it: closing it ends the connections of that life only."""
+    return cast("Engine", _MortalEngine(engine, life))
+
+
+class _Mortal:
+    def __init__(self, target: object, life: Life) -> None:
+        self._target = target
+        self._life = life
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        method = getattr(self._target, verb)
+        return lambda *args, **named: self._life.around(verb, lambda: method(*args, **named))
+
+
+class _MortalEngine(_Mortal):
+    def __init__(self, engine: FakeEngine, life: Life) -> None:
+        super().__init__(engine, life)
+        self._engine = engine
+        self._ends: list[Callable[[], None]] = []
+        life.when_it_ends(self.close)
+
+    def events(self, deployment: DeploymentId) -> Iterator[EngineEvent]:
+        subscription = self._engine.board.subscribe(deployment)
+        self._ends.append(subscription.close)
+        return iter(subscription)
+
+    def close(self) -> None:
+        for end in self._ends:
+            end()

@@ -1,0 +1,28 @@
+"""Fixtures of the scheduler's tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scheduler_stage import Stage, staged
+
+from orchestrator.testing.manual_clock import ManualClock
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """Nobody runs on it yet."""
+    with staged(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def still_stage(tmp_path: Path, clock: ManualClock) -> Iterator[Stage]:
+    """The same where time passes only when the test says so."""
+    with staged(tmp_path, clock) as made:
+        yield made
