@@ -20,6 +20,7 @@ import msgspec
 from orchestrator.app import App
 from orchestrator.ids import DEPLOYMENT_LABEL
 from orchestrator.ports import Page
+from orchestrator.queries import RunView
 from orchestrator.scheduler.local_socket import Following
 from orchestrator.scheduler.notices import Notice
 from orchestrator.settings import open_project
@@ -99,10 +100,11 @@ class CliProject:
         shutil.rmtree(self.home / "data" / root, ignore_errors=True)
 
     def wait_run(self, dag_id: str, limit: float = PATIENCE) -> None:
-        """Until the DAG's newest run has ended; the scheduler's notices say when to look."""
+        """Until the DAG's newest run has ended and its containers are gone; the scheduler's notices say when to
+        look."""
         app = App(open_project(self.folder, self.environment))
         with app.queries() as queries, Following(app.socket) as following, queued(following) as told:
-            while not (newest := queries.runs(dag_id, Page(limit=1))) or not newest[0].state.final:
+            while not any(_over(queries.run(run.key)) for run in queries.runs(dag_id, Page(limit=1))):
                 assert told.get(timeout=limit) is not None, "the scheduler went away"
 
     def containers(self) -> list[str]:
@@ -115,6 +117,10 @@ class CliProject:
             return [each.name for each in found if each.labels[DEPLOYMENT_LABEL][:8] in ours]
         finally:
             client.close()
+
+
+def _over(view: RunView) -> bool:
+    return view.run.state.final and all(attempt.removed_at for attempt in view.tries)
 
 
 @contextmanager
