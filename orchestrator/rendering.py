@@ -10,7 +10,7 @@ from orchestrator.app import App
 from orchestrator.dagfiles.lookup import find_dag
 from orchestrator.errors import EngineUnavailableError, ImageError, NotFoundError, RenderError
 from orchestrator.ids import Epoch, RunKey, TaskKey, TryId, TryKey
-from orchestrator.planning.rows import Reason, Run, TaskInstance
+from orchestrator.planning.rows import Reason, Run, TaskInstance, run_id
 from orchestrator.ports import Images, Page, Renderer
 from orchestrator.scheduler.facts import render_facts
 from orchestrator.spec.container import ContainerSpec, ImageFacts
@@ -75,7 +75,7 @@ def _interval(dag: DagSpec, date: str | None, now: datetime, warn: Callable[[str
 
 def _run(dag: DagSpec, interval: Interval, conf: dict[str, Any], now: datetime) -> Run:
     return Run(
-        key=RunKey(dag.dag_id, f"manual__{now.isoformat()}"),
+        key=RunKey(dag.dag_id, run_id(RunType.MANUAL, now)),
         run_type=RunType.MANUAL,
         state=RunState.RUNNING,
         version=version_of(dag),

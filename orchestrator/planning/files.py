@@ -14,8 +14,8 @@ from orchestrator.planning.events import FileGone, FileParsed
 from orchestrator.planning.rows import Dag, DagVersion
 from orchestrator.spec.dag import DagSpec, ParsedFile, Problem, Severity, version_of
 
-_DUPLICATE = "duplicate-dag-id"
-_SCHEDULE = "schedule"
+_DUPLICATE = "duplicate_id"
+_SCHEDULE = "bad_schedule"
 #: Rules that are checked here, anew at every take-over.
 _OURS = (_DUPLICATE, _SCHEDULE)
 

@@ -1,7 +1,6 @@
 """The one way into the loop: whatever happens anywhere is posted here and taken in whole turns."""
 
 import queue
-from collections.abc import Iterable
 
 from orchestrator.planning.events import Event
 from orchestrator.spec.value import Value
@@ -34,10 +33,6 @@ class Inbox:
 
     def post(self, message: Message) -> None:
         self._queue.put(message)
-
-    def post_all(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            self._queue.put(message)
 
     def take(self, seconds: float) -> list[Message]:
         """All messages there are; waits up to `seconds` for a first one."""

@@ -8,7 +8,7 @@ from orchestrator.planning.rows import Reason
 from orchestrator.spec.dag import ParsedFile, Problem
 from orchestrator.states import ReasonCode
 
-_RULE = "not-storable"
+_RULE = "not_storable"
 
 
 def instead_of(event: Event, words: str) -> Event | None:

@@ -70,7 +70,7 @@ def test_of_two_files_with_one_dag_id_the_first_keeps_it() -> None:
     leader.parse(dag(container("a")))
     leader.parse(dag(container("b"), file="e.py"), file="e.py")
     assert leader.rows["dags"]["d"].file == "d.py"
-    assert problems(leader, "e.py") == ["duplicate-dag-id"]
+    assert problems(leader, "e.py") == ["duplicate_id"]
     assert "d.py" in leader.rows["files"]["e.py"].parsed.problems[0].text
 
 
@@ -94,7 +94,7 @@ def test_a_schedule_that_cannot_be_is_a_problem_of_its_file() -> None:
     leader = Leader()
     leader.parse(dag(container("a"), schedule=CronSchedule(expressions=("61 * * * *",))))
     assert "d" not in leader.rows["dags"]
-    assert problems(leader, "d.py") == ["schedule"]
+    assert problems(leader, "d.py") == ["bad_schedule"]
 
 
 def test_versions_nobody_uses_leave_the_world() -> None:
