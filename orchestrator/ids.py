@@ -20,9 +20,15 @@ UNMAPPED = -1
 LABEL_PREFIX = "orchestrator."
 DEPLOYMENT_LABEL = "orchestrator.deployment"
 KIND_LABEL = "orchestrator.kind"
+#: Of what belongs to one process: `<boot id>:<pid>:<start time in clock ticks since boot>`.
+OWNER_LABEL = "orchestrator.owner"
 TRY_KIND = "try"
 PROBE_KIND = "probe"  #: of containers that only look at something, and are gone at once
 ROOT_KIND = "root"  #: of volumes that are data roots
+#: Kinds of volumes: named by a DAG file, of a run, of a DAG.
+VOLUME_KIND = "volume"
+RUN_VOLUME_KIND = "run-volume"
+DAG_VOLUME_KIND = "dag-volume"
 
 _DAG_ID = re.compile(r"[A-Za-z0-9._-]{1,250}")
 
@@ -82,6 +88,25 @@ def container_name(deployment: DeploymentId, key: TryKey, *, first: str = "") ->
     index = "m" if task.map_index == UNMAPPED else str(task.map_index)
     place = f"{first}-{deployment}" if first else f"orc-{deployment}-{_short(task.dag_id)}-{_short(task.task_id)}"
     return f"{place}-{digest}-{index}-{key.number}"
+
+
+def run_volume_name(deployment: DeploymentId, run: RunKey) -> str:
+    """`orc-<deployment>-run-<hash 12>`"""
+    return f"orc-{deployment}-run-{_digest(run.dag_id, run.run_id)}"
+
+
+def dag_volume_name(deployment: DeploymentId, dag_id: str) -> str:
+    """`orc-<deployment>-dag-<hash 12>`; one for a deployment and its tests."""
+    return f"orc-{home_deployment(deployment)}-dag-{_digest(dag_id)}"
+
+
+def home_deployment(deployment: DeploymentId) -> DeploymentId:
+    """The deployment that a test's belongs to; any other is its own."""
+    return DeploymentId(deployment.partition("t")[0])
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
 def _short(text: str) -> str:

@@ -29,6 +29,7 @@ from orchestrator.spec.container import (
     EngineEvent,
     ImageFacts,
     InputFile,
+    VolumeFacts,
 )
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, ParsedFile, PullPolicy, TaskSpec
 from orchestrator.spec.value import Value
@@ -65,7 +66,9 @@ class Engine(Protocol):
     All calls after `create` take the container's id, never its name (invariant I3)."""
 
     def create(self, spec: ContainerSpec) -> ContainerId:
-        """Create, do not start. `NameTakenError` on a name conflict; `LaunchRefusedError` for good."""
+        """Create, do not start. Volumes that it mounts and that do not exist are made, with the mount's labels;
+        to those that are labelled as ours every user may write. `NameTakenError` on a name conflict;
+        `LaunchRefusedError` for good."""
 
     def start(self, container: ContainerId) -> None:
         """Start a created container; sent once, never repeated by the adapter. One that runs is left alone; one
@@ -87,6 +90,15 @@ class Engine(Protocol):
 
     def list_owned(self, label: str) -> tuple[ContainerFacts, ...]:
         """All containers of kind `try`, of any deployment, that carry `label` with whatever value."""
+
+    def list_volumes(self, deployment: DeploymentId) -> tuple[VolumeFacts, ...]:
+        """All volumes that carry this deployment's label."""
+
+    def list_owned_volumes(self, label: str) -> tuple[VolumeFacts, ...]:
+        """All volumes, of any deployment, that carry `label` with whatever value."""
+
+    def remove_volume(self, name: str) -> bool:
+        """Remove a volume and what is in it; False where it is gone already, or a container mounts it."""
 
     def events(self, deployment: DeploymentId) -> Iterator[EngineEvent]:
         """The event stream of this deployment's containers; blocks. Yields CONNECTED each time it is attached

@@ -59,6 +59,8 @@ class DockerArguments(TaskArguments, total=False):
     mounts: Sequence[Mount | Mapping[str, Any] | str]  #: `Mount(...)`, its arguments, or "source:target[:ro]"
     volumes: Sequence[Mount | Mapping[str, Any] | str]  #: the same as `mounts`
     tmpfs: Mapping[str, str] | Sequence[str]  #: path -> options, or "path[:options]"
+    mount_tmp_dir: bool  #: a volume of the try's own for temporary files, named by `AIRFLOW_TMP_DIR`; False
+    tmp_dir: str | None  #: where; /tmp/airflow
     shm_size: Size | None
     read_only: bool  #: the container's own files cannot be written
     inputs: Mapping[str, str]  #: path -> text of a file copied in before start
@@ -101,6 +103,7 @@ class DockerArguments(TaskArguments, total=False):
     force_pull: bool  #: True: pull="always"
     # accepted without effect: a warning says why
     auto_remove: Any
+    host_tmp_dir: Any
     docker_url: Any
     api_version: Any
     timeout: Any

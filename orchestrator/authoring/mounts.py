@@ -2,18 +2,41 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 import msgspec
 
 from orchestrator.authoring.faults import Rule, fault, nearest
 from orchestrator.spec import container
 
-_NAMES = ("source", "target", "type", "read_only")
-#: What docker-py's own mounts, which are mappings, call the same things.
-_ENGINE_NAMES = {"Source": "source", "Target": "target", "Type": "type", "ReadOnly": "read_only"}
+#: What `Mount(...)` takes.
+_NAMES = (
+    "source", "target", "type", "read_only", "subpath", "consistency", "propagation", "no_copy", "labels",
+    "driver_config", "tmpfs_size", "tmpfs_mode",
+)  # fmt: skip
+#: Where docker-py's own mounts, which are mappings of mappings, keep the same things.
+_ENGINE_NAMES = {
+    "Source": "source", "Target": "target", "Type": "type", "ReadOnly": "read_only", "Consistency": "consistency",
+    "BindOptions.Propagation": "propagation", "VolumeOptions.NoCopy": "no_copy", "VolumeOptions.Labels": "labels",
+    "VolumeOptions.DriverConfig": "driver_config", "VolumeOptions.Subpath": "subpath",
+    "TmpfsOptions.SizeBytes": "tmpfs_size", "TmpfsOptions.Mode": "tmpfs_mode",
+}  # fmt: skip
+_DRIVER_NAMES = {"name": "driver", "options": "driver_options"}
 #: `source:target[:ro|rw]`; a colon inside a template does not separate.
 _PARTS = re.compile(r"(?:\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|[^:])+|:", re.DOTALL)
+
+
+class MountOptions(TypedDict, total=False):
+    """What `Mount(...)` takes besides source, target, type and read_only."""
+
+    subpath: str  #: of a volume: the folder in it; needs an engine that speaks API 1.45
+    consistency: str | None  #: as docker takes it
+    propagation: str | None  #: of a bind, as docker takes it
+    no_copy: bool  #: of a volume: a new one is not filled with what the image has at `target`
+    labels: Mapping[str, str] | None  #: of a volume that is new
+    driver_config: Mapping[str, Any] | None  #: of a volume that is new: {"name": ..., "options": {...}}
+    tmpfs_size: int | str | None  #: bytes, or text like "512m"
+    tmpfs_mode: int | None  #: like 0o1777
 
 
 class Mount:
@@ -29,18 +52,38 @@ class Mount:
         target: str | None = None,
         type: str = "volume",  # noqa: A002 - the name docker and its users use
         read_only: bool = False,  # noqa: FBT001, FBT002 - the fourth of docker's own arguments
+        **options: Unpack[MountOptions],
     ) -> None:
-        if type == container.MountType.ROOT:
-            raise _misfit("type='root' is written otherwise", fix=f"write Mount.root({source!r}, {target!r})")
-        self.spec = _spec({"source": source, "target": target, "type": type, "read_only": read_only})
+        if type in _WRITTEN_OTHERWISE:
+            raise _misfit(f"type={str(type)!r} is written otherwise", fix=f"write {_WRITTEN_OTHERWISE[type]}")
+        given = {"source": source, "target": target, "type": type, "read_only": read_only, **options}
+        self.spec = _spec(_known(given))
 
     @classmethod
-    def root(cls, name: str, target: str, *, read_only: bool = False) -> Self:
+    def root(cls, name: str, target: str, *, read_only: bool = False, atomic: bool = False) -> Self:
         """The data root `name`: a folder that the site maps, so that a DAG file holds no host path."""
+        if atomic:
+            raise _misfit(
+                f"Mount.root({name!r}, atomic=True) cannot be had yet",
+                fix="write to another name in the root, and rename when all is written",
+            )
+        return cls._of(container.MountType.ROOT, target, source=name, read_only=read_only)
+
+    @classmethod
+    def run(cls, target: str, *, read_only: bool = False) -> Self:
+        """The volume of the run: its tasks share it, any user may write to it, and it goes some time after the
+        run's end."""
+        return cls._of(container.MountType.RUN, target, read_only=read_only)
+
+    @classmethod
+    def dag(cls, target: str, *, read_only: bool = False) -> Self:
+        """The volume of the DAG: all its runs share it, and any user may write to it."""
+        return cls._of(container.MountType.DAG, target, read_only=read_only)
+
+    @classmethod
+    def _of(cls, kind: container.MountType, target: str, **values: Any) -> Self:
         mount = cls.__new__(cls)
-        mount.spec = _spec(
-            {"source": name, "target": target, "type": container.MountType.ROOT, "read_only": read_only}
-        )
+        mount.spec = _spec({"type": kind, "target": target, **values})
         return mount
 
     def __repr__(self) -> str:
@@ -59,7 +102,20 @@ def read_mount(written: object) -> container.Mount:
 
 
 def _from_mapping(written: Mapping[str, Any]) -> dict[str, Any]:
-    values = {_ENGINE_NAMES.get(name, name): value for name, value in written.items()}
+    flat: dict[str, Any] = {}
+    for name, value in written.items():
+        if name in ("BindOptions", "VolumeOptions", "TmpfsOptions") and isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": each for inner, each in value.items()}
+        else:
+            flat[name] = value
+    values = {_ENGINE_NAMES.get(name, name): value for name, value in flat.items()}
+    if values.get("type") in _WRITTEN_OTHERWISE:
+        raise _misfit(f"type={values['type']!r} is written otherwise", fix="see Mount.root, Mount.run, Mount.dag")
+    return _known(values)
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the spec's fields; a name that no mount has is an error."""
     for name in values:
         if name not in _NAMES:
             raise fault(
@@ -67,7 +123,11 @@ def _from_mapping(written: Mapping[str, Any]) -> dict[str, Any]:
                 rule=Rule.UNKNOWN_ARGUMENT,
                 fix=f"it takes {', '.join(_NAMES)}",
             )
-    return values
+    driver = values.get("driver_config") or {}
+    if not isinstance(driver, Mapping) or not {str(name).lower() for name in driver} <= _DRIVER_NAMES.keys():
+        raise _misfit(f"driver_config is {driver!r}", fix='write {"name": ..., "options": {...}}')
+    own = {_DRIVER_NAMES[str(name).lower()]: value for name, value in driver.items()}
+    return {name: value for name, value in values.items() if name != "driver_config"} | own
 
 
 def _from_text(text: str) -> container.Mount:
@@ -99,6 +159,13 @@ def _spec(values: Mapping[str, Any]) -> container.Mount:
         return msgspec.convert(given, container.Mount)
     except msgspec.ValidationError as error:
         raise _misfit(f"a mount cannot be read: {error}", fix="see the types of Mount's arguments") from error
+
+
+_WRITTEN_OTHERWISE: Mapping[str, str] = {
+    container.MountType.ROOT: "Mount.root(name, target)",
+    container.MountType.RUN: "Mount.run(target)",
+    container.MountType.DAG: "Mount.dag(target)",
+}
 
 
 def _misfit(message: str, *, fix: str) -> Exception:

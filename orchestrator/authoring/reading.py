@@ -121,6 +121,7 @@ IDLE_EMPTY: Mapping[str, str] = {
 IDLE_DOCKER: Mapping[str, str] = {
     **IDLE_EMPTY,
     "auto_remove": "a container is always removed once its log is read",
+    "host_tmp_dir": "temporary files are in a volume of the engine",
     "docker_url": "the setting engine.address says where the engine is",
     "api_version": "the API version is negotiated",
     "timeout": "the setting engine.timeout says how long the engine has to answer",

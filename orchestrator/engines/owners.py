@@ -4,8 +4,7 @@ scheduler: the label says boot, process and its start, so that a dead owner is t
 import os
 from pathlib import Path
 
-#: Label whose value is `<boot id>:<pid>:<start time in clock ticks since boot>`.
-OWNER_LABEL = "orchestrator.owner"
+from orchestrator.ids import OWNER_LABEL as OWNER_LABEL
 
 
 def own_identity() -> str:

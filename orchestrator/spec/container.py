@@ -7,21 +7,42 @@ from orchestrator.spec.value import Value
 
 
 class MountType(StrEnum):
-    """Where a mount's bytes live. `root` is a named data root, resolved before a spec is made."""
+    """Where a mount's bytes live. `root` is a named data root, resolved before a spec is made; `run` and `dag` are
+    volumes of a run and of a DAG, which get their names with the try's."""
 
     VOLUME = "volume"
     BIND = "bind"
     TMPFS = "tmpfs"
     ROOT = "root"
+    RUN = "run"
+    DAG = "dag"
 
 
 class Mount(Value, frozen=True, kw_only=True):
-    """One mount. `source` is a volume's name, a path on the engine's host, or a data root's name."""
+    """One mount. `source` is a volume's name (empty: one without a name, which goes with its container), a path on
+    the engine's host, or a data root's name. What only one type of mount has is named for it."""
 
     type: MountType = MountType.VOLUME
     source: str = ""
     target: str
     read_only: bool = False
+    consistency: str = ""
+    propagation: str = ""  #: bind
+    subpath: str = ""  #: volume: the folder in it that is mounted
+    no_copy: bool = False  #: volume: a new one is not filled with what the image has there
+    labels: dict[str, str] = {}  #: volume: of a new one
+    driver: str = ""  #: volume: of a new one
+    driver_options: dict[str, str] = {}
+    tmpfs_size: int | str | None = None  #: bytes
+    tmpfs_mode: int | None = None
+
+
+class VolumeFacts(Value, frozen=True, kw_only=True):
+    """What an engine says of a volume."""
+
+    name: str
+    labels: dict[str, str] = {}
+    created_at: datetime | None = None
 
 
 class InputFile(Value, frozen=True, kw_only=True):

@@ -86,6 +86,8 @@ class ContainerTemplate(Value, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     mounts: tuple[Mount, ...] = ()
     tmpfs: dict[str, str] = {}
+    mount_tmp_dir: bool = False
+    tmp_dir: str | None = None
     user: str | None = None
     working_dir: str | None = None
     hostname: str | None = None

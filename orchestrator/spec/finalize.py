@@ -29,8 +29,9 @@ from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
 from orchestrator.spec.interval import Interval
 from orchestrator.spec.marks import has_templates as has_templates
 from orchestrator.spec.marks import unmarked
+from orchestrator.spec.mounting import absolute, of_try
 from orchestrator.spec.passing import passed_on
-from orchestrator.spec.placement import absolute, place
+from orchestrator.spec.placement import place
 from orchestrator.spec.value import Value
 
 #: Labels and variables that only we may set.
@@ -95,6 +96,8 @@ def finalize(
         template, image=image, project=site.project, engine_path=site.engine_path, root_path=site.root_path
     )
     ours = _context(dag, task, run, key) | {"ORCHESTRATOR_RESULT": placement.result_path}
+    if placement.tmp_dir is not None:
+        ours["AIRFLOW_TMP_DIR"] = placement.tmp_dir
     return ContainerSpec(
         name=_name(template.container_name or ""),
         image=image.id,
@@ -131,10 +134,12 @@ def with_try(
         "orchestrator.try_id": try_id,
         "orchestrator.epoch": str(epoch),
     }
+    labels = spec.labels | labels
     return msgspec.structs.replace(
         spec,
         name=container_name(deployment, key, first=spec.name),
-        labels=spec.labels | labels,
+        labels=labels,
+        mounts=tuple(of_try(mount, deployment, task, labels) for mount in spec.mounts),
         environment=spec.environment | dict.fromkeys(_TRY_VARIABLES, str(key.number)),
     )
 

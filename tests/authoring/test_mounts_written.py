@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from docker.types import DriverConfig
+from docker.types import Mount as DockerMount
 
 from orchestrator import DAG, DockerOperator, Mount
 from orchestrator.errors import AuthoringError
@@ -50,12 +52,34 @@ def test_a_data_root_is_named_not_placed() -> None:
     )
 
 
+def test_volumes_of_a_run_and_a_dag_have_no_name_to_write() -> None:
+    assert Mount.run("/data", read_only=True).spec == MountSpec(type=MountType.RUN, target="/data", read_only=True)
+    assert Mount.dag("/data").spec == MountSpec(type=MountType.DAG, target="/data")
+
+
+def test_options_are_those_of_docker_py() -> None:
+    own = Mount("v", "/d", no_copy=True, labels={"a": "b"}, driver_config={"name": "nfs", "options": {"o": "x"}})
+    driver = DriverConfig("nfs", {"o": "x"})
+    theirs = DockerMount("/d", "v", no_copy=True, labels={"a": "b"}, driver_config=driver)
+    keywords = {"target": "/d", "source": "v", "no_copy": True, "labels": {"a": "b"}, "driver_config": driver}
+    assert read([own, theirs, keywords]) == (own.spec,) * 3
+    memory = Mount(None, "/t", "tmpfs", tmpfs_size=1024, tmpfs_mode=0o700)
+    assert read([DockerMount("/t", None, type="tmpfs", tmpfs_size=1024, tmpfs_mode=0o700)]) == (memory.spec,)
+    bind = Mount("/s", "/t", "bind", propagation="rslave", consistency="cached")
+    assert read([DockerMount("/t", "/s", type="bind", propagation="rslave", consistency="cached")]) == (bind.spec,)
+
+
 @pytest.mark.parametrize(
     ("construct", "says"),
     [
         (lambda: Mount("data"), "no target"),
         (lambda: Mount("/data", "data"), "look exchanged"),
         (lambda: Mount("data", "/d", "root"), "written otherwise"),
+        (lambda: Mount(None, "/d", "run"), "written otherwise"),
+        (lambda: read([{"target": "/d", "type": "dag"}]), "written otherwise"),
+        (lambda: Mount.root("r", "/d", atomic=True), "cannot be had yet"),
+        (lambda: Mount("v", "/d", driver_config={"nam": "x"}), "driver_config is"),
+        (lambda: Mount("v", "/d", no_cpy=True), "did you mean 'no_copy'"),  # type: ignore[call-arg]  # a slip
         (lambda: Mount("data", "/d", "nfs"), "nfs"),
         (lambda: read([{"source": 3, "target": "/d"}]), "expected `str`"),
         (lambda: read(["{{ var }}:/d"]), "before rendering"),

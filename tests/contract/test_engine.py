@@ -1,7 +1,5 @@
 """What every engine promises (`orchestrator.ports.Engine`), over the fake and the real one alike."""
 
-from collections.abc import Iterator
-
 import pytest
 from engine_lab import (
     COUNT,
@@ -17,10 +15,8 @@ from engine_lab import (
     Lab,
     payload,
     read,
-    script,
 )
 
-from orchestrator.clock import SystemClock
 from orchestrator.errors import (
     ContainerRunningError,
     FileTooLargeError,
@@ -33,26 +29,8 @@ from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, ContainerId, new_depl
 from orchestrator.ports import Stream
 from orchestrator.spec.container import ContainerState, EngineEventKind, InputFile, Mount, MountType
 from orchestrator.states import ReasonCode
-from orchestrator.testing.fake_engine import FakeEngine
 
 NOBODY = ContainerId("0" * 64)
-
-
-@pytest.fixture(params=["fake", pytest.param("docker", marks=pytest.mark.engine)])
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    if request.param == "fake":
-        fake = FakeEngine(SystemClock(), script, images=frozenset({"any"}), piece=5)
-        lab = Lab(fake, new_deployment_id(), "any")
-        yield lab
-        lab.clear()
-        assert fake.containers == ()
-        fake.close()
-    else:
-        base_image = request.getfixturevalue("base_image")
-        deployment = request.getfixturevalue("engine_deployment")
-        lab = Lab(request.getfixturevalue("docker_engine"), deployment, base_image)
-        yield lab
-        lab.clear()
 
 
 # --- life and end -------------------------------------------------------------------------------------

@@ -49,6 +49,11 @@ class ArgumentBench:
         self._tries = 0
         self._made: list[ContainerId] = []
 
+    @property
+    def volumes(self) -> dict[str, dict[str, str]]:
+        """Labels of this deployment's volumes, by name."""
+        return {volume.name: volume.labels for volume in self.engine.list_volumes(self.deployment)}
+
     def task(self, **arguments: Any) -> TaskSpec:
         """The task as its DAG file says it, checked as a parse would."""
         with DAG("d") as made:
@@ -123,4 +128,6 @@ class ArgumentBench:
 
     def close(self) -> None:
         self.clear()
+        for volume in self.engine.list_volumes(self.deployment):
+            self.engine.remove_volume(volume.name)
         self._client.close()

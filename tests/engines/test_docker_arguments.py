@@ -2,7 +2,6 @@
 says of the created container, and from inside where a process can see it. What this engine cannot do, it refuses
 with its own words."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +9,14 @@ import pytest
 from argument_bench import ArgumentBench
 from structlog.testing import capture_logs
 
-from orchestrator.engines.docker.address import Address
-from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.errors import LaunchRefusedError
-from orchestrator.ids import DeploymentId
 
 pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def bench(
-    docker_engine: DockerEngine,
-    engine_address: Address,
-    engine_deployment: DeploymentId,
-    base_image: str,
-    tmp_path: Path,
-) -> Iterator[ArgumentBench]:
-    bench = ArgumentBench(docker_engine, engine_address, engine_deployment, base_image, tmp_path)
-    yield bench
-    bench.close()
+def bench(argument_bench: ArgumentBench) -> ArgumentBench:
+    return argument_bench
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ docker() {
 }
 """
 
-#: What an argument may hold: anything but NUL.
-TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+#: What an argument may hold: anything but NUL (and \036, by which the stand-in separates calls).
+TEXT = st.text(st.characters(exclude_characters="\0\x1e", exclude_categories=("Cs",)), max_size=20)
 NAMES = st.text("ABCxyz_", min_size=1, max_size=6)
 PATHS = TEXT.map(lambda text: "/" + text)
 MOUNTS = st.builds(

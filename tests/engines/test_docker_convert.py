@@ -115,7 +115,7 @@ def test_an_anonymous_volume_carries_our_labels_only() -> None:
 
 
 def test_a_data_root_must_have_been_resolved() -> None:
-    with pytest.raises(ValueError, match="data root 'flights'"):
+    with pytest.raises(ValueError, match="root mount 'flights' of /d was not resolved"):
         create_body(spec(mounts=(Mount(type=MountType.ROOT, source="flights", target="/d"),)))
 
 

@@ -16,7 +16,7 @@ from orchestrator.spec.container import InputFile
 from orchestrator.spec.value import Value
 
 #: File types as the engine writes them: the bits of Go's `fs.FileMode`, not those of `stat`.
-_GO_SYMLINK, _GO_TYPES = 1 << 27, 0x8F280000
+_GO_SYMLINK, _GO_STICKY, _GO_TYPES = 1 << 27, 1 << 20, 0x8F280000
 
 
 class PathFacts(Value, frozen=True, kw_only=True):
@@ -27,15 +27,25 @@ class PathFacts(Value, frozen=True, kw_only=True):
     link: str = ""
 
 
+def path_mode(header: str) -> int:
+    """The permissions (and the sticky bit) in that header, as `chmod` takes them."""
+    mode, _ = _told(header)
+    return mode & 0o777 | (stat.S_ISVTX if mode & _GO_STICKY else 0)
+
+
 def path_facts(header: str) -> PathFacts:
     """The `X-Docker-Container-Path-Stat` header of an archive answer."""
-    told = msgspec.json.decode(b64decode(header), type=dict[str, object])
-    mode = int(str(told["mode"]))
+    mode, told = _told(header)
     return PathFacts(
         size=int(str(told["size"])),
         regular=not mode & _GO_TYPES,
         link=str(told.get("linkTarget", "")) if mode & _GO_SYMLINK else "",
     )
+
+
+def _told(header: str) -> tuple[int, dict[str, object]]:
+    told = msgspec.json.decode(b64decode(header), type=dict[str, object])
+    return int(str(told["mode"])), told
 
 
 def read_only_member(source: BinaryIO, path: str, limit: int) -> bytes:

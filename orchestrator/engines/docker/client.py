@@ -77,6 +77,10 @@ class Client:
         self._version = f"{agreed[0]}.{agreed[1]}"
         return self._version
 
+    def speaks(self, version: tuple[int, int]) -> bool:
+        """Whether the API version agreed on is at least this one."""
+        return _version(self.api_version) >= version
+
     def call(
         self,
         method: str,
@@ -90,11 +94,13 @@ class Client:
         return self._exchange(method, self.target(path, query), body, {"Content-Type": content_type})
 
     @contextmanager
-    def open(self, path: str, query: Mapping[str, str]) -> Iterator[http.client.HTTPResponse]:
-        """A GET whose body the caller reads as far as it likes."""
+    def open(
+        self, path: str, query: Mapping[str, str], *, method: str = "GET"
+    ) -> Iterator[http.client.HTTPResponse]:
+        """A GET whose body the caller reads as far as it likes; or a HEAD."""
         connection = self._take()
         try:
-            response = connection.ask("GET", self.target(path, query), None, {})
+            response = connection.ask(method, self.target(path, query), None, {})
             yield response
         except (OSError, http.client.HTTPException) as error:
             raise EngineTimeoutError(f"the engine broke off its answer: {error!r}") from error

@@ -73,6 +73,22 @@ def _mount(mount: Mount) -> str:
         fields.insert(1, f"source={mount.source}")
     if mount.read_only:
         fields.append("readonly")
+    fields += (f"{option}={value}" for option, value in _mount_options(mount) if value)
     line = io.StringIO()
     csv.writer(line).writerow(fields)
     return line.getvalue().removesuffix("\r\n")
+
+
+def _mount_options(mount: Mount) -> Iterator[tuple[str, str]]:
+    yield "consistency", mount.consistency
+    yield "bind-propagation", mount.propagation
+    yield "volume-subpath", mount.subpath
+    yield "volume-nocopy", "true" if mount.no_copy else ""
+    yield "volume-driver", mount.driver
+    for name, value in mount.driver_options.items():
+        yield "volume-opt", f"{name}={value}"
+    for name, value in mount.labels.items():
+        if not name.startswith(LABEL_PREFIX):
+            yield "volume-label", f"{name}={value}"
+    yield "tmpfs-size", str(mount.tmpfs_size or "")
+    yield "tmpfs-mode", "" if mount.tmpfs_mode is None else f"{mount.tmpfs_mode:o}"

@@ -63,10 +63,27 @@ def security_options(spec: ContainerSpec) -> list[str]:
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
-    if mount.type is MountType.ROOT:
-        raise ValueError(f"data root {mount.source!r} of {mount.target} was not resolved")
-    source = {"Source": mount.source} if mount.source else {}
-    return {"Type": mount.type.value, **source, "Target": mount.target, "ReadOnly": mount.read_only}
+    if mount.type not in (MountType.VOLUME, MountType.BIND, MountType.TMPFS):
+        raise ValueError(f"{mount.type} mount {mount.source!r} of {mount.target} was not resolved")
+    driver = {"Name": mount.driver, "Options": mount.driver_options}
+    volume = {
+        "NoCopy": mount.no_copy or None,
+        "Labels": mount.labels or None,
+        "DriverConfig": driver if mount.driver or mount.driver_options else None,
+        "Subpath": mount.subpath or None,
+    }
+    return _said(
+        {
+            "Type": mount.type.value,
+            "Source": mount.source or None,
+            "Target": mount.target,
+            "ReadOnly": mount.read_only,
+            "Consistency": mount.consistency or None,
+            "BindOptions": {"Propagation": mount.propagation} if mount.propagation else None,
+            "VolumeOptions": _said(volume) or None,
+            "TmpfsOptions": _said({"SizeBytes": mount.tmpfs_size, "Mode": mount.tmpfs_mode}) or None,
+        }
+    )
 
 
 def _anonymous(target: str, spec: ContainerSpec) -> dict[str, Any]:

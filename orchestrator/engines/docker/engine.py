@@ -17,6 +17,7 @@ from orchestrator.engines.docker.convert import create_body, create_query
 from orchestrator.engines.docker.events import EventStreams
 from orchestrator.engines.docker.facts import container_facts
 from orchestrator.engines.docker.streams import Refused, SocketStream, open_socket
+from orchestrator.engines.docker.volumes import Volumes
 from orchestrator.errors import (
     EngineError,
     FileTooLargeError,
@@ -31,11 +32,14 @@ from orchestrator.spec.container import (
     EngineCapacity,
     EngineEvent,
     InputFile,
+    VolumeFacts,
 )
+from orchestrator.states import ReasonCode
 
 _log = structlog.get_logger()
 
 _CHUNK = 64 * 1024
+_SUBPATH_API = (1, 45)
 _BOTH = {"stdout": "1", "stderr": "1"}
 
 
@@ -49,10 +53,12 @@ class DockerEngine:
         self._clock = clock
         self._client = Client(find, timeout)
         self._events = EventStreams(self._client, clock)
+        self._volumes = Volumes(self._client, clock)
         #: whether containers made here have a tty, until their log is attached: it saves an inspect at launch
         self._ttys: dict[ContainerId, bool] = {}
 
     def create(self, spec: ContainerSpec) -> ContainerId:
+        self._refuse_subpaths(spec)
         body = msgspec.json.encode(create_body(spec))
         reply = self._client.call("POST", "/containers/create", create_query(spec), body)
         if reply.status != http.client.CREATED:
@@ -64,11 +70,23 @@ class DockerEngine:
         try:
             for network in spec.networks:
                 self._join(network, container)
+            self._volumes.open_those_of(container, spec)
         except LaunchRefusedError:
             self.remove(container)
             raise
         self._ttys[container] = spec.tty
         return container
+
+    def _refuse_subpaths(self, spec: ContainerSpec) -> None:
+        """An engine too old for them would mount the whole volume, and say nothing."""
+        asked = next((mount for mount in spec.mounts if mount.subpath), None)
+        if asked is not None and not self._client.speaks(_SUBPATH_API):
+            raise LaunchRefusedError(
+                ReasonCode.CREATE_REFUSED,
+                f"subpath={asked.subpath!r} of the mount at {asked.target} needs an engine that speaks API"
+                f" {_SUBPATH_API[0]}.{_SUBPATH_API[1]}; this one speaks {self._client.api_version}",
+                fix="mount the whole volume, or use Docker Engine 26 or newer",
+            )
 
     def _join(self, network: str, container: ContainerId) -> None:
         """Connect a container that is not started to a further network: create takes one only."""
@@ -108,6 +126,15 @@ class DockerEngine:
 
     def list_owned(self, label: str) -> tuple[ContainerFacts, ...]:
         return self._list(label)
+
+    def list_volumes(self, deployment: DeploymentId) -> tuple[VolumeFacts, ...]:
+        return self._volumes.list_ours(deployment)
+
+    def list_owned_volumes(self, label: str) -> tuple[VolumeFacts, ...]:
+        return self._volumes.list_owned(label)
+
+    def remove_volume(self, name: str) -> bool:
+        return self._volumes.remove(name)
 
     def events(self, deployment: DeploymentId) -> Iterator[EngineEvent]:
         return self._events.listen(deployment)
