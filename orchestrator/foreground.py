@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.errors import RequestRefusedError
+from orchestrator.errors import EngineError, RequestRefusedError
 from orchestrator.ids import RunKey, TryId
 from orchestrator.planning.events import FileParsed
 from orchestrator.planning.rows import RequestKind
@@ -72,8 +72,17 @@ class Foreground:
         if self._broke:
             raise RequestRefusedError("the scheduler's loop broke; the lines above say why")
         view = self.view()
+        self._remove_volumes()
         self.close()
         return view
+
+    def _remove_volumes(self) -> None:
+        """The run's volume; where the engine is away now, the next test removes it."""
+        try:
+            for volume in self._parts.engine.list_volumes(self._store.deployment()):
+                self._parts.engine.remove_volume(volume.name)
+        except EngineError as trouble:
+            _log.warning("foreground.left_volumes", trouble=trouble.message)
 
     def cancel(self) -> None:
         """Kill what runs and end the run as failed; `wait` then returns."""

@@ -55,6 +55,13 @@ class EngineSettings(Value, frozen=True, kw_only=True):
     launchers: int = 0  #: containers created and started at one time; 0: twice the cores
 
 
+class RetentionSettings(Value, frozen=True, kw_only=True):
+    """`[retention]`: how long what a run leaves behind is kept after its end."""
+
+    run_volume_success: float = 3600.0  #: seconds that the volume of a successful run stays
+    run_volume_failed: float = 86400.0  #: seconds that the volume of a failed run stays
+
+
 class ImagesSettings(Value, frozen=True, kw_only=True):
     """`[images]`"""
 
@@ -77,6 +84,7 @@ class Settings(Value, frozen=True, kw_only=True):
     tasks: TasksSettings = TasksSettings()
     engine: EngineSettings = EngineSettings()
     images: ImagesSettings = ImagesSettings()
+    retention: RetentionSettings = RetentionSettings()
     roots: RootsSettings = RootsSettings()
 
 

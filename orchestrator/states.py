@@ -107,6 +107,8 @@ class ReasonCode(StrEnum):
     OOM_KILLED = "oom_killed"
     SIGNAL = "signal"
     TIMEOUT = "timeout"
+    START_TIMEOUT = "start_timeout"
+    IDLE_TIMEOUT = "idle_timeout"
     IMAGE_MISSING = "image_missing"
     IMAGE_PULL_FAILED = "image_pull_failed"
     IMAGE_BUILD_FAILED = "image_build_failed"

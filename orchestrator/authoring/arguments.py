@@ -115,6 +115,9 @@ class DockerArguments(TaskArguments, total=False):
     tls_ssl_version: Any
     # life
     execution_timeout: Duration | None
+    start_timeout: Duration | None  #: from its intent to its start, at an engine that answers
+    idle_timeout: Duration | None  #: how long it may say nothing
+    keep_failed: bool  #: keep the container of a failed try for an hour, to look into it; False
     pull_timeout: Duration  #: how long a registry may be out of reach; 10 minutes
     stop_grace: Duration  #: between the stop signal and the kill; 10 seconds
     # outcome and result
@@ -122,6 +125,9 @@ class DockerArguments(TaskArguments, total=False):
     do_xcom_push: bool  #: keep a result; True
     xcom: ResultFrom | Literal["last_line", "all_lines"] | None  #: of stdout, if no result file is there
     xcom_all: bool  #: True: xcom="all_lines"
+    retrieve_output: bool  #: take the file at `retrieve_output_path`; True where there is one
+    retrieve_output_path: str | None  #: a file of JSON or text that is the result, if no result file is there
+    multiple_outputs: bool  #: the result must be an object: xcom_pull(key=...) takes its parts; False
     # retries
     retries: int
     retry_delay: Duration  #: 5 minutes

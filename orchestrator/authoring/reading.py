@@ -74,6 +74,9 @@ _RETRY = {
 _A_MOMENT = timedelta(microseconds=1)
 _LIFE = {
     "execution_timeout": Argument(TaskSpec, "execution_timeout", forms.duration, _A_MOMENT),
+    "start_timeout": Argument(TaskSpec, "start_timeout", forms.duration, _A_MOMENT),
+    "idle_timeout": Argument(TaskSpec, "idle_timeout", forms.duration, _A_MOMENT),
+    "keep_failed": Argument(TaskSpec, "keep_failed"),
     "pull_timeout": Argument(TaskSpec, "pull_timeout", forms.duration, _A_MOMENT),
     "stop_grace": Argument(TaskSpec, "stop_grace", forms.duration, timedelta(0)),
     "pull": Argument(TaskSpec, "pull"),
@@ -82,6 +85,8 @@ _LIFE = {
     "do_xcom_push": Argument(TaskSpec, "push_result"),
     "xcom": Argument(TaskSpec, "result_from"),
     "xcom_all": Argument(TaskSpec, "result_from", forms.every_line),
+    "retrieve_output": Argument(TaskSpec, "retrieve_output"),
+    "multiple_outputs": Argument(TaskSpec, "multiple_outputs"),
     "pool": Argument(TaskSpec, "pool"),
     "pool_slots": Argument(TaskSpec, "pool_slots", least=1),
     "priority_weight": Argument(TaskSpec, "priority_weight"),

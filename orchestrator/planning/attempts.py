@@ -6,7 +6,7 @@ from orchestrator.ids import ContainerId, TryId
 from orchestrator.planning import transitions
 from orchestrator.planning.changes import Collect, PutResult, Stop
 from orchestrator.planning.draft import Draft
-from orchestrator.planning.events import Collected, Exited, LaunchFailed, Lost, Started
+from orchestrator.planning.events import Collected, Exited, LaunchFailed, Lost, Silent, Started
 from orchestrator.planning.flow import fail, settle
 from orchestrator.planning.outcome import Ending, ending_of
 from orchestrator.planning.retry import Failure
@@ -44,6 +44,14 @@ def on_exited(draft: Draft, event: Exited) -> None:
     _close(draft, ended, exit_code=event.exit.exit_code if ending.own_exit else None)
 
 
+def on_silent(draft: Draft, event: Silent) -> None:
+    attempt = _open(draft, event.try_id)
+    if attempt is not None:
+        limit = draft.world.task_spec(attempt.key.task).idle_timeout
+        text = f"it said nothing for its idle_timeout of {limit}"
+        request_stop(draft, attempt, Reason(code=ReasonCode.IDLE_TIMEOUT, text=text))
+
+
 def on_launch_failed(draft: Draft, event: LaunchFailed) -> None:
     attempt = _open(draft, event.try_id)
     if attempt is not None:
@@ -73,11 +81,16 @@ def request_stop(draft: Draft, attempt: Try, reason: Reason) -> None:
 
 
 def overdue(draft: Draft, try_id: TryId) -> None:
-    """A try ran longer than its task allows."""
+    """A try took longer to start, or ran longer, than its task allows."""
     attempt = draft.world.tries[try_id]
-    limit = draft.world.task_spec(attempt.key.task).execution_timeout
-    text = f"it ran longer than its execution_timeout of {limit}"
-    request_stop(draft, attempt, Reason(code=ReasonCode.TIMEOUT, text=text))
+    task = draft.world.task_spec(attempt.key.task)
+    if attempt.started_at is None:
+        text = f"it had not started after its start_timeout of {task.start_timeout}"
+        reason = Reason(code=ReasonCode.START_TIMEOUT, text=text)
+    else:
+        text = f"it ran longer than its execution_timeout of {task.execution_timeout}"
+        reason = Reason(code=ReasonCode.TIMEOUT, text=text)
+    request_stop(draft, attempt, reason)
 
 
 def _open(draft: Draft, try_id: TryId) -> Try | None:

@@ -28,6 +28,7 @@ from orchestrator.planning.events import (
     PrepareDelayed,
     PrepareFailed,
     Requested,
+    Silent,
     Started,
     Tick,
 )
@@ -99,6 +100,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Draft, Any], None]] = {
     PrepareDelayed: preparation.on_prepare_delayed,
     Started: attempts.on_started,
     Exited: attempts.on_exited,
+    Silent: attempts.on_silent,
     LaunchFailed: attempts.on_launch_failed,
     Lost: attempts.on_lost,
     Collected: attempts.on_collected,

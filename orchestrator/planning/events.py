@@ -85,6 +85,12 @@ class Exited(Value, frozen=True, kw_only=True):
     stopped_externally: bool = False
 
 
+class Silent(Value, frozen=True, kw_only=True):
+    """A try has said nothing for as long as its task allows."""
+
+    try_id: TryId
+
+
 class LaunchFailed(Value, frozen=True, kw_only=True):
     """The engine refuses a try's container for good; nothing ran. `container_id`: one that was created, and may
     have to be removed."""
@@ -123,6 +129,7 @@ Event = (
     | PrepareDelayed
     | Started
     | Exited
+    | Silent
     | LaunchFailed
     | Lost
     | Collected

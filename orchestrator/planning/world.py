@@ -41,7 +41,7 @@ class TimerKind(StrEnum):
 
     SCHEDULE = "schedule"  #: of a DAG id: its next run may be due
     RETRY = "retry"  #: of a task key: its delay ends
-    TIMEOUT = "timeout"  #: of a try id: its execution_timeout
+    TIMEOUT = "timeout"  #: of a try id: its start_timeout, then its execution_timeout
     RUN_TIMEOUT = "run_timeout"  #: of a run key: its dagrun_timeout
 
 
@@ -326,10 +326,12 @@ class World:
             self._set_timer(TimerKind.TIMEOUT, attempt.try_id, None)
 
     def _deadline(self, attempt: Try) -> datetime | None:
-        limit = self.task_spec(attempt.key.task).execution_timeout
-        if limit is None or attempt.started_at is None or attempt.stop_requested_at is not None:
-            return None
-        return attempt.started_at + limit
+        task = self.task_spec(attempt.key.task)
+        if attempt.started_at is None:
+            since, limit = attempt.intended_at, task.start_timeout
+        else:
+            since, limit = attempt.started_at, task.execution_timeout
+        return None if limit is None or attempt.stop_requested_at is not None else since + limit
 
     def _ready(self, change: Readied) -> None:
         self.ready.put(change.task, change.spec)

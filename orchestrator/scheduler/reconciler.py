@@ -17,11 +17,12 @@ from orchestrator.planning.rows import Try
 from orchestrator.ports import Engine
 from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
 from orchestrator.scheduler.endings import Endings
+from orchestrator.scheduler.keeping import is_kept
 from orchestrator.scheduler.launcher import Launcher
 from orchestrator.scheduler.patience import Patience
 from orchestrator.scheduler.settling import Settled, Settling
 from orchestrator.scheduler.stopper import Stopper
-from orchestrator.spec.container import ContainerFacts
+from orchestrator.spec.container import ContainerFacts, ContainerState
 
 _log = structlog.get_logger()
 
@@ -146,6 +147,8 @@ class Reconciler:
         if self._attempts.get(try_id) is not None:
             return
         known = self._read_attempt(try_id)
-        if known is not None and known.removed_at is not None and known.spec.name == facts.name:
+        if known is None or known.removed_at is None or known.spec.name != facts.name:
+            return
+        if facts.state is ContainerState.RUNNING or not is_kept(known, self._clock.now()):
             _log.warning("container.leftover_removed", container=facts.id, try_id=try_id, state=facts.state)
             self._engine.remove(ContainerId(facts.id), force=True)

@@ -8,11 +8,13 @@ from orchestrator.planning.rows import Reason
 from orchestrator.ports import Engine, LogFlag, LogStore, Stream
 from orchestrator.scheduler.attempts import OpenAttempt
 from orchestrator.scheduler.pump import LogPump
-from orchestrator.spec.dag import ResultFrom
+from orchestrator.spec.dag import ResultFrom, TaskSpec
 from orchestrator.states import ReasonCode
 
 #: Seconds a log's end may lag behind its container's before the log is read back for a result.
 _LOG_END_SECONDS = 5.0
+#: Bytes of a result that a message shows.
+_SHOWN = 60
 
 
 class Results:
@@ -31,13 +33,39 @@ class Results:
         Raises `NoSuchContainerError` where the container is gone before its result file was read, and
         `EngineUnavailableError`, `LogUnavailableError`: try again later."""
         try:
-            written = self._file(entry, container)
-            return self._output(entry, container) if written is None else written
+            found = self._written(entry, container)
+            return _refusal(found, entry.task) or found if isinstance(found, bytes) else found
         except FileTooLargeError as large:
             text = f"its result has {large.size} B, the limit is {large.limit} B; large data belongs in mounts"
             return Reason(code=ReasonCode.RESULT_TOO_LARGE, text=text)
         except (msgspec.DecodeError, RecursionError) as error:
             text = f"what it wrote to $ORCHESTRATOR_RESULT is not JSON that can be read: {error}"
+            return Reason(code=ReasonCode.RESULT_INVALID, text=text)
+
+    def _written(self, entry: OpenAttempt, container: ContainerId) -> bytes | Reason | None:
+        """The result file, else the file that the task names, else what is asked of the output."""
+        found: bytes | Reason | None = self._file(entry, container)
+        if found is None and entry.attempt.spec.output_path is not None:
+            return self._named(container, entry.attempt.spec.output_path)
+        return self._output(entry, container) if found is None else found
+
+    def _named(self, container: ContainerId, path: str) -> bytes | Reason:
+        """The file at `retrieve_output_path`: JSON where it is some, else text."""
+        try:
+            data = self._engine.read_file(container, path, self._limit)
+        except NoSuchFileError:
+            text = f"it left no file at {path}, which retrieve_output_path names"
+            return Reason(code=ReasonCode.RESULT_INVALID, text=text)
+        try:
+            return msgspec.json.encode(msgspec.json.decode(data))
+        except (msgspec.DecodeError, RecursionError):
+            pass
+        try:
+            return msgspec.json.encode(data.decode())
+        except UnicodeDecodeError:
+            text = (
+                f"{path}, which retrieve_output_path names, is neither JSON nor UTF-8 text (nothing is unpickled)"
+            )
             return Reason(code=ReasonCode.RESULT_INVALID, text=text)
 
     def _file(self, entry: OpenAttempt, container: ContainerId) -> bytes | None:
@@ -72,3 +100,12 @@ class Results:
                 if size > self._limit:
                     raise FileTooLargeError("stdout", size, self._limit)
         return msgspec.json.encode(b"".join(chunks).decode("utf-8", "replace").splitlines())
+
+
+def _refusal(result: bytes, task: TaskSpec) -> Reason | None:
+    """Why a result is not what its task promises."""
+    if task.multiple_outputs and not result.startswith(b"{"):
+        shown = result[:_SHOWN].decode("utf-8", "replace")
+        text = f"with multiple_outputs its result must be an object with a part for each output, not {shown}"
+        return Reason(code=ReasonCode.RESULT_INVALID, text=text)
+    return None

@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 import structlog
@@ -20,7 +21,9 @@ from orchestrator.scheduler.collector import Collector
 from orchestrator.scheduler.dag_watch import DagWatch
 from orchestrator.scheduler.endings import Endings
 from orchestrator.scheduler.engine_watch import EngineWatch
+from orchestrator.scheduler.idleness import Idleness
 from orchestrator.scheduler.inbox import Inbox, Wake
+from orchestrator.scheduler.keeping import Keeping
 from orchestrator.scheduler.launcher import Launcher
 from orchestrator.scheduler.loop import Loop
 from orchestrator.scheduler.notices import LogGrew, Notice
@@ -33,6 +36,7 @@ from orchestrator.scheduler.stopper import Stopper
 from orchestrator.scheduler.tidier import Tidier
 from orchestrator.settings import Settings
 from orchestrator.spec.finalize import Site
+from orchestrator.states import RunState
 
 _log = structlog.get_logger()
 
@@ -98,6 +102,10 @@ class Scheduler:
             found_exited=self._collector.found_exited,
             post=post,
             clock=clock,
+        )
+        self._idleness = Idleness(self._attempts, post=post, clock=clock)
+        self._keeping = Keeping(
+            engine, parts.store, deployment, volumes=_volume_retention(parts.settings), clock=clock
         )
         self._launcher = Launcher(
             engine,
@@ -166,6 +174,8 @@ class Scheduler:
             self._stopper.start()
             self._reconciler.start()
             self._watch.start()
+            self._idleness.start()
+            self._keeping.start()
             self._loop.resume()
             if self._dag_watch is not None:
                 self._dag_watch.start()
@@ -223,6 +233,7 @@ class Scheduler:
             _log.exception("notice.broke", notice_type=type(notice).__name__)
 
     def _log_grew(self, key: TryKey) -> None:
+        self._idleness.heard(key)
         self._tell(LogGrew(key=key))
 
     def _stream_ended(self, key: TryKey) -> None:
@@ -239,6 +250,8 @@ class Scheduler:
             self._collector,
             self._tidier,
             self._preparer,
+            self._idleness,
+            self._keeping,
         ]
         if self._dag_watch is not None:
             services.append(self._dag_watch)
@@ -250,6 +263,14 @@ class Scheduler:
             service.join(max(until - self._parts.clock.monotonic(), 0.0))
         self._pump.stop()
         _log.info("scheduler.stopped")
+
+
+def _volume_retention(settings: Settings) -> Mapping[RunState, timedelta]:
+    retention = settings.retention
+    return {
+        RunState.SUCCESS: timedelta(seconds=retention.run_volume_success),
+        RunState.FAILED: timedelta(seconds=retention.run_volume_failed),
+    }
 
 
 def _plan(settings: Settings, deployment: DeploymentId, epoch: Epoch) -> PlanSettings:

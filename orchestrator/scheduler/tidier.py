@@ -13,6 +13,7 @@ from orchestrator.planning.events import Collected
 from orchestrator.planning.rows import Try
 from orchestrator.ports import Engine
 from orchestrator.scheduler.inbox import Message
+from orchestrator.scheduler.keeping import is_kept
 from orchestrator.scheduler.patience import Patience
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.scheduler.workers import Workers
@@ -98,7 +99,7 @@ class Tidier:
 
     def _tidy(self, attempt: Try) -> Collected:
         whole = self._pump.finish(attempt.key, self._engine, attempt.container_id)
-        if attempt.container_id is not None:
+        if attempt.container_id is not None and not is_kept(attempt, self._clock.now()):
             self._remove(attempt, attempt.container_id)
         return Collected(try_id=attempt.try_id, at=self._clock.now(), log_truncated=not whole)
 

@@ -120,6 +120,7 @@ class ContainerSpec(Value, frozen=True, kw_only=True):
     tmpfs: dict[str, str] = {}
     files: tuple[InputFile, ...] = ()
     result_path: str | None = None
+    output_path: str | None = None  #: a file that is the result where there is no result file
     user: str | None = None
     working_dir: str | None = None
     hostname: str | None = None
@@ -136,6 +137,7 @@ class ContainerSpec(Value, frozen=True, kw_only=True):
     read_only: bool = False
     stop_signal: str | None = None
     stop_grace: timedelta = timedelta(seconds=10)
+    keep_failed: bool = False  #: the container stays for a while where its try fails
     cpus: float | None = None
     cpu_shares: int | None = None
     cpuset_cpus: str | None = None

@@ -88,6 +88,7 @@ class ContainerTemplate(Value, frozen=True, kw_only=True):
     tmpfs: dict[str, str] = {}
     mount_tmp_dir: bool = False
     tmp_dir: str | None = None
+    retrieve_output_path: str | None = None
     user: str | None = None
     working_dir: str | None = None
     hostname: str | None = None
@@ -154,12 +155,17 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
     retry: RetryPolicy = RetryPolicy()
     execution_timeout: timedelta | None = None
+    start_timeout: timedelta | None = None
+    idle_timeout: timedelta | None = None
+    keep_failed: bool = False
     pull_timeout: timedelta = timedelta(minutes=10)
     stop_grace: timedelta = timedelta(seconds=10)
     pull: PullPolicy = PullPolicy.MISSING
     skip_on_exit_code: tuple[int, ...] = ()
     push_result: bool = True
     result_from: ResultFrom | None = ResultFrom.LAST_LINE
+    retrieve_output: bool | None = None  #: None: where a path is given
+    multiple_outputs: bool = False
     pool: str = "default_pool"
     pool_slots: int = 1
     priority_weight: int = 1

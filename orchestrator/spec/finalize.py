@@ -111,8 +111,10 @@ def finalize(
         tmpfs=placement.tmpfs,
         files=placement.files,
         result_path=placement.result_path if task.push_result else None,
+        output_path=_output_path(template, task),
         working_dir=absolute("working_dir", template.working_dir) if template.working_dir else None,
         stop_grace=task.stop_grace,
+        keep_failed=task.keep_failed,
         **_networks(template, site),
         **passed_on(template),
     )
@@ -170,6 +172,20 @@ def _name(first: str) -> str:
             "container_name", f"{first!r} cannot begin a name", fix="use 1 to 32 letters, digits and _.-"
         )
     return first
+
+
+def _output_path(template: ContainerTemplate, task: TaskSpec) -> str | None:
+    """The file that is read for a result."""
+    path = template.retrieve_output_path
+    if (
+        task.retrieve_output
+        and not path
+        and not has_templates(task.container and task.container.retrieve_output_path)
+    ):
+        raise FinalizeError("retrieve_output", "there is no retrieve_output_path", fix="name the file to read")
+    if not path or task.retrieve_output is False or not task.push_result:
+        return None
+    return absolute("retrieve_output_path", path)
 
 
 def _networks(template: ContainerTemplate, site: Site) -> dict[str, Any]:

@@ -104,15 +104,22 @@ class TaskInstanceFacade:
         self._seen: dict[str, Any] = {}
 
     def xcom_pull(self, task_ids: str | Sequence[str], key: str = "return_value", default: Any = None) -> Any:
-        """The result of a task, or a list of them for a list of ids; `default` where there is none."""
-        if key != "return_value":
-            raise RenderError(
-                f"xcom_pull has no key {key!r}: a task has one result",
-                fix=f"take it out of the result: xcom_pull({task_ids!r})[{key!r}]",
-            )
+        """The result of a task, or a list of them for a list of ids; `default` where there is none. `key` takes
+        one part of a result that is an object."""
         if isinstance(task_ids, str):
-            return self._value(task_ids, default)
-        return [self._value(task_id, default) for task_id in task_ids]
+            return self._part(task_ids, key, default)
+        return [self._part(task_id, key, default) for task_id in task_ids]
+
+    def _part(self, task_id: str, key: str, default: Any) -> Any:
+        if key == "return_value":
+            return self._value(task_id, default)
+        value = self._value(task_id, {})
+        if not isinstance(value, dict):
+            raise RenderError(
+                f"xcom_pull has no key {key!r}: the result of {task_id!r} is no object",
+                fix=f"leave key out, or have {task_id} hand on an object (multiple_outputs=True)",
+            )
+        return value.get(key, default)
 
     def _value(self, task_id: str, default: Any) -> Any:
         if task_id not in self._seen:

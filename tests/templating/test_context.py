@@ -88,9 +88,13 @@ def test_a_result_of_null_is_not_a_missing_one() -> None:
     assert shown("{{ ti.xcom_pull('fetch', default='nothing') }}", {"fetch": b"null"}) == "None"
 
 
-def test_another_key_than_the_result_says_what_to_write() -> None:
-    with pytest.raises(RenderError, match=r"no key 'rows'.*\n.*xcom_pull\('fetch'\)\['rows'\]"):
-        shown("{{ ti.xcom_pull('fetch', key='rows') }}", {"fetch": b"{}"})
+def test_a_key_takes_a_part_of_a_result_that_is_an_object() -> None:
+    results = {"fetch": b'{"rows": 3}', "name": b'"x"'}
+    assert shown("{{ ti.xcom_pull('fetch', key='rows') }}", results) == "3"
+    assert shown("{{ ti.xcom_pull(task_ids=['fetch', 'none'], key='rows', default=0) }}", results) == "[3, 0]"
+    assert shown("{{ ti.xcom_pull('fetch', key='columns', default='none') }}", results) == "none"
+    with pytest.raises(RenderError, match=r"no key 'rows'.*'name' is no object"):
+        shown("{{ ti.xcom_pull('name', key='rows') }}", results)
 
 
 def test_an_unpinned_image_names_the_nearest() -> None:

@@ -1,0 +1,67 @@
+"""Tries that say nothing for longer than their tasks allow (`idle_timeout`). What this process did not hear itself
+counts from when it first saw the try, and a stall of its own gives every try time (invariant I16)."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from orchestrator.clock import Clock
+from orchestrator.ids import TryKey
+from orchestrator.planning.events import Silent
+from orchestrator.scheduler.attempts import OpenAttempts
+from orchestrator.scheduler.inbox import Message
+
+#: Seconds between two looks.
+_PERIOD = 1.0
+#: A look that comes so late means that we stood still, or that the clock was set.
+_STALL = timedelta(seconds=60)
+
+
+class Idleness:
+    """Looks at the open tries now and then, on a thread of its own."""
+
+    def __init__(self, attempts: OpenAttempts, *, post: Callable[[Message], None], clock: Clock) -> None:
+        self._attempts = attempts
+        self._post = post
+        self._clock = clock
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._heard: dict[TryKey, datetime] = {}
+        self._looked = clock.now()
+        self._thread = threading.Thread(target=self._run, name="idleness", daemon=True)
+
+    def start(self) -> None:
+        self._looked = self._clock.now()
+        self._thread.start()
+
+    def heard(self, key: TryKey) -> None:
+        """Output of a try was stored; any thread."""
+        with self._lock:
+            if key in self._heard:
+                self._heard[key] = self._clock.now()
+
+    def look(self) -> None:
+        """Tell of each try that has been silent for too long."""
+        now = self._clock.now()
+        stalled = not timedelta(0) <= now - self._looked < _STALL
+        self._looked = now
+        limited = {e.attempt.key: e for e in self._attempts.all() if e.task.idle_timeout is not None and e.started}
+        with self._lock:
+            self._heard = {key: now if stalled else self._heard.get(key, now) for key in limited}
+            heard = dict(self._heard)
+        for key, entry in limited.items():
+            limit = entry.task.idle_timeout
+            if limit is not None and not entry.stop_requested and now - heard[key] >= limit:
+                self._post(Silent(try_id=entry.try_id))
+
+    def close(self) -> None:
+        self._stop.set()
+
+    def join(self, seconds: float) -> bool:
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._clock.wait(self._stop, _PERIOD):
+            self.look()
