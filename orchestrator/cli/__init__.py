@@ -73,10 +73,16 @@ def _called() -> int:
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except OrchestratorError as error:
-        click.secho(f"error: {error.message}", fg="red", err=True)
-        if error.fix:
-            click.echo(f"  fix: {error.fix}", err=True)
-        return FAILED
+        _tell(error.message, error.fix)
+    except OSError as error:  # a full disk, a folder that is not ours
+        _tell(f"the machine refuses: {error}", "`orchestrator doctor` looks at disk and folders")
+    return FAILED
+
+
+def _tell(message: str, fix: str) -> None:
+    click.secho(f"error: {message}", fg="red", err=True)
+    if fix:
+        click.echo(f"  fix: {fix}", err=True)
 
 
 def _leave(code: int) -> NoReturn:

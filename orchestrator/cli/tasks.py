@@ -11,12 +11,13 @@ from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.render import render
 from orchestrator.cli.runs import try_row
 from orchestrator.cli.session import open_app, say
+from orchestrator.errors import NotFoundError
 from orchestrator.ids import UNMAPPED, TaskKey
 from orchestrator.planning.rows import Try
 from orchestrator.ports import LogFlag, LogRecord, Stream
 from orchestrator.queries import Queries
 from orchestrator.scheduler.local_socket import Following
-from orchestrator.scheduler.notices import LogGrew, TryChanged
+from orchestrator.scheduler.notices import LogGrew, TaskChanged, TryChanged
 from orchestrator.spec.dag import DagSpec
 
 
@@ -98,7 +99,7 @@ def logs(dag_id: str, task_id: str, run: str | None, number: int | None, map_ind
     app = open_app()
     with app.queries() as queries, Following.if_any(app.socket) as following:
         key = _task_key(queries, dag_id, task_id, run, map_index)
-        attempt = queries.attempt(key, number)
+        attempt = _attempt(queries, key, number, following if follow else None)
         position = _write(queries, attempt, 0)
         if not follow or attempt.log_complete:
             return
@@ -117,11 +118,30 @@ def logs(dag_id: str, task_id: str, run: str | None, number: int | None, map_ind
     say("the scheduler went away; the log goes on when it is back")
 
 
+def _attempt(queries: Queries, key: TaskKey, number: int | None, following: Following | None) -> Try:
+    """The wanted try; with `following` one that is still to come is waited for."""
+    try:
+        return queries.attempt(key, number)
+    except NotFoundError:
+        ended = any(task.key == key and task.state.final for task in queries.run(key.run).tasks)
+        if following is None or ended:
+            raise
+        say(f"{key.task_id} has no such try yet: waiting for it")
+        for notice in following.notices():
+            match notice:
+                case TryChanged() if notice.attempt.key.task == key and number in (None, notice.attempt.key.number):
+                    return notice.attempt
+                case TaskChanged() if notice.task.key == key and notice.task.state.final:
+                    break
+                case _:
+                    pass
+        raise
+
+
 def _write(queries: Queries, attempt: Try, position: int) -> int:
     for record in queries.log(attempt, position):
         _write_record(record)
-        if LogFlag.SYSTEM not in record.flags:
-            position = record.offset + len(record.data)
+        position = record.offset + len(record.data)
     sys.stdout.flush()
     sys.stderr.flush()
     return position

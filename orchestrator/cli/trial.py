@@ -82,13 +82,14 @@ class _Trial:
             return self._foreground.wait()
         except KeyboardInterrupt:
             self.interrupted = True
-        say("stopping its containers (again to remove them at once)")
-        self._foreground.cancel()
         try:
+            say("stopping its containers (again to remove them at once)")
+            self._foreground.cancel()
             return self._foreground.wait()
         except KeyboardInterrupt:
             for facts in self._parts.engine.list_ours(self._parts.store.deployment()):
                 self._parts.engine.remove(ContainerId(facts.id), force=True)
+            self._foreground.close()
             raise
 
     def _watch(self, notice: Notice) -> None:
@@ -134,9 +135,9 @@ class _LogPrinter:
 
     def more(self, key: TryKey, *, last: bool = False) -> None:
         for record in self._logs.records(key, self._read.get(key, 0)):
+            self._read[key] = record.offset + len(record.data)
             if LogFlag.SYSTEM in record.flags:
                 continue
-            self._read[key] = record.offset + len(record.data)
             pending = self._partial.pop((key, record.stream), b"") + record.data
             *lines, rest = pending.split(b"\n")
             if rest:
