@@ -22,6 +22,7 @@ ExitCodes = int | Sequence[int]
 class TaskArguments(TypedDict, total=False):
     """What every operator takes."""
 
+    # identity and order
     task_id: Required[str]  #: letters, digits, `._-`, at most 250 with the prefixes of its groups
     dag: Scope  #: the DAG, where it is not the one of the surrounding `with`
     task_group: Scope  #: the task group, likewise
@@ -45,15 +46,15 @@ class DockerArguments(TaskArguments, total=False):
     entrypoint: str | Sequence[str] | None  #: the image's own; an empty list for none
     working_dir: str | None  #: absolute path in the container
     user: str | int | None  #: `user[:group]` by name or number
-    hostname: str | None
+    hostname: str | None  #: the name that the container gives itself
     container_name: str | None  #: the first part of the container's name, in place of `orc-` and the ids
-    tty: bool
+    tty: bool  #: a terminal, on which stdout and stderr are one; False
     init: bool  #: a small init process reaps orphans; False
     platform: str | None  #: as in `linux/amd64`
     runtime: str | None  #: of the engine, as in `runc`
     stop_signal: str | None  #: the image's own, else TERM
     # environment
-    environment: Mapping[str, str | float]
+    environment: Mapping[str, str | float]  #: variables; ours cannot be replaced
     env_file: str | None  #: file of NAME=value lines, beside the DAG file or in the project; under `environment`
     # files
     mounts: Sequence[Mount | Mapping[str, Any] | str]  #: `Mount(...)`, its arguments, or "source:target[:ro]"
@@ -61,15 +62,15 @@ class DockerArguments(TaskArguments, total=False):
     tmpfs: Mapping[str, str] | Sequence[str]  #: path -> options, or "path[:options]"
     mount_tmp_dir: bool  #: a volume of the try's own for temporary files, named by `AIRFLOW_TMP_DIR`; False
     tmp_dir: str | None  #: where; /tmp/airflow
-    shm_size: Size | None
+    shm_size: Size | None  #: of /dev/shm; the engine's 64m
     read_only: bool  #: the container's own files cannot be written
     inputs: Mapping[str, str]  #: path -> text of a file copied in before start
     # limits
     cpus: float | str | None  #: cores, a hard limit
-    cpu_shares: int | str | None
+    cpu_shares: int | str | None  #: share of the processors where they are scarce; the engine's 1024
     cpuset_cpus: str | None  #: which processors, as in `0-3` or `0,2`
-    mem_limit: Size | None
-    mem_reservation: Size | None
+    mem_limit: Size | None  #: a hard limit: above it the container is killed
+    mem_reservation: Size | None  #: what it is to have where memory is scarce
     memswap_limit: Size | None  #: memory and swap together; -1: no limit
     pids_limit: int | str | None  #: -1: no limit
     blkio_weight: int | str | None  #: share of disk time, 10 to 1000
@@ -84,22 +85,22 @@ class DockerArguments(TaskArguments, total=False):
     networks: Sequence[str]  #: several of them
     ports: Mapping[str | int, Any] | Sequence[str | int]  #: container's port -> host's, or `[[ip:]host:]container`
     port_bindings: Mapping[str | int, Any]  #: the same as `ports`
-    dns: Sequence[str]
-    dns_search: Sequence[str]
+    dns: Sequence[str]  #: addresses of name servers
+    dns_search: Sequence[str]  #: domains in which short names are looked up
     extra_hosts: Mapping[str, str] | Sequence[str]  #: name -> address; `host.docker.internal` is always there
     # privilege
-    privileged: bool
-    cap_add: Sequence[str]
-    cap_drop: Sequence[str]
+    privileged: bool  #: all that root of the host may; False
+    cap_add: Sequence[str]  #: capabilities beside the engine's default ones
+    cap_drop: Sequence[str]  #: capabilities to go without; ALL for every one
     security_opt: Sequence[str]  #: beside `no-new-privileges`, which every container has
-    group_add: Sequence[str | int]
-    userns_mode: str | None
-    ipc_mode: str | None
-    pid_mode: str | None
-    sysctls: Mapping[str, str | float]
+    group_add: Sequence[str | int]  #: further groups of the user
+    userns_mode: str | None  #: host: the user namespace of the engine's host
+    ipc_mode: str | None  #: private, shareable, host, none, or container:NAME
+    pid_mode: str | None  #: host, or container:NAME
+    sysctls: Mapping[str, str | float]  #: settings of the kernel for its namespaces
     # engine
     labels: Mapping[str, str] | Sequence[str]  #: none under `orchestrator.`
-    pull: PullPolicy | Literal["missing", "always", "never"]
+    pull: PullPolicy | Literal["missing", "always", "never"]  #: when a registry is asked for the image; missing
     force_pull: bool  #: True: pull="always"
     # accepted without effect: a warning says why
     auto_remove: Any
@@ -114,14 +115,14 @@ class DockerArguments(TaskArguments, total=False):
     tls_hostname: Any
     tls_ssl_version: Any
     # life
-    execution_timeout: Duration | None
+    execution_timeout: Duration | None  #: how long it may run
     start_timeout: Duration | None  #: from its intent to its start, at an engine that answers
     idle_timeout: Duration | None  #: how long it may say nothing
     keep_failed: bool  #: keep the container of a failed try for an hour, to look into it; False
     pull_timeout: Duration  #: how long a registry may be out of reach; 10 minutes
     stop_grace: Duration  #: between the stop signal and the kill; 10 seconds
     # outcome and result
-    skip_on_exit_code: ExitCodes | None
+    skip_on_exit_code: ExitCodes | None  #: these mean skipped
     do_xcom_push: bool  #: keep a result; True
     xcom: ResultFrom | Literal["last_line", "all_lines"] | None  #: of stdout, if no result file is there
     xcom_all: bool  #: True: xcom="all_lines"
@@ -129,23 +130,23 @@ class DockerArguments(TaskArguments, total=False):
     retrieve_output_path: str | None  #: a file of JSON or text that is the result, if no result file is there
     multiple_outputs: bool  #: the result must be an object: xcom_pull(key=...) takes its parts; False
     # retries
-    retries: int
+    retries: int  #: how often a failed try is followed by another; 0
     retry_delay: Duration  #: 5 minutes
-    retry_exponential_backoff: bool
-    max_retry_delay: Duration | None
-    retry_jitter: bool
+    retry_exponential_backoff: bool  #: each delay twice the one before; False
+    max_retry_delay: Duration | None  #: the longest delay
+    retry_jitter: bool  #: spread retries out in time; False
     infrastructure_retries: int  #: a budget of its own for what is not the task's fault; 3
     rerun_lost: bool | None  #: run a lost try again though its process had started; where retries > 0
     retry_exit_codes: ExitCodes  #: retry on these only
     fail_exit_codes: ExitCodes  #: never retry on these
     # order and limits among tasks
-    pool: str
-    pool_slots: int
-    priority_weight: int
-    weight_rule: WeightRule | Literal["downstream", "upstream", "absolute"]
-    max_active_tis_per_dag: int | None
+    pool: str  #: whose slots it takes; default_pool
+    pool_slots: int  #: how many of them; 1
+    priority_weight: int  #: who goes first where limits hold back; 1
+    weight_rule: WeightRule | Literal["downstream", "upstream", "absolute"]  #: how weights add up; downstream
+    max_active_tis_per_dag: int | None  #: how many of its instances may run at one time
     task_concurrency: int | None  #: the same as `max_active_tis_per_dag`
-    max_active_tis_per_dagrun: int | None
+    max_active_tis_per_dagrun: int | None  #: how many of them in one run
     params: Mapping[str, Any]  #: over the DAG's, for this task's templates
 
 
@@ -155,7 +156,7 @@ ScheduleArgument = str | Sequence[str] | timedelta | None
 class DagArguments(TypedDict, total=False):
     """What `DAG` and `@dag` take besides the id."""
 
-    description: str
+    description: str  #: one line, shown beside it
     schedule: ScheduleArgument  #: cron, several crons, a preset, a timedelta; None: runs are asked for
     schedule_interval: ScheduleArgument  #: the same as `schedule`
     start_date: datetime | None  #: aware; the current interval
@@ -167,9 +168,9 @@ class DagArguments(TypedDict, total=False):
     max_active_tasks: int  #: 16
     concurrency: int  #: the same as `max_active_tasks`
     params: Mapping[str, Any]  #: names and defaults of what a run may be given
-    tags: Sequence[str]
-    owner: str
-    doc_md: str | None
+    tags: Sequence[str]  #: to find it by
+    owner: str  #: who answers for it
+    doc_md: str | None  #: Markdown shown beside it
     is_paused_upon_creation: bool | None  #: setting `scheduling.paused_on_creation`
     # accepted without effect: a warning says why
     sla_miss_callback: Any
