@@ -77,7 +77,7 @@ class Queries:
         if not candidates and self._store.dag(dag_id) is None:
             raise unknown_dag(dag_id, [each.dag_id for each in self._store.dags()])
         raise NotFoundError(
-            "run", f"{dag_id} {run or ''}".strip(), fix=f"`orchestrator runs list --dag {dag_id}` shows its runs"
+            "run", f"{dag_id} {run or ''}".strip(), fix=f"`orchestrator runs list {dag_id}` shows its runs"
         )
 
     def run(self, key: RunKey) -> RunView:
