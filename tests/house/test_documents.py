@@ -142,6 +142,6 @@ def test_documents_speak_of_this_project_only() -> None:
         f"{path.relative_to(ROOT)}: {found}"
         for path in documents()
         for found in STRANGE.findall(path.read_text())
-        + [host for host in re.findall(r"://([\w.-]+)", path.read_text()) if host not in HOSTS]
+        + [host for host in re.findall(r"https?://([\w.-]+)", path.read_text()) if host not in HOSTS]
     }
     assert sorted(strange) == []
