@@ -3,6 +3,10 @@ is skipped with the reason. Nothing here asks a registry for anything.
 """
 
 import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -10,6 +14,7 @@ import pytest
 
 from orchestrator.bootstrap.base_image import BaseImage
 from orchestrator.bootstrap.machine import LocalMachine
+from orchestrator.bootstrap.offline_base import debian_mirror
 from orchestrator.clock import SystemClock
 from orchestrator.engines.docker.address import Address, find_address
 from orchestrator.engines.docker.client import Client
@@ -46,6 +51,61 @@ def need_base_image(address: Address) -> str:
         pytest.skip(f"needs the base image: {error}")
     finally:
         api.close()
+
+
+def need_compose(folder: Path) -> Mapping[str, str]:
+    """The variables with which `docker compose` is version 2; its plugin is got into `folder` if need be (root, on
+    Debian). Skips where it cannot be had."""
+    if shutil.which("docker") is None:
+        pytest.skip("needs the docker command")
+    if _has_compose({}):
+        return {}
+    variables = {"DOCKER_CONFIG": str(folder)}
+    machine = LocalMachine()
+    mirror = debian_mirror() if machine.is_debian() else ()
+    if not (machine.is_root() and mirror):
+        pytest.skip("needs docker compose, version 2 (or root on Debian, to get its package)")
+    try:
+        _get_plugins(machine, mirror[0], folder)
+    except OrchestratorError as error:
+        pytest.skip(f"needs docker compose, whose package cannot be had: {error}")
+    assert _has_compose(variables), "the plugin that was got does not run"
+    return variables
+
+
+#: The Debian release whose packages hold version 2 as a program that runs everywhere, the packages, their folder.
+_RELEASE, _PLUGINS, _PLUGIN_FOLDER = "trixie", ("docker-compose", "docker-buildx"), "usr/libexec/docker/cli-plugins"
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def _has_compose(variables: Mapping[str, str]) -> bool:
+    command = ["docker", "compose", "version", "--short"]
+    done = subprocess.run(command, env={**os.environ, **variables}, check=False, capture_output=True, text=True)
+    return done.returncode == 0 and done.stdout.lstrip("v").startswith("2")
+
+
+def _get_plugins(machine: LocalMachine, mirror: str, folder: Path) -> None:
+    """Packages of another release, unpacked and not installed, by an apt with lists of its own."""
+    apt = folder / "apt"
+    (apt / "lists" / "partial").mkdir(parents=True)
+    sources = apt / "sources.list"
+    sources.write_text(f"deb [signed-by={_KEYRING}] {mirror} {_RELEASE} main\n")
+    options = {
+        "Dir::Etc::sourcelist": sources,
+        "Dir::Etc::sourceparts": "-",
+        "Dir::State::lists": apt / "lists",
+        "Dir::Cache": apt,
+        "APT::Sandbox::User": "root",
+    }
+    apt_get = ("apt-get", "-qq", *(word for name, value in options.items() for word in ("-o", f"{name}={value}")))
+    machine.run((*apt_get, "update"), print)
+    machine.run(
+        ("sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", str(apt), *apt_get, "download", *_PLUGINS), print
+    )
+    for package in apt.glob("*.deb"):
+        machine.run(("dpkg", "-x", str(package), str(apt)), print)
+    (apt / _PLUGIN_FOLDER).rename(folder / "cli-plugins")
+    shutil.rmtree(apt)
 
 
 def _find_engine() -> Address:

@@ -1,0 +1,180 @@
+"""The orchestrator as `docker compose up` deploys it, from a copy of what the repository holds, beside whatever
+else this machine's engine runs: names of its own, a network of its own, and nothing left of it."""
+
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import msgspec
+from docker.models.containers import Container
+
+from orchestrator.clock import SystemClock
+
+REPOSITORY = Path(__file__).parents[2]
+PROBES = Path(__file__).parent / "deployed_dags"
+PATIENCE = 280
+#: How a deployment under test differs from everybody's: names, quicker checks, one data root on the host.
+_OVERRIDE = """
+services:
+  scheduler:
+    environment:
+      ORCHESTRATOR__ENGINE__NETWORK: {network}
+      ORCHESTRATOR__ROOTS__RESULTS: /results
+    volumes:
+      - {results}:/results
+    healthcheck:
+      interval: 1s
+networks:
+  tasks:
+    name: {network}
+"""
+
+
+class Deployment:
+    """One project of `docker compose`. `variables` are those that make it work on this machine."""
+
+    def __init__(self, folder: Path, base: str, variables: Mapping[str, str]) -> None:
+        self.name = f"orctest{secrets.token_hex(4)}"
+        self.network = f"{self.name}-tasks"
+        self.folder = folder
+        self.results = folder.parent / "results"
+        self.results.mkdir()
+        self._variables = {**os.environ, **variables, "ORCHESTRATOR_BASE": base}
+        self._engine = docker.from_env()
+        _copy_repository(folder)
+        for probe in PROBES.glob("*.py"):
+            shutil.copy(probe, folder / "dags")
+        override = folder / "override.yml"
+        override.write_text(_OVERRIDE.format(network=self.network, results=self.results))
+
+    # --- docker compose --------------------------------------------------------------------------------
+
+    def compose(self, *arguments: str, files: Sequence[str] = ("docker-compose.yml", "override.yml")) -> str:
+        """What it prints; it must end well."""
+        done = self.try_compose(*arguments, files=files)
+        assert done.returncode == 0, f"docker compose {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def try_compose(
+        self, *arguments: str, files: Sequence[str] = ("docker-compose.yml", "override.yml")
+    ) -> subprocess.CompletedProcess[str]:
+        chosen = [word for file in files for word in ("-f", file)]
+        return subprocess.run(
+            ["docker", "compose", "-p", self.name, *chosen, *arguments],
+            cwd=self.folder,
+            env=self._variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def up(self) -> None:
+        """Deployed, and healthy."""
+        self.compose("up", "--detach", "--wait", "--wait-timeout", "60")
+
+    def orchestrator(self, *arguments: str) -> str:
+        """A command inside, as a user calls it."""
+        return self.compose("exec", "-T", "scheduler", "orchestrator", *arguments)
+
+    def json(self, *arguments: str) -> Any:
+        return msgspec.json.decode(self.orchestrator(*arguments, "--output", "json"))
+
+    # --- what the engine has of it ---------------------------------------------------------------------
+
+    @property
+    def scheduler(self) -> Container:
+        (container,) = self._engine.containers.list(filters={"label": f"com.docker.compose.project={self.name}"})
+        return container
+
+    @contextmanager
+    def starts(self, dag_id: str) -> Iterator[Iterator[Container]]:
+        """Containers of a DAG's tries as they start, from now on."""
+        with self._started(f"orchestrator.dag_id={dag_id}") as ids:
+            found = (self._engine.containers.get(each) for each in ids)
+            yield (each for each in found if self._is_here(each))
+
+    @contextmanager
+    def starts_of_scheduler(self) -> Iterator[Iterator[str]]:
+        """Ids, as the scheduler's container starts, from now on."""
+        with self._started(f"com.docker.compose.project={self.name}") as ids:
+            yield ids
+
+    def _started(self, label: str) -> AbstractContextManager[Iterator[str]]:
+        since = str(SystemClock().now().timestamp())
+        filters = ("--filter", "event=start", "--filter", f"label={label}")
+        return _lines("docker", "events", "--since", since, *filters, "--format", "{{.ID}}")
+
+    def output(self, container: Container) -> AbstractContextManager[Iterator[str]]:
+        """Lines of a container as it prints them."""
+        return _lines("docker", "logs", "--follow", str(container.id))
+
+    def _is_here(self, container: Container) -> bool:
+        return self.network in container.attrs["NetworkSettings"]["Networks"]
+
+    @contextmanager
+    def dag_file(self, name: str, text: str) -> Iterator[None]:
+        """There for a while."""
+        file = self.folder / "dags" / name
+        file.write_text(text)
+        try:
+            yield
+        finally:
+            file.unlink()
+
+    def left(self) -> list[str]:
+        """What is on the engine but volumes and images: containers in any state, and networks."""
+        containers = _docker("ps", "--all", "--filter", f"network={self.network}", "--format", "{{.Names}}")
+        return containers + _docker("network", "ls", "--filter", f"name={self.network}", "--format", "{{.Name}}")
+
+    def volumes(self) -> list[str]:
+        ours = f"label=com.docker.compose.project={self.name}"
+        return _docker("volume", "ls", "--filter", ours, "--format", "{{.Name}}")
+
+    def end(self) -> list[str]:
+        """Take everything down by force; what is left in spite of that."""
+        for name in self.left():
+            if name not in (self.network, f"{self.name}-scheduler-1"):
+                self._engine.containers.get(name).remove(v=True, force=True)
+        self.compose("down", "--volumes", "--rmi", "local", "--timeout", "5")
+        left = [*self.left(), *self.volumes()]
+        self._engine.close()
+        return left
+
+
+def _docker(*arguments: str) -> list[str]:
+    """The lines it prints."""
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.split()
+
+
+@contextmanager
+def _lines(*command: str) -> Iterator[Iterator[str]]:
+    """What a program prints while it runs, which it does until nobody listens any more."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield (line.rstrip("\n") for line in process.stdout)
+        finally:
+            process.terminate()
+
+
+def _copy_repository(folder: Path) -> None:
+    """As a clone has it, with what is not committed yet."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".", ":!tests"],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in listed.stdout.split("\0"):
+        if name and (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, folder / name)
