@@ -117,6 +117,7 @@ class App:
             project=str(self.project.root),
             engine_path=places.path,
             root_path=lambda name: places.root(name, self._data_root(name)),
+            run_as=self._run_as,
         )
 
     def places(self) -> EnginePlaces:
@@ -166,6 +167,16 @@ class App:
             folder=folder,
             test_mode=folder is None,
         )
+
+    def _run_as(self, roots: tuple[str, ...]) -> str | None:
+        """Setting `tasks.run_as`, for a task that mounts these data roots."""
+        chosen = self.project.settings.tasks.run_as
+        if chosen == "image" or (chosen == "root-owner" and not roots):
+            return None
+        if chosen != "root-owner":
+            return chosen
+        owner = self._data_root(roots[0]).stat()
+        return f"{owner.st_uid}:{owner.st_gid}"
 
     def _data_root(self, name: str) -> Path:
         folder = self.project.data_root(name)

@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -39,11 +39,18 @@ class DagsSettings(Value, frozen=True, kw_only=True):
     reparse_every: float = 300.0  #: seconds after which an unchanged file is parsed again
 
 
+#: The image's own user; the owner of the first data root that the task mounts; or numbers.
+RunAs = Annotated[str, msgspec.Meta(pattern=r"^(image|root-owner|[0-9]+(:[0-9]+)?)$")]
+
+
 class TasksSettings(Value, frozen=True, kw_only=True):
     """`[tasks]`"""
 
     default_image: str = "python:3.13-slim"  #: image of a task that names none
     result_limit: int = 1048576  #: bytes a result may have
+    run_as: RunAs = (
+        "image"  #: whose files a task makes that names no user: image, root-owner (of a data root), uid:gid
+    )
 
 
 class EngineSettings(Value, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from orchestrator.ids import (
     TryKey,
     container_name,
 )
-from orchestrator.spec.container import ContainerSpec, ImageFacts
+from orchestrator.spec.container import ContainerSpec, ImageFacts, MountType
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
 from orchestrator.spec.interval import Interval
 from orchestrator.spec.marks import has_templates as has_templates
@@ -46,12 +46,14 @@ class Site(Value, frozen=True, kw_only=True):
     """What the place where tasks run contributes. `network` is that of a task that names none; `project` the
     absolute folder relative bind sources mean, and `engine_path` tells where the engine finds a path of ours (None:
     nowhere). `root_path` gives a data root by its name: an absolute path on the engine's host, or the name of a
-    volume."""
+    volume. `run_as` tells, from the data roots that it mounts, the user of a task that names none (None: the
+    image's own)."""
 
     network: str
     project: str
     engine_path: Callable[[str], str | None] = str
     root_path: Callable[[str], str]
+    run_as: Callable[[tuple[str, ...]], str | None] = lambda _: None
 
 
 class RunFacts(Protocol):
@@ -92,6 +94,7 @@ def finalize(
     if not image_name:
         raise FinalizeError("image", "is empty", fix="name an image, or leave it out for the default one")
     entrypoint, command = _process(template)
+    template = msgspec.structs.replace(template, user=template.user or site.run_as(_roots(template)))
     placement = place(
         template, image=image, project=site.project, engine_path=site.engine_path, root_path=site.root_path
     )
@@ -172,6 +175,10 @@ def _name(first: str) -> str:
             "container_name", f"{first!r} cannot begin a name", fix="use 1 to 32 letters, digits and _.-"
         )
     return first
+
+
+def _roots(template: ContainerTemplate) -> tuple[str, ...]:
+    return tuple(mount.source for mount in template.mounts if mount.type is MountType.ROOT)
 
 
 def _output_path(template: ContainerTemplate, task: TaskSpec) -> str | None:

@@ -11,13 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import FinalizeError
 from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, TryKey, VersionId, container_name
 from orchestrator.planning.rows import Interval, Run
-from orchestrator.spec.container import (
-    ContainerSpec,
-    Device,
-    ImageFacts,
-    Port,
-    Ulimit,
-)
+from orchestrator.spec.container import ContainerSpec, Device, ImageFacts, Mount, MountType, Port, Ulimit
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
 from orchestrator.spec.finalize import Site, finalize, with_try
 from orchestrator.states import RunState, RunType
@@ -265,6 +259,24 @@ def test_a_name_of_ones_own_keeps_what_makes_it_unique() -> None:
     assert own.split("-")[-3:] == usual.split("-")[-3:]
     longest = container_name(DeploymentId("0a1b2c3dt0123"), TryKey(KEY, 999), first="x" * 32)
     assert len(longest) <= 63
+
+
+def test_a_site_may_choose_the_user_of_a_task_that_names_none() -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def run_as(roots: tuple[str, ...]) -> str:
+        asked.append(roots)
+        return "1000:5"
+
+    site = msgspec.structs.replace(SITE, run_as=run_as)
+    mounts = (Mount(type=MountType.ROOT, source="flights", target="/d"), Mount(source="vol", target="/v"))
+    spec = finalize(
+        ContainerTemplate(image="tool", mounts=mounts), dag=FLOW, task=TASK, run=RUN, key=KEY, image=ROOT, site=site
+    )
+    assert (spec.user, asked) == ("1000:5", [("flights",)])
+    assert spec.result_path != final().result_path, "that user cannot write where root can"
+    named = ContainerTemplate(image="tool", user="7")
+    assert finalize(named, dag=FLOW, task=TASK, run=RUN, key=KEY, image=ROOT, site=site).user == "7"
 
 
 # --- environment and identity -------------------------------------------------------------------------

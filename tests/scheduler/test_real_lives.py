@@ -1,5 +1,6 @@
 """Arguments about the life and the end of a try, each seen on a real engine through a whole scheduler."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,25 @@ def test_results_come_from_where_the_task_says(real_runs: RealRuns) -> None:
     results = dict(ended.view.results)
     assert results.pop("text") is not None
     assert results == {"last": "two", "all": ["one", "two"], "none": None, "no": None, "file": [1]}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder to somebody else")
+@pytest.mark.parametrize(
+    ("run_as", "owner"), [("image", (0, 0)), ("root-owner", (1234, 5678)), ("4321:8765", (4321, 8765))]
+)
+def test_files_in_a_data_root_are_whose_the_site_says(
+    real_runs: RealRuns, run_as: str, owner: tuple[int, int]
+) -> None:
+    root = real_runs.root / ".orchestrator" / "data" / "flights"
+    root.mkdir(parents=True)
+    root.chmod(0o777)
+    os.chown(root, 1234, 5678)
+    task = (
+        "DockerOperator(task_id='t', script='mkdir /d/new; touch /d/new/a', mounts=[Mount.root('flights', '/d')])"
+    )
+    assert real_runs.run(task, ORCHESTRATOR__TASKS__RUN_AS=run_as).states == {"t": "success"}
+    found = [(root / name).stat() for name in ("new", "new/a")]
+    assert [(each.st_uid, each.st_gid) for each in found] == [owner] * 2
 
 
 def test_tasks_of_a_run_share_its_volume_which_goes_with_a_test(real_runs: RealRuns) -> None:
