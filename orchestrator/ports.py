@@ -235,6 +235,9 @@ class Store(Protocol):
     def last_success(self, dag_id: str, before: datetime) -> Run | None:
         """The newest successful run with a logical date before that instant."""
 
+    def runs_between(self, dag_id: str, start: datetime, end: datetime) -> tuple[Run, ...]:
+        """The runs with a logical date in `[start, end)`, the newest made first, at most 100."""
+
     def close(self) -> None: ...
 
 

@@ -3,19 +3,19 @@
 import difflib
 import itertools
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from orchestrator.errors import NotFoundError, unknown_dag
+from orchestrator.errors import NotFoundError, TimetableError, unknown_dag
 from orchestrator.ids import RunKey, TaskKey, VersionId
 from orchestrator.planning.rows import Dag, Interval, Run, TaskInstance, Try
 from orchestrator.ports import FileRecord, LogRecord, LogStore, Page, Store
 from orchestrator.spec.dag import DagSpec, Problem
 from orchestrator.spec.value import Value
 from orchestrator.states import RunState
-from orchestrator.timetables import timetable_for
+from orchestrator.timetables import read_date, timetable_for, zone_named
 from orchestrator.timetables.timetable import Past
 
 
@@ -68,17 +68,32 @@ class Queries:
 
     def run_key(self, dag_id: str, run: str | None) -> RunKey:
         """The run named by its id, by its logical date (the newest run of it), or with None the newest run."""
-        candidates = self._store.runs(dag_id, Page(limit=200))
-        for each in candidates:
-            if run is None or run in (each.key.run_id, each.interval.start.date().isoformat()):
-                return each.key
         if run is not None and self._store.run(RunKey(dag_id, run)) is not None:
             return RunKey(dag_id, run)
-        if not candidates and self._store.dag(dag_id) is None:
+        found = self._store.runs(dag_id, Page(limit=1)) if run is None else self._of_date(dag_id, run)
+        if found:
+            return found[0].key
+        if self._store.dag(dag_id) is None:
             raise unknown_dag(dag_id, [each.dag_id for each in self._store.dags()])
         raise NotFoundError(
             "run", f"{dag_id} {run or ''}".strip(), fix=f"`orchestrator runs list {dag_id}` shows its runs"
         )
+
+    def _of_date(self, dag_id: str, text: str) -> tuple[Run, ...]:
+        """Runs of the interval that a date names; a day names every run of that day, by the DAG's clocks."""
+        dag = self._store.dag(dag_id)
+        if dag is None:
+            return ()
+        spec = self._version(dag_id, dag.version)
+        zone = zone_named(spec.timezone)
+        try:
+            instant = read_date(text, zone)
+        except TimetableError:
+            return ()
+        start = timetable_for(spec).interval_for(instant).start
+        day = instant.astimezone(zone).date()
+        last = instant if len(text) > len("2024-05-01") else read_date((day + timedelta(days=1)).isoformat(), zone)
+        return self._store.runs_between(dag_id, start, max(last, instant + timedelta(microseconds=1)))
 
     def run(self, key: RunKey) -> RunView:
         run = self._store.run(key)

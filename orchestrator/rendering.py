@@ -1,7 +1,7 @@
 """One task rendered outside any scheduler: `tasks render`. The same steps as the preparer's, one after another."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from orchestrator.dagfiles.lookup import find_dag
 from orchestrator.errors import EngineUnavailableError, ImageError, NotFoundError, RenderError
 from orchestrator.ids import Epoch, RunKey, TaskKey, TryId, TryKey
 from orchestrator.planning.rows import Reason, Run, TaskInstance, run_id
-from orchestrator.ports import Images, Page, Renderer
+from orchestrator.ports import Images, Renderer
 from orchestrator.scheduler.facts import render_facts
 from orchestrator.spec.container import ContainerSpec, ImageFacts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec, version_of
@@ -122,9 +122,9 @@ def _result(app: App, run: Run, key: TaskKey) -> bytes | None:
     if not app.project.database.exists():
         return None
     with app.store() as store:
-        for earlier in store.runs(key.dag_id, Page(limit=200)):
-            if earlier.interval.start == run.interval.start:
-                found = store.result(TaskKey(key.dag_id, earlier.key.run_id, key.task_id, key.map_index))
-                if found is not None:
-                    return found
+        start = run.interval.start
+        for earlier in store.runs_between(key.dag_id, start, start + timedelta(microseconds=1)):
+            found = store.result(TaskKey(key.dag_id, earlier.key.run_id, key.task_id, key.map_index))
+            if found is not None:
+                return found
     return None

@@ -165,7 +165,7 @@ class Builder:
         return froms
 
     def _log_path(self, own: Hashes) -> Path:
-        folder = self._home / "logs" / "images"
+        folder = self._home / "builds"
         older = sorted(
             folder.glob(f"{own.name}-{'[0-9a-f]' * len(own.exact)}.log"), key=lambda log: log.stat().st_mtime
         )

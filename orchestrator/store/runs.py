@@ -21,6 +21,8 @@ OPEN = tuple(state for state in RunState if not state.final)
 
 _GUARD = ("state",)
 _MOVE = guarded_update(runs, _GUARD)
+#: Most runs of one stretch of time that are told.
+_BETWEEN = 100
 _NEWEST = (runs.c.created_at, runs.c.dag_id, runs.c.run_id)
 
 
@@ -85,6 +87,20 @@ def last_success_statement(dag_id: str, before: datetime) -> Select[Any]:
         .where(runs.c.dag_id == dag_id, runs.c.state == RunState.SUCCESS, runs.c.interval_start < before)
         .order_by(runs.c.interval_start.desc(), runs.c.run_id.desc())
         .limit(1)
+    )
+
+
+def between(connection: Connection, dag_id: str, start: datetime, end: datetime) -> tuple[Run, ...]:
+    """Runs with a logical date in `[start, end)`, the newest made first."""
+    return tuple(_run(row) for row in connection.execute(between_statement(dag_id, start, end)).mappings())
+
+
+def between_statement(dag_id: str, start: datetime, end: datetime) -> Select[Any]:
+    return (
+        select(runs)
+        .where(runs.c.dag_id == dag_id, runs.c.interval_start >= start, runs.c.interval_start < end)
+        .order_by(runs.c.created_at.desc(), runs.c.run_id.desc())
+        .limit(_BETWEEN)
     )
 
 

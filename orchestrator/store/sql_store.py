@@ -172,6 +172,10 @@ class SqlStore:
         with self._reading() as connection:
             return runs.last_success(connection, dag_id, before)
 
+    def runs_between(self, dag_id: str, start: datetime, end: datetime) -> tuple[Run, ...]:
+        with self._reading() as connection:
+            return runs.between(connection, dag_id, start, end)
+
     # transactions --------------------------------------------------------------------------------------
 
     @contextmanager

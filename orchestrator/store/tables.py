@@ -135,6 +135,7 @@ Index("runs_newest", runs.c.created_at, runs.c.dag_id, runs.c.run_id)
 Index("runs_newest_in_dag", runs.c.dag_id, runs.c.created_at, runs.c.run_id)
 Index("runs_newest_in_state", runs.c.state, runs.c.created_at, runs.c.dag_id, runs.c.run_id)
 Index("runs_newest_in_dag_and_state", runs.c.dag_id, runs.c.state, runs.c.created_at, runs.c.run_id)
+Index("runs_by_date_in_dag", runs.c.dag_id, runs.c.interval_start)
 Index("runs_latest_in_dag_and_state", runs.c.dag_id, runs.c.state, runs.c.interval_start, runs.c.run_id)
 _SCHEDULED = text("run_type = 'scheduled'")
 Index(

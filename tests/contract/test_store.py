@@ -172,7 +172,7 @@ def test_image_records_are_one_a_tag_newest_first(store: Store) -> None:
         image_id="sha256:1",
         built_at=NOW,
         size=5_000_000_000,
-        log="logs/images/pandas.log",
+        log="builds/pandas.log",
     )
     other = replace(record, tag="orchestrator/pandas:cd", source_hash="cd", built_at=NOW + DAY)
     again = replace(record, image_id="sha256:2", built_at=NOW + 2 * DAY)
@@ -312,6 +312,19 @@ def test_pages_show_every_run_once_newest_first(
 def test_a_page_after_an_unknown_run_is_refused(store: Store) -> None:
     with pytest.raises(NotFoundError, match="run 'no'"):
         store.runs(None, Page(before=RunKey("etl", "no")))
+
+
+def test_runs_of_a_stretch_of_time_come_newest_made_first(store: Store, epoch: Epoch) -> None:
+    def on(day: int, made: int, dag_id: str = "etl") -> Run:
+        start = NOW + day * DAY
+        interval = Interval(start=start, end=start + DAY)
+        return run(dag_id, f"r{day}.{made}", interval=interval, created_at=NOW + made * DAY)
+
+    runs = [on(1, 1), on(2, 2), on(2, 4), on(3, 3), on(2, 9, "web")]
+    write(store, *(row for of in runs for row in put_run(of)))
+    found = store.runs_between("etl", NOW + 2 * DAY, NOW + 3 * DAY)
+    assert [each.key.run_id for each in found] == ["r2.4", "r2.2"]
+    assert store.runs_between("etl", NOW + 4 * DAY, NOW + 9 * DAY) == ()
 
 
 def test_the_last_success_is_the_newest_before_that_logical_date(store: Store, epoch: Epoch) -> None:

@@ -110,7 +110,7 @@ def test_a_failed_build_shows_its_last_lines_and_where_the_rest_is(workshop: Any
         images.ensure(images.pin([name])[name])
     assert (caught.value.code, caught.value.wait) == ("image_build_failed", False)
     assert "returned a non-zero code: 3" in str(caught.value)
-    (log,) = (workshop.folder / ".orchestrator/logs/images").iterdir()
+    (log,) = (workshop.folder / ".orchestrator/builds").iterdir()
     assert str(log) in caught.value.fix
     assert "the reason is this" in log.read_text()
     assert workshop.records == []
@@ -150,7 +150,7 @@ def test_building_all_fails_only_what_needs_the_broken_one_and_tries_it_once(wor
     assert outcomes[good].record is not None
     assert "missing" in outcomes[bad].error
     assert outcomes[leaf].error == f"not built: its base {bad} could not be built"
-    assert sum(name == bad and "Step 1/" in text for name, text in heard) == 1
+    assert sum(name == bad and "step 1 of" in text for name, text in heard) == 1
     again = images.build([good])
     assert [(each.name, each.record, each.error) for each in again] == [(good, None, "")]
 

@@ -104,6 +104,7 @@ def _runs() -> None:
         ),
         sa.PrimaryKeyConstraint("dag_id", "run_id", name=op.f("runs_key")),
     )
+    op.create_index("runs_by_date_in_dag", "runs", ["dag_id", "interval_start"])
     op.create_index("runs_latest_in_dag_and_state", "runs", ["dag_id", "state", "interval_start", "run_id"])
     op.create_index("runs_newest", "runs", ["created_at", "dag_id", "run_id"])
     op.create_index("runs_newest_in_dag", "runs", ["dag_id", "created_at", "run_id"])
