@@ -11,7 +11,7 @@ def configure(*, quiet: bool = False) -> None:
     """Set structlog up for this process; called once, by a face. `quiet`: errors only, for commands that show
     their own progress."""
     pretty = sys.stderr.isatty()
-    renderer = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+    renderer = _console() if pretty else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -25,3 +25,8 @@ def configure(*, quiet: bool = False) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    """Tracebacks as Python prints them: without the values of variables, which may be secrets, and at once."""
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)

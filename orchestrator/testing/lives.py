@@ -14,15 +14,18 @@ from orchestrator.testing.faults import FaultPlan, Pause
 T = TypeVar("T")
 
 
-class Killed(SystemExit):
-    """Ends a thread of a life that is over, silently."""
+class Killed(Exception):  # noqa: N818 - no error: how the threads of a life that is over come to their end
+    """Raised by every call of a life that is over."""
 
 
 class Life:
-    """While it lasts calls go through; `kill` ends it, and no call of it takes effect from then on."""
+    """While it lasts calls go through; `kill` ends it, and no call of it takes effect from then on. `calls` is how
+    many it makes: the last one has its effect, but its answer is not heard any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, calls: int | None = None) -> None:
         self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._left = calls
         self._faults = FaultPlan()
         self._pauses: list[Pause] = []
         self._at_end: list[Callable[[], None]] = []
@@ -47,12 +50,33 @@ class Life:
     def around(self, verb: str, act: Callable[[], T]) -> T:
         """Do `act` if this life lasts; its answer is heard if it still does."""
         result = self._faults.around(verb, lambda: self._lasting(act))
+        if self.over and hasattr(result, "close"):
+            result.close()  # a connection that nobody takes goes with the process
         self._check()
         return result
 
+    @property
+    def over(self) -> bool:
+        return self._over.is_set()
+
     def _lasting(self, act: Callable[[], T]) -> T:
         self._check()
-        return act()
+        last = self._spend()
+        try:
+            return act()
+        finally:
+            if last:
+                self.kill()
+
+    def _spend(self) -> bool:
+        """Whether this call is the last one."""
+        with self._lock:
+            if self._left is None:
+                return False
+            self._left -= 1
+            if self._left < 0:
+                raise Killed
+            return not self._left
 
     def _check(self) -> None:
         if self._over.is_set():

@@ -4,9 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from scheduler_stage import Stage, staged
 
 from orchestrator.testing.manual_clock import ManualClock
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_log() -> None:
+    """Tracebacks as Python prints them: pretty ones take a second each."""
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
 @pytest.fixture

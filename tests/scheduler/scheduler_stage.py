@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.clock import Clock, SystemClock
-from orchestrator.ids import KIND_LABEL, DeploymentId, RunKey, TaskKey, TryId
+from orchestrator.ids import DeploymentId, RunKey, TaskKey, TryId
 from orchestrator.planning.events import FileParsed
 from orchestrator.planning.rows import Request, RequestKind, Try, TryOutcome
 from orchestrator.ports import Folder, LogFlag, Store, Stream
@@ -34,6 +34,7 @@ from orchestrator.testing.programs import Program
 
 DEPLOYMENT = DeploymentId("0123abcd")
 SOON = 20.0
+_LOOK = 0.02
 RESULT_LIMIT = 200
 RESULT = "$RESULT"
 _SETTINGS = Settings(
@@ -83,13 +84,13 @@ class Heard:
             self._changed.notify_all()
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
+        """Until the condition holds, looked at with each notice, and now and then: not everything is told."""
+        clock = SystemClock()
+        until = clock.monotonic() + SOON
         with self._changed:
-            assert self._changed.wait_for(condition, SOON), f"waited in vain for {what}"
-
-    def stir(self) -> None:
-        """Have conditions looked at that no notice tells of."""
-        with self._changed:
-            self._changed.notify_all()
+            while not condition():
+                assert clock.monotonic() < until, f"waited in vain for {what}"
+                self._changed.wait(_LOOK)
 
 
 @dataclass(slots=True)
@@ -134,10 +135,9 @@ class Stage:
 
     # --- lives ------------------------------------------------------------------------------------------
 
-    def begin(self, prepare: Callable[[Life], None] = lambda _: None) -> Running:
-        """Start a scheduler; `prepare` says where it is to stand still."""
-        life = Life()
-        prepare(life)
+    def begin(self, life: Life | None = None) -> Running:
+        """Start a scheduler; `life` says where it is to stand still, or to end."""
+        life = life or Life()
         store = mortal(self.wrap_store(self.store), life)
         parts = Parts(
             store=store,
@@ -181,7 +181,6 @@ class Stage:
 
     def define(self, spec: DagSpec) -> None:
         self.scheduler.post(FileParsed(parsed=ParsedFile(file=spec.file, dags=(spec,))))
-        self.heard.wait_for(lambda: True, "anything")
 
     def ask(self, kind: RequestKind, **payload: Any) -> Request:
         request = self.store.ask(kind, payload, "a test", self.clock.now())
@@ -238,8 +237,10 @@ class Stage:
             if event.kind is EngineEventKind.START
         )
 
-    def creations(self) -> int:
-        return sum(event.kind is EngineEventKind.CREATE for event in self.engine.board.happened)
+    def creations(self, task_id: str) -> int:
+        """How many containers a task got."""
+        created = [event for event in self.engine.board.happened if event.kind is EngineEventKind.CREATE]
+        return sum(event.labels["orchestrator.task_id"] == task_id for event in created)
 
     def log(self, attempt: Try) -> bytes:
         records = self.logs.records(attempt.key)
@@ -261,6 +262,11 @@ class Stage:
         if all(each.state is TaskState.SUCCESS for each in view.tasks):
             assert view.run.state is RunState.SUCCESS
 
+    def check_running(self, spec: DagSpec) -> None:
+        """The scheduler is well: a run of another DAG succeeds."""
+        view = self.wait(self.trigger(spec))
+        assert view.run.state is RunState.SUCCESS
+
     def _is_over(self, run: RunKey) -> bool:
         found = self.store.run(run)
         return found is not None and found.state.final and all(each.removed_at for each in self.view(run).tries)
@@ -272,9 +278,10 @@ class Stage:
         return ", ".join(f"{each.key.task_id} {each.state}" for each in self.store.tasks(run))
 
 
-def try_container(attempt: Try) -> ContainerSpec:
-    """The container of a try as an earlier life would have made it."""
-    return msgspec.structs.replace(attempt.spec, labels={**attempt.spec.labels, KIND_LABEL: "try"})
+def try_container(attempt: Try, *, name: str | None = None, try_id: str | None = None) -> ContainerSpec:
+    """The container of a try, or one like it."""
+    labels = attempt.spec.labels | ({} if try_id is None else {"orchestrator.try_id": try_id})
+    return msgspec.structs.replace(attempt.spec, name=name or attempt.spec.name, labels=labels)
 
 
 @contextmanager

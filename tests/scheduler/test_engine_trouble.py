@@ -178,7 +178,7 @@ def test_a_start_that_was_not_answered_and_had_no_effect_is_not_repeated_on_that
     view = stage.wait(stage.trigger(dag(task("a"))))
     stage.check_end(view, {"a": SUCCESS})
     starts = [call.subject for call in stage.engine.calls.all if call.verb == "start"]
-    assert len(starts) == len(set(starts)) == stage.creations() == 2
+    assert len(starts) == len(set(starts)) == stage.creations("a") == 2
 
 
 def test_a_start_that_comes_while_its_container_is_removed_makes_the_try_a_lost_one(stage: Stage) -> None:
