@@ -17,6 +17,11 @@ class OrchestratorError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n  fix: {self.fix}" if self.fix else self.message
 
+    @property
+    def sentence(self) -> str:
+        """Message and fix in one line, for reasons."""
+        return f"{self.message}. {self.fix}" if self.fix else self.message
+
 
 class SettingsError(OrchestratorError):
     """A setting is unknown, malformed, or contradicts another."""
@@ -42,6 +47,14 @@ class FinalizeError(OrchestratorError):
     def __init__(self, field: str, message: str, *, fix: str = "") -> None:
         super().__init__(f"{field}: {message}", fix=fix)
         self.field = field
+
+
+class PolicyError(FinalizeError):
+    """The site's policy does not allow what a task asks of the engine; `line` is the line that would."""
+
+    def __init__(self, field: str, message: str, line: str) -> None:
+        super().__init__(field, message, fix=f"do without it, or write into policy.toml: {line}")
+        self.line = line
 
 
 class RenderError(OrchestratorError):

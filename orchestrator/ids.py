@@ -21,6 +21,8 @@ LABEL_PREFIX = "orchestrator."
 DEPLOYMENT_LABEL = "orchestrator.deployment"
 KIND_LABEL = "orchestrator.kind"
 #: Of what belongs to one process: `<boot id>:<pid>:<start time in clock ticks since boot>`.
+#: Label that names the try a container belongs to.
+TRY_LABEL = "orchestrator.try_id"
 OWNER_LABEL = "orchestrator.owner"
 TRY_KIND = "try"
 PROBE_KIND = "probe"  #: of containers that only look at something, and are gone at once

@@ -41,7 +41,7 @@ def render_task(
         images = app.images(app.deployment(), build=build)
         run = _run(dag, _interval(dag, date, app.clock.now(), warn), conf, app.clock.now())
         template = _rendered(app, authoring, dag, run, task)
-    template = msgspec.structs.replace(template, image=template.image or app.project.settings.tasks.default_image)
+    template = msgspec.structs.replace(template, image=template.image or app.project.settings.default_image)
     facts = _image(images, str(template.image), task, None if build else warn)
     key = TaskKey(dag_id, run.key.run_id, task_id)
     spec = finalize(template, dag=dag, task=task, run=run, key=key, image=facts, site=app.site())

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from orchestrator.errors import NoProjectError, SettingsError
+from orchestrator.spec.policy import Policy
 from orchestrator.spec.value import Value
 
 Source = Literal["default", "file", "environment"]
@@ -46,7 +47,7 @@ RunAs = Annotated[str, msgspec.Meta(pattern=r"^(image|root-owner|[0-9]+(:[0-9]+)
 class TasksSettings(Value, frozen=True, kw_only=True):
     """`[tasks]`"""
 
-    default_image: str = "python:3.13-slim"  #: image of a task that names none
+    default_image: str = ""  #: image of a task that names none; empty: images.base
     result_limit: int = 1048576  #: bytes a result may have
     run_as: RunAs = (
         "image"  #: whose files a task makes that names no user: image, root-owner (of a data root), uid:gid
@@ -73,7 +74,7 @@ class ImagesSettings(Value, frozen=True, kw_only=True):
     """`[images]`"""
 
     build: Literal["on_demand", "never"] = "on_demand"  #: whether a missing task image is built when needed
-    base: str = "python:3.13-slim"  #: the base image of task images and of tasks that name none
+    base: str = "python:3.13-slim"  #: the base image that task images are built from
     parallel_builds: int = 2  #: image builds at one time
 
 
@@ -94,6 +95,11 @@ class Settings(Value, frozen=True, kw_only=True):
     retention: RetentionSettings = RetentionSettings()
     roots: RootsSettings = RootsSettings()
 
+    @property
+    def default_image(self) -> str:
+        """The image of a task that names none."""
+        return self.tasks.default_image or self.images.base
+
 
 class Project(Value, frozen=True, kw_only=True):
     """Where a project is: `root` holds `dags/` and `task-images/`; `home` holds all state."""
@@ -103,6 +109,7 @@ class Project(Value, frozen=True, kw_only=True):
     settings: Settings
     sources: dict[str, Source]  #: "section.key" -> where its value came from
     engine_environment: dict[str, str]  #: DOCKER_* and XDG_RUNTIME_DIR, HOME: what finding an engine may read
+    policy: Policy = Policy()  #: what tasks may ask of the engine, from `<home>/policy.toml`
     parse_environment: dict[str, str] = {}  #: what DAG files may read: the variables that `dags.parse_env` names
     nursery: int | None = None  #: descriptor at which authoring servers of another user are to be had
 
@@ -164,6 +171,7 @@ def open_project(start: Path | None = None, environment: Mapping[str, str] | Non
         settings=settings,
         sources=sources,
         engine_environment=engine_environment,
+        policy=read_policy(home / "policy.toml"),
         parse_environment=_matching(env, settings.dags.parse_env),
         nursery=int(env[NURSERY]) if NURSERY in env else None,
     )
@@ -193,6 +201,17 @@ def read_settings(file: Path, environment: Mapping[str, str]) -> tuple[Settings,
     for section, key in _known():
         sources.setdefault(f"{section}.{key}", "default")
     return settings, sources
+
+
+def read_policy(file: Path) -> Policy:
+    """What the site lets tasks ask of the engine; the safe default where there is no file. `SettingsError`."""
+    try:
+        return msgspec.convert(tomllib.loads(file.read_text()), Policy)
+    except FileNotFoundError:
+        return Policy()
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        known = ", ".join(Policy.__struct_fields__)
+        raise SettingsError(f"{file}: {error}", fix=f"correct it; it may say: {known}") from error
 
 
 def _file_values(file: Path) -> dict[str, dict[str, Any]]:

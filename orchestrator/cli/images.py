@@ -47,7 +47,7 @@ def _users(app: App) -> dict[str, list[str]]:
         with app.queries() as queries:
             for view in queries.dags(app.clock.now()):
                 for name in {task.container.image for task in view.spec.tasks if task.container}:
-                    users.setdefault(name or app.project.settings.tasks.default_image, []).append(view.dag.dag_id)
+                    users.setdefault(name or app.project.settings.default_image, []).append(view.dag.dag_id)
     return users
 
 

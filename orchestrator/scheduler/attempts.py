@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from orchestrator.ids import ContainerId, TryId, TryKey
+from orchestrator.ids import TRY_LABEL, ContainerId, TryId, TryKey
 from orchestrator.planning.rows import Try
 from orchestrator.spec.container import EngineEvent, EngineEventKind
 from orchestrator.spec.dag import TaskSpec
 
-_TRY_LABEL = "orchestrator.try_id"
 #: Signals that end a process, besides the one its image or task names for that.
 _ENDING_SIGNALS = frozenset({"SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGTERM"})
 
@@ -173,7 +172,7 @@ class OpenAttempts:
         """Take in what the event stream says of a container, beyond its end."""
         container = ContainerId(event.container_id)
         with self._lock:
-            entry = self._open.get(TryId(event.labels.get(_TRY_LABEL, "")))
+            entry = self._open.get(TryId(event.labels.get(TRY_LABEL, "")))
             if entry is not None and entry.container_id not in (None, container):
                 entry = None  # another container that carries the same labels
             self._note(event, entry, self._fates.get(container))

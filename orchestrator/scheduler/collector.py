@@ -12,7 +12,7 @@ import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.errors import EngineUnavailableError, LogUnavailableError, NoSuchContainerError
-from orchestrator.ids import ContainerId, TryKey
+from orchestrator.ids import TRY_LABEL, ContainerId, TryKey
 from orchestrator.planning.events import Exited
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import Engine
@@ -64,7 +64,7 @@ class Collector:
     def exited(self, event: EngineEvent) -> None:
         """A `die` event; ones of tries that are not open, and second ones, are nothing new. Of a container that
         this process does not know yet the engine's list tells more surely."""
-        entry = self._attempts.get(event.labels.get("orchestrator.try_id", ""))
+        entry = self._attempts.get(event.labels.get(TRY_LABEL, ""))
         if entry is None:
             return
         if entry.container_id is None:
@@ -92,7 +92,7 @@ class Collector:
 
     def gone(self, event: EngineEvent) -> None:
         """A container was removed: if it was that of an open try, its `die` event came before, or was lost."""
-        entry = self._attempts.get(event.labels.get("orchestrator.try_id", ""))
+        entry = self._attempts.get(event.labels.get(TRY_LABEL, ""))
         if entry is not None and entry.container_id == event.container_id:
             self._suspect(entry)
 

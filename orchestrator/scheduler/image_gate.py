@@ -132,5 +132,4 @@ class ImageGate:
 
 def image_reason(error: ImageError) -> Reason:
     """An image's error as a task's reason."""
-    text = f"{error.message}. {error.fix}" if error.fix else error.message
-    return Reason(code=ReasonCode(error.code), text=text)
+    return Reason(code=ReasonCode(error.code), text=error.sentence)

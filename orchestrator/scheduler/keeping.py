@@ -9,7 +9,7 @@ import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.errors import EngineError, StoreUnavailableError
-from orchestrator.ids import KIND_LABEL, RUN_VOLUME_KIND, ContainerId, DeploymentId, RunKey, TryId
+from orchestrator.ids import KIND_LABEL, RUN_VOLUME_KIND, TRY_LABEL, ContainerId, DeploymentId, RunKey, TryId
 from orchestrator.planning.rows import Try, TryOutcome
 from orchestrator.ports import Engine, Store
 from orchestrator.spec.container import ContainerFacts, ContainerState, VolumeFacts
@@ -79,7 +79,7 @@ class Keeping:
                 _log.exception("keeping.broke")
 
     def _container(self, facts: ContainerFacts) -> None:
-        attempt = self._store.attempt(TryId(facts.labels.get("orchestrator.try_id", "")))
+        attempt = self._store.attempt(TryId(facts.labels.get(TRY_LABEL, "")))
         ours = attempt is not None and attempt.spec.name == facts.name and facts.state is ContainerState.EXITED
         if attempt is None or not ours or not attempt.spec.keep_failed or attempt.removed_at is None:
             return

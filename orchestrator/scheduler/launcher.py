@@ -191,8 +191,7 @@ class Launcher:
         return Settled.DONE
 
     def _refused(self, entry: OpenAttempt, refused: LaunchRefusedError) -> Settled:
-        text = f"{refused.message}. {refused.fix}" if refused.fix else refused.message
-        self._refuse(entry, ReasonCode(refused.code), text)
+        self._refuse(entry, ReasonCode(refused.code), refused.sentence)
         return Settled.DONE
 
     def _refuse(self, entry: OpenAttempt, code: ReasonCode, text: str) -> None:

@@ -14,6 +14,7 @@ from orchestrator.errors import (
     EngineUnavailableError,
     FinalizeError,
     ImageError,
+    PolicyError,
     StoreUnavailableError,
 )
 from orchestrator.ids import RunKey
@@ -119,9 +120,8 @@ class Preparer:
             except ImageError as error:
                 return self._fail(effect, image_reason(error))
             except FinalizeError as error:
-                return self._fail(
-                    effect, Reason(code=ReasonCode.RENDER_ERROR, text=_words(error.message, error.fix))
-                )
+                code = ReasonCode.POLICY if isinstance(error, PolicyError) else ReasonCode.RENDER_ERROR
+                return self._fail(effect, Reason(code=code, text=error.sentence))
             except Exception as error:  # noqa: BLE001 - the shell of a loop: logged, and the work fails alone
                 _log.exception("prepare.broke", task=effect.task.key)
                 return self._fail(
@@ -188,7 +188,3 @@ class Preparer:
 
 def _wanted(run: RunKey, pinned: str, platform: str | None, task: TaskSpec) -> Wanted:
     return Wanted(run=run, pinned=pinned, platform=platform, pull=task.pull, timeout=task.pull_timeout)
-
-
-def _words(message: str, fix: str) -> str:
-    return f"{message}. {fix}" if fix else message

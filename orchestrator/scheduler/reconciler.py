@@ -12,7 +12,7 @@ import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.errors import EngineUnavailableError, StoreUnavailableError
-from orchestrator.ids import ContainerId, DeploymentId, TryId
+from orchestrator.ids import TRY_LABEL, ContainerId, DeploymentId, TryId
 from orchestrator.planning.rows import Try
 from orchestrator.ports import Engine
 from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
@@ -109,7 +109,7 @@ class Reconciler:
         # What the launcher or the collector holds is taken out before the list is read: theirs is newer.
         ours = [entry for entry in self._attempts.all() if not entry.launching and not entry.ending.is_set()]
         listed = self._engine.list_ours(self._deployment)
-        found = {(facts.labels.get("orchestrator.try_id", ""), facts.name): facts for facts in listed}
+        found = {(facts.labels.get(TRY_LABEL, ""), facts.name): facts for facts in listed}
         for entry in ours:
             self._alone(entry, found.get((entry.try_id, entry.attempt.spec.name)))
         for facts in listed:
@@ -143,7 +143,7 @@ class Reconciler:
     def _leftover(self, facts: ContainerFacts) -> None:
         """A container whose try is over and collected is removed, by force if need be: nothing of it may run any
         more. One that we know nothing of is not ours."""
-        try_id = TryId(facts.labels.get("orchestrator.try_id", ""))
+        try_id = TryId(facts.labels.get(TRY_LABEL, ""))
         if self._attempts.get(try_id) is not None:
             return
         known = self._read_attempt(try_id)

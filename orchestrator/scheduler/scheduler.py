@@ -136,7 +136,7 @@ class Scheduler:
             parts.images,
             parts.store,
             site=parts.site,
-            default_image=parts.settings.tasks.default_image,
+            default_image=parts.settings.default_image,
             post=post,
             clock=clock,
             test_mode=parts.test_mode,

@@ -20,7 +20,7 @@ from orchestrator.errors import (
     NameTakenError,
     NoSuchContainerError,
 )
-from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, TRY_KIND, ContainerId, DeploymentId, Epoch
+from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, TRY_KIND, TRY_LABEL, ContainerId, DeploymentId, Epoch
 from orchestrator.planning.events import Started
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import Engine
@@ -81,7 +81,7 @@ class Settling:
             text = f"{taken.message}, which is not ours. Remove or rename it: docker rm {facts.name}"
             self._endings.refused(entry, Reason(code=ReasonCode.CREATE_REFUSED, text=text))
             return Settled.DONE
-        if facts.labels.get("orchestrator.try_id") != entry.try_id:
+        if facts.labels.get(TRY_LABEL) != entry.try_id:
             _log.warning("container.older_life_removed", container=facts.id, name=facts.name)
             self._engine.remove(ContainerId(facts.id), force=True)
             return Settled.CLEARED

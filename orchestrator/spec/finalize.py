@@ -15,7 +15,9 @@ from orchestrator.errors import FinalizeError as FinalizeError
 from orchestrator.ids import (
     DEPLOYMENT_LABEL,
     KIND_LABEL,
+    LABEL_PREFIX,
     TRY_KIND,
+    TRY_LABEL,
     DeploymentId,
     Epoch,
     RunKey,
@@ -24,7 +26,7 @@ from orchestrator.ids import (
     TryKey,
     container_name,
 )
-from orchestrator.spec.container import ContainerSpec, ImageFacts, MountType
+from orchestrator.spec.container import ContainerSpec, ImageFacts, Mount, MountType
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
 from orchestrator.spec.interval import Interval
 from orchestrator.spec.marks import has_templates as has_templates
@@ -34,8 +36,6 @@ from orchestrator.spec.passing import passed_on
 from orchestrator.spec.placement import place
 from orchestrator.spec.value import Value
 
-#: Labels and variables that only we may set.
-_OWN_LABELS = "orchestrator."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 #: Network modes that exclude every other network.
 _SOLITARY = ("host", "none")
@@ -47,13 +47,15 @@ class Site(Value, frozen=True, kw_only=True):
     absolute folder relative bind sources mean, and `engine_path` tells where the engine finds a path of ours (None:
     nowhere). `root_path` gives a data root by its name: an absolute path on the engine's host, or the name of a
     volume. `run_as` tells, from the data roots that it mounts, the user of a task that names none (None: the
-    image's own)."""
+    image's own). `policy` raises `PolicyError` for what the site does not allow, by a rendered template, the
+    network it comes to, and its settled mounts but for data roots."""
 
     network: str
     project: str
     engine_path: Callable[[str], str | None] = str
     root_path: Callable[[str], str]
     run_as: Callable[[tuple[str, ...]], str | None] = lambda _: None
+    policy: Callable[[ContainerTemplate, str | None, tuple[Mount, ...]], None] = lambda *_: None
 
 
 class RunFacts(Protocol):
@@ -101,6 +103,10 @@ def finalize(
     ours = _context(dag, task, run, key) | {"ORCHESTRATOR_RESULT": placement.result_path}
     if placement.tmp_dir is not None:
         ours["AIRFLOW_TMP_DIR"] = placement.tmp_dir
+    networks = _networks(template, site)
+    settled = zip(template.mounts, placement.mounts, strict=False)  # ours come after those that were written
+    checked = tuple(made for written, made in settled if written.type is not MountType.ROOT)
+    site.policy(template, networks["network"], checked)
     return ContainerSpec(
         name=_name(template.container_name or ""),
         image=image.id,
@@ -118,7 +124,7 @@ def finalize(
         working_dir=absolute("working_dir", template.working_dir) if template.working_dir else None,
         stop_grace=task.stop_grace,
         keep_failed=task.keep_failed,
-        **_networks(template, site),
+        **networks,
         **passed_on(template),
     )
 
@@ -136,7 +142,7 @@ def with_try(
         "orchestrator.task_id": task.task_id,
         "orchestrator.map_index": str(task.map_index),
         "orchestrator.try_number": str(key.number),
-        "orchestrator.try_id": try_id,
+        TRY_LABEL: try_id,
         "orchestrator.epoch": str(epoch),
     }
     labels = spec.labels | labels
@@ -275,8 +281,10 @@ def _context(dag: DagSpec, task: TaskSpec, run: RunFacts, key: TaskKey) -> dict[
 
 def _labels(labels: dict[str, str]) -> dict[str, str]:
     for name in labels:
-        if not name or name.startswith(_OWN_LABELS):
+        if not name or name.startswith(LABEL_PREFIX):
             raise FinalizeError(
-                f"labels[{name!r}]", f"labels under {_OWN_LABELS} are the orchestrator's", fix="choose another name"
+                f"labels[{name!r}]",
+                f"labels under {LABEL_PREFIX} are the orchestrator's",
+                fix="choose another name",
             )
     return dict(labels)
