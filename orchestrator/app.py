@@ -27,6 +27,7 @@ from orchestrator.scheduler.local_socket import LocalSocket
 from orchestrator.scheduler.scheduler import Parts, Scheduler
 from orchestrator.settings import Project
 from orchestrator.spec.finalize import Site
+from orchestrator.spec.policy import Grounds, enforce
 from orchestrator.store.home import read_claim, trials_id
 from orchestrator.store.sql_store import SqlStore
 from orchestrator.tasklogs.store import FileLogStore
@@ -118,6 +119,9 @@ class App:
             engine_path=places.path,
             root_path=lambda name: places.root(name, self._data_root(name)),
             run_as=self._run_as,
+            policy=lambda template, network, mounts: enforce(
+                self.project.policy, lambda: self._grounds(places), template, network, mounts
+            ),
         )
 
     def places(self) -> EnginePlaces:
@@ -167,6 +171,11 @@ class App:
             folder=folder,
             test_mode=folder is None,
         )
+
+    def _grounds(self, places: EnginePlaces) -> Grounds:
+        """Where the engine has the project and the home; where it has neither, no path of its host is theirs."""
+        project, home = (places.path(str(each)) for each in (self.project.root, self.project.home))
+        return Grounds(project=project, home=home)
 
     def _run_as(self, roots: tuple[str, ...]) -> str | None:
         """Setting `tasks.run_as`, for a task that mounts these data roots."""

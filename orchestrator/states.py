@@ -118,6 +118,7 @@ class ReasonCode(StrEnum):
     NETWORK_MISSING = "network_missing"
     COMMAND_MISSING = "command_missing"
     RENDER_ERROR = "render_error"
+    POLICY = "policy"
     RESULT_INVALID = "result_invalid"
     RESULT_TOO_LARGE = "result_too_large"
     KILLED_BY = "killed_by"

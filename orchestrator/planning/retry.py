@@ -15,6 +15,7 @@ from orchestrator.states import INFRASTRUCTURE_REASONS, ReasonCode
 HOPELESS = frozenset(
     {
         ReasonCode.RENDER_ERROR,
+        ReasonCode.POLICY,
         ReasonCode.IMAGE_MISSING,
         ReasonCode.IMAGE_PULL_FAILED,
         ReasonCode.IMAGE_BUILD_FAILED,

@@ -104,6 +104,23 @@ def test_files_in_a_data_root_are_whose_the_site_says(
     assert [(each.st_uid, each.st_gid) for each in found] == [owner] * 2
 
 
+def test_what_the_site_does_not_allow_fails_with_the_line_that_would(real_runs: RealRuns) -> None:
+    tasks = [
+        "DockerOperator(task_id='pid', script='true', pid_mode='host', retries=3)",
+        "DockerOperator(task_id='socket', script='true', mounts=['/var/run/docker.sock:/s'])",
+        "DockerOperator(task_id='home', script='true', mounts=['./.orchestrator:/s'])",
+        "DockerOperator(task_id='fine', script='cat /in/d.py', mounts=['./dags:/in:ro'])",
+    ]
+    ended = real_runs.run(*tasks)
+    assert ended.reasons == {"pid": "policy", "socket": "policy", "home": "policy"}
+    assert ended.states["fine"] == "success"
+    texts = {task.key.task_id: task.reason.text for task in ended.view.tasks if task.reason}
+    assert texts["pid"].endswith('write into policy.toml: host_namespaces = ["pid"]')
+    policy = 'host_namespaces = ["pid"]\nhost_paths = ["/var/run/docker.sock"]\n'
+    (real_runs.root / ".orchestrator" / "policy.toml").write_text(policy)
+    assert real_runs.run(*tasks).reasons == {"home": "policy"}
+
+
 def test_tasks_of_a_run_share_its_volume_which_goes_with_a_test(real_runs: RealRuns) -> None:
     ended = real_runs.run(
         "a = DockerOperator(task_id='a', script='echo here > /data/a', user=1234, mounts=[Mount.run('/data')])",
