@@ -44,7 +44,7 @@ def ending_of(event: Exited, attempt: Try, task: TaskSpec) -> Ending:
 def _was_over(facts: ExitFacts, attempt: Try) -> bool:
     """It had ended by itself before we asked for it."""
     asked = attempt.stop_requested_at
-    return asked is not None and facts.finished_at is not None and facts.finished_at <= asked
+    return asked is not None and facts.finished_at is not None and facts.finished_at < asked
 
 
 def _failure(facts: ExitFacts, spec: ContainerSpec) -> Reason:

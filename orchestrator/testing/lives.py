@@ -26,14 +26,14 @@ class Life:
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._left = calls
-        self._faults = FaultPlan()
+        self.faults = FaultPlan()  #: calls of this life that go wrong
         self._pauses: list[Pause] = []
         self._at_end: list[Callable[[], None]] = []
 
     def at(self, verb: str, *, after_effect: bool = False) -> Pause:
         """The next call of `verb` stands still, before or after its effect, until it may proceed or the life
         ends."""
-        pause = self._faults.pause(verb, after_effect=after_effect)
+        pause = self.faults.pause(verb, after_effect=after_effect)
         self._pauses.append(pause)
         return pause
 
@@ -49,7 +49,7 @@ class Life:
 
     def around(self, verb: str, act: Callable[[], T]) -> T:
         """Do `act` if this life lasts; its answer is heard if it still does."""
-        result = self._faults.around(verb, lambda: self._lasting(act))
+        result = self.faults.around(verb, lambda: self._lasting(act))
         if self.over and hasattr(result, "close"):
             result.close()  # a connection that nobody takes goes with the process
         self._check()

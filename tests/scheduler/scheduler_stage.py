@@ -14,7 +14,7 @@ from orchestrator.clock import Clock, SystemClock
 from orchestrator.ids import DeploymentId, RunKey, TaskKey, TryId
 from orchestrator.planning.events import FileParsed
 from orchestrator.planning.rows import Request, RequestKind, Try, TryOutcome
-from orchestrator.ports import Folder, LogFlag, Store, Stream
+from orchestrator.ports import Folder, LogFlag, Page, Store, Stream
 from orchestrator.queries import Queries, RunView
 from orchestrator.scheduler.notices import Notice
 from orchestrator.scheduler.scheduler import Parts, Scheduler
@@ -34,6 +34,7 @@ from orchestrator.testing.programs import Program
 
 DEPLOYMENT = DeploymentId("0123abcd")
 SOON = 20.0
+PAGE = Page(limit=5)
 _LOOK = 0.02
 RESULT_LIMIT = 200
 RESULT = "$RESULT"
@@ -54,6 +55,10 @@ def retries(count: int, **fields: Any) -> RetryPolicy:
 
 def dag(*tasks: TaskSpec, dag_id: str = "d") -> DagSpec:
     return DagSpec(dag_id=dag_id, file=f"{dag_id}.py", tasks=tasks, paused_on_creation=True)
+
+
+def templated(command: str) -> ContainerTemplate:
+    return ContainerTemplate(image="base", command=command)
 
 
 class Script:
@@ -77,8 +82,11 @@ class Heard:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self.notices: list[Notice] = []
+        self.breaks = False  #: whether hearing raises
 
     def __call__(self, notice: Notice) -> None:
+        if self.breaks:
+            raise BrokenPipeError("nobody reads")
         with self._changed:
             self.notices.append(notice)
             self._changed.notify_all()
@@ -132,6 +140,9 @@ class Stage:
         self.folder: Folder | None = None
         self.settings = _SETTINGS
         self.wrap_store: Callable[[Store], Store] = lambda store: store
+
+    def with_settings(self, **sections: Any) -> Settings:
+        return msgspec.structs.replace(self.settings, **sections)
 
     # --- lives ------------------------------------------------------------------------------------------
 

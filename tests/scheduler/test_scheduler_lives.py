@@ -11,12 +11,11 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scheduler_stage import DEPLOYMENT, RESULT, SOON, Stage, dag, retries, staged, task, try_container
+from scheduler_stage import DEPLOYMENT, PAGE, RESULT, SOON, Stage, dag, retries, staged, task, try_container
 
 from orchestrator.errors import FencedError
 from orchestrator.ids import RunKey
 from orchestrator.planning.rows import RequestKind, TryOutcome
-from orchestrator.ports import Page
 from orchestrator.spec.container import ContainerState, EngineEventKind
 from orchestrator.spec.dag import ContainerTemplate, DagSpec
 from orchestrator.states import ReasonCode, TaskState
@@ -26,9 +25,6 @@ from orchestrator.testing.programs import Program, says
 SUCCESS, FAILED, RUNNING = TaskState.SUCCESS, TaskState.FAILED, TaskState.RUNNING
 _WITH_FILES = ContainerTemplate(image="base", inputs={"/in/a.txt": "text"})
 _SAYS_MORE = Program(files={RESULT: b"[1]"}, output=says("out\n").output)
-
-
-_PAGE = Page(limit=5)
 
 
 def chain() -> DagSpec:
@@ -45,12 +41,12 @@ def asked(stage: Stage, spec: DagSpec) -> None:
 
 
 def the_run(stage: Stage, spec: DagSpec) -> RunKey:
-    stage.heard.wait_for(lambda: bool(stage.store.runs(spec.dag_id, _PAGE)), "the run")
-    return stage.store.runs(spec.dag_id, _PAGE)[0].key
+    stage.heard.wait_for(lambda: bool(stage.store.runs(spec.dag_id, PAGE)), "the run")
+    return stage.store.runs(spec.dag_id, PAGE)[0].key
 
 
 def _all_over(stage: Stage, spec: DagSpec) -> bool:
-    runs = stage.store.runs(spec.dag_id, _PAGE)
+    runs = stage.store.runs(spec.dag_id, PAGE)
     return bool(runs) and all(each.state.final for each in runs)
 
 
@@ -91,7 +87,7 @@ def test_killed_after_any_call_to_store_or_engine(calls: int) -> None:
         view = stage.wait(the_run(stage, spec))
         stage.check_end(view, dict.fromkeys("abce", SUCCESS))
         assert len(view.tries) == 5
-        assert len(stage.store.runs(spec.dag_id, _PAGE)) == 1
+        assert len(stage.store.runs(spec.dag_id, PAGE)) == 1
         assert (view.results["a"], view.results["b"]) == ([1], [1])
         assert {stage.log(each) for each in view.tries if each.key.task.task_id == "a"} == {b"out\n"}
 
