@@ -9,15 +9,22 @@ from scheduler_stage import Stage, dag, task
 from orchestrator.ids import DAG_VOLUME_KIND, DEPLOYMENT_LABEL, KIND_LABEL, RUN_VOLUME_KIND, RunKey
 from orchestrator.planning.rows import Reason
 from orchestrator.queries import RunView
-from orchestrator.scheduler.keeping import KEPT
+from orchestrator.scheduler.keeping import KEPT, Keeping
 from orchestrator.spec.container import ContainerSpec, Mount, MountType
 from orchestrator.spec.dag import ContainerTemplate
-from orchestrator.states import ReasonCode, TaskState
+from orchestrator.states import ReasonCode, RunState, TaskState
 from orchestrator.testing.manual_clock import ManualClock
 from orchestrator.testing.programs import Output, Program
 
-LOOK, KEEPING_LOOK = 1.0, 60.0
+LOOK = 1.0
 MINUTE = timedelta(minutes=1)
+
+
+def look(stage: Stage) -> None:
+    """What the scheduler does now and then with what is kept."""
+    hour = timedelta(hours=1)
+    volumes = {RunState.SUCCESS: hour, RunState.FAILED: 24 * hour}
+    Keeping(stage.engine, stage.store, stage.store.deployment(), volumes=volumes, clock=stage.clock).look()
 
 
 def reason_of(view: RunView) -> Reason:
@@ -74,7 +81,8 @@ def test_a_stall_of_our_own_is_not_held_against_a_try(still_stage: Stage, clock:
     stage.wait_state(run, "a", TaskState.RUNNING)
     clock.let_pass(LOOK)
     clock.advance(3600)
-    clock.let_pass(LOOK)
+    for _ in range(2):
+        clock.let_pass(LOOK)
     assert stage.wait_open(run, "a").stop_requested_at is None
     stage.engine.finish(stage.container("a").id)
     stage.check_end(stage.wait(run), {"a": TaskState.SUCCESS})
@@ -109,13 +117,14 @@ def test_a_failed_container_is_kept_for_an_hour(still_stage: Stage, clock: Manua
     tasks = (task("bad", keep_failed=True), task("good", keep_failed=True), task("other"))
     stage.wait(stage.trigger(dag(*tasks)))
     assert [each.spec.labels["orchestrator.task_id"] for each in stage.engine.containers] == ["bad"]
-    stage.scheduler.reconcile()
-    clock.let_pass(KEEPING_LOOK)
-    assert len(stage.containers("bad")) == 1
-    clock.advance(KEPT.total_seconds())
+    clock.advance(KEPT.total_seconds() - 1)
+    look(stage)
     stage.lives[-1].end()
     stage.begin()
-    clock.let_pass(KEEPING_LOOK)
+    stage.check_running(dag(task("x"), dag_id="later"))
+    assert len(stage.containers("bad")) == 1
+    clock.advance(1)
+    look(stage)
     assert stage.engine.containers == ()
 
 
@@ -124,6 +133,17 @@ def test_a_failed_container_is_kept_for_an_hour(still_stage: Stage, clock: Manua
 
 def mounting(kind: MountType) -> ContainerTemplate:
     return ContainerTemplate(image="base", mounts=(Mount(type=kind, target="/data"),))
+
+
+def test_the_scheduler_looks_by_itself(still_stage: Stage, clock: ManualClock) -> None:
+    stage = still_stage
+    stage.script.programs = {"bad": Program(exit_code=1)}
+    stage.begin()
+    stage.wait(stage.trigger(dag(task("bad", keep_failed=True))))
+    clock.advance(KEPT.total_seconds())
+    for _ in range(2):  # who waits for the second look has done the first
+        clock.let_pass(60.0)
+    assert stage.engine.containers == ()
 
 
 @pytest.mark.parametrize(("exit_code", "hours"), [(0, 1), (1, 24)])
@@ -139,10 +159,11 @@ def test_the_volume_of_a_run_goes_some_time_after_its_end(
         )
     )
     deployment = stage.store.deployment()
-    clock.advance(hours * 3600 - 1 - KEEPING_LOOK)
-    clock.let_pass(KEEPING_LOOK)
+    clock.advance(hours * 3600 - 1)
+    look(stage)
     assert kinds(stage) == {RUN_VOLUME_KIND, DAG_VOLUME_KIND}
-    clock.let_pass(KEEPING_LOOK)
+    clock.advance(1)
+    look(stage)
     assert kinds(stage) == {DAG_VOLUME_KIND}
     assert all(volume.labels[DEPLOYMENT_LABEL] == deployment for volume in stage.engine.list_volumes(deployment))
 
@@ -161,9 +182,8 @@ def test_the_volume_of_a_run_that_is_not_known_is_left_alone(still_stage: Stage,
         name="x", image="i", image_name="i", mounts=(Mount(source="vol", target="/v", labels=labels),)
     )
     stage.engine.remove(stage.engine.create(spec))
-    stage.begin()
     clock.advance(7 * 86400)
-    clock.let_pass(KEEPING_LOOK)
+    look(stage)
     assert [volume.name for volume in stage.engine.list_volumes(deployment)] == ["vol"]
 
 
