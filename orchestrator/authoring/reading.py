@@ -146,6 +146,8 @@ _NOT_YET: Mapping[str, str] = {
     "secrets": "there is no store of secrets yet; mount a file that only the task can read",
     "connections": "there is no store of connections yet; mount a file that only the task can read",
     "docker_conn_id": "there is no store of connections yet; log the engine's user in with `docker login`",
+    "outputs": "nothing is copied out yet; write to a data root: Mount.root(...)",
+    "result_schema": "no result is checked yet; check it where it is made",
     "sandbox": "every container has a network namespace of its own",
     "engine": "there is one engine: the setting engine.address says which",
 }

@@ -211,7 +211,19 @@ def test_an_unknown_argument_names_the_nearest(name: str, nearest: str) -> None:
     assert "DockerOperator 't'" in refused.message
 
 
-@pytest.mark.parametrize("name", ["private_environment", "secrets", "connections", "docker_conn_id", "sandbox"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "private_environment",
+        "secrets",
+        "connections",
+        "docker_conn_id",
+        "sandbox",
+        "engine",
+        "outputs",
+        "result_schema",
+    ],
+)
 def test_what_cannot_be_had_yet_is_refused_and_says_what_to_do(name: str) -> None:
     refused = refusal(**{name: "x"})
     assert refused.rule == "unknown_argument"
