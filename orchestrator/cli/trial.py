@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from orchestrator.cli.output import show_json
 from orchestrator.cli.runs import run_row, task_rows
 from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.dagfiles.lookup import find_dag
-from orchestrator.errors import NotFoundError
+from orchestrator.errors import EngineError, NotFoundError
 from orchestrator.foreground import Foreground
 from orchestrator.ids import ContainerId, TaskKey, TryKey
 from orchestrator.leftovers import sweep_trials
@@ -25,6 +26,7 @@ from orchestrator.scheduler.scheduler import Parts
 from orchestrator.spec.dag import DagSpec
 from orchestrator.states import RunState
 
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Colours that tell tasks apart in the log.
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "bright_red", "bright_cyan", "bright_magenta")
 
@@ -62,35 +64,48 @@ def test(dag_id: str, date: str | None, conf: str | None, task: str | None, outp
 
 class _Trial:
     """One run in the foreground. Ctrl-C, TERM and a closed stdout stop its containers, a second Ctrl-C removes
-    them at once."""
+    them at once, a third leaves."""
 
     def __init__(self, parts: Parts, display: RunDisplay) -> None:
         self.interrupted = False
         self.unheard = False  #: nobody reads our stdout any more
-        self._parts = parts
+        self._engine = parts.engine
+        self._deployment = parts.store.deployment()
         self._display = display
         self._printer = _LogPrinter(parts.logs, display)
         self._foreground = Foreground(parts, self._watch)
 
     def run(self, dag: DagSpec, date: str | None, conf: dict[str, Any]) -> RunView:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.default_int_handler)
-        try:
-            self._foreground.start(dag, logical_date=date, conf=conf)
-            for warning in self._foreground.warnings:
-                say(f"warning: {warning}")
-            return self._foreground.wait()
-        except KeyboardInterrupt:
-            self.interrupted = True
-        try:
-            say("stopping its containers (again to remove them at once)")
+        for number in _STOPS:
+            signal.signal(number, self._on_signal)
+        self._foreground.start(dag, logical_date=date, conf=conf)
+        for warning in self._foreground.warnings:
+            say(f"warning: {warning}")
+        if self.interrupted:  # before there was a run to cancel
             self._foreground.cancel()
-            return self._foreground.wait()
-        except KeyboardInterrupt:
-            for facts in self._parts.engine.list_ours(self._parts.store.deployment()):
-                self._parts.engine.remove(ContainerId(facts.id), force=True)
-            self._foreground.close()
-            raise
+        return self._foreground.wait()
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        """The main thread goes on waiting for the run's end, which a thread of its own brings about: an exception
+        here could break off anything halfway, a transaction among them."""
+        if self.interrupted:
+            for number in _STOPS:
+                signal.signal(number, signal.default_int_handler)
+        action = self._remove if self.interrupted else self._stop
+        self.interrupted = True
+        threading.Thread(target=action, daemon=True).start()
+
+    def _stop(self) -> None:
+        say("stopping its containers (again to remove them at once)")
+        self._foreground.cancel()
+
+    def _remove(self) -> None:
+        say("removing its containers (again to leave at once)")
+        try:
+            for facts in self._engine.list_ours(self._deployment):
+                self._engine.remove(ContainerId(facts.id), force=True)
+        except EngineError as error:
+            say(f"they are still there: {error}")
 
     def _watch(self, notice: Notice) -> None:
         """Hears every notice, in the loop's thread, which nothing here may break."""

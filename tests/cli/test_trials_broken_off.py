@@ -25,7 +25,7 @@ with DAG("deaf", schedule=None):
     DockerOperator(task_id="deaf", script="trap '' TERM; echo begun; while :; do sleep 0.1; done", stop_grace=60)
 
 with DAG("talkative", schedule=None):
-    DockerOperator(task_id="talk", script="while :; do echo word; sleep 0.05; done")
+    DockerOperator(task_id="talk", script="while :; do echo word; sleep 0.05; done", stop_grace=1)
 """
 
 
@@ -63,6 +63,7 @@ def test_a_second_ctrl_c_removes_at_once_what_does_not_hear(project: CliProject)
         test.send(signal.SIGINT)
         test.wait_line("again to remove them at once")
         test.send(signal.SIGINT)
+        test.wait_line("removing its containers")
         assert test.end(limit=30) == 130  # its own patience would be 60
         assert project.containers() == []
         assert not any("Traceback" in line for line in test.lines)
