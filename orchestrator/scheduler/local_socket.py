@@ -35,6 +35,7 @@ _ACCEPT_AGAIN = 1.0
 #: Seconds that a client waits for the scheduler to take its connection.
 _GREETING = 5.0
 _HEAD = struct.Struct("!I")
+_TIMEVAL = struct.Struct("ll")  #: seconds and microseconds, as the kernel takes them
 #: Bytes that `sun_path` holds on every platform, less the closing zero (unix(7): 108 on Linux, 104 on BSD).
 _LONGEST_PATH = 103
 
@@ -65,6 +66,8 @@ class LocalSocket:
         self._selector = selectors.DefaultSelector()
         self._listener = _bound(path)
         self._accepting = False
+        self._accepts_at = 0.0
+        self._clock = SystemClock()
         self._bell, self._ear = socket.socketpair()
         self._lock = threading.Lock()
         self._queued: list[bytes] = []
@@ -115,7 +118,8 @@ class LocalSocket:
                     self._spread()
                 elif key.data in self._clients:  # else it was dropped just now
                     self._serve_safely(key.data)
-            self._accept_from_now_on()
+            if not self._accepting and self._clock.monotonic() >= self._accepts_at:
+                self._accept_from_now_on()
 
     def _accept_from_now_on(self) -> None:
         if not self._accepting and len(self._clients) < _MOST_CLIENTS:
@@ -137,8 +141,10 @@ class LocalSocket:
             self._accept_no_more()
 
     def _accept_no_more(self) -> None:
+        """Not until a client goes, or some time has passed."""
         self._selector.unregister(self._listener)
         self._accepting = False
+        self._accepts_at = self._clock.monotonic() + _ACCEPT_AGAIN
 
     def _spread(self) -> None:
         with self._lock:
@@ -201,6 +207,7 @@ class LocalSocket:
             self._followers -= client.follows
             self._selector.unregister(client.connection)
             client.connection.close()
+            self._accept_from_now_on()
 
 
 def wake(path: Path) -> bool:
@@ -293,10 +300,12 @@ def _frames(heard: bytearray) -> Iterator[bytes]:
 
 def _connected(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(_GREETING)
+    # a socket with a timeout of Python's is refused at once where many wait to be taken; this one waits its turn
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(int(_GREETING), 0))
     try:
         with _short(path) as name:
             connection.connect(name)
+        connection.settimeout(_GREETING)
     except OSError:
         connection.close()
         raise
