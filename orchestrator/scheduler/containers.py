@@ -1,0 +1,194 @@
+"""The services that deal with the containers of tries, wired: they bring them to life, watch, stop and collect
+them, and tidy up after them."""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from orchestrator.ids import Epoch, TryKey
+from orchestrator.planning.changes import Collect, Launch, Stop
+from orchestrator.planning.world import World
+from orchestrator.scheduler.attempts import OpenAttempts
+from orchestrator.scheduler.collector import Collector
+from orchestrator.scheduler.endings import Endings
+from orchestrator.scheduler.engine_watch import EngineWatch
+from orchestrator.scheduler.idleness import Idleness
+from orchestrator.scheduler.inbox import Message
+from orchestrator.scheduler.keeping import Keeping
+from orchestrator.scheduler.launcher import Launcher
+from orchestrator.scheduler.parts import Parts, Service
+from orchestrator.scheduler.pump import LogPump
+from orchestrator.scheduler.reconciler import Reconciler
+from orchestrator.scheduler.results import Results
+from orchestrator.scheduler.settling import Settling
+from orchestrator.scheduler.stopper import Stopper
+from orchestrator.scheduler.tidier import Tidier
+from orchestrator.settings import Settings
+from orchestrator.states import RunState
+
+
+class Containers:
+    """All that happens to containers between an intent and its collected end. `on_grown` hears of each log that
+    grew, from the pump's thread."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        epoch: Epoch,
+        attempts: OpenAttempts,
+        *,
+        post: Callable[[Message], None],
+        on_grown: Callable[[TryKey], None],
+    ) -> None:
+        self._parts = parts
+        self._epoch = epoch
+        self._attempts = attempts
+        self._post = post
+        self._on_grown = on_grown
+        self._deployment = parts.store.deployment()
+        engine, clock = parts.engine, parts.clock
+        self._pump = LogPump(parts.logs, clock, on_grown=self._log_grew, on_ended=self._stream_ended)
+        self._endings = Endings(attempts, post)
+        self._collector = self._make_collector()
+        self._tidier = Tidier(engine, self._pump, post=post, clock=clock)
+        self._stopper = Stopper(engine, attempts, clock)
+        self._idleness = Idleness(attempts, post=post, clock=clock)
+        volumes = _volume_retention(parts.settings)
+        self._keeping = Keeping(engine, parts.store, self._deployment, volumes=volumes, clock=clock)
+        settling = self._make_settling()
+        self._launcher = self._make_launcher(settling)
+        self._reconciler = self._make_reconciler(settling)
+        self._watch = self._make_watch()
+
+    def start(self) -> None:
+        """Start the threads, the event stream last: whatever it tells finds its service."""
+        for service in (self._stopper, self._reconciler, self._watch, self._idleness, self._keeping):
+            service.start()
+
+    def start_logs(self) -> None:
+        """Start the log pump, before anything can be attached."""
+        self._pump.start()
+
+    def stop_logs(self) -> None:
+        """Store what was read and let go of the files, after all services have ended."""
+        self._pump.stop()
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """What is to be closed, in order."""
+        return (
+            self._watch,
+            self._reconciler,
+            self._launcher,
+            self._stopper,
+            self._collector,
+            self._tidier,
+            self._idleness,
+            self._keeping,
+        )
+
+    def dispatch(self, effect: Launch | Stop | Collect, world: World) -> None:
+        """Carry out one effect of a committed turn."""
+        match effect:
+            case Launch():
+                spec = world.task_spec(effect.attempt.key.task)
+                entry = self._attempts.open_to_launch(effect.attempt, spec)
+                if entry is not None:
+                    self._launcher.launch(entry)
+            case Stop():
+                entry = self._attempts.request_stop(effect.attempt)
+                if entry is not None:
+                    self._stopper.stop(entry)
+            case Collect():
+                self._tidier.tidy(effect.attempt)
+
+    def reconcile(self) -> None:
+        """Have the engine asked for everything of ours."""
+        self._reconciler.reconcile()
+
+    def _on_period(self) -> None:
+        self._attempts.forgive_ends()
+        self._tidier.tidy_broken()
+
+    def _log_grew(self, key: TryKey) -> None:
+        self._idleness.heard(key)
+        self._on_grown(key)
+
+    def _stream_ended(self, key: TryKey) -> None:
+        self._collector.stream_ended(key)
+
+    # --- wiring ---------------------------------------------------------------------------------------
+
+    def _make_collector(self) -> Collector:
+        limit = self._parts.settings.tasks.result_limit
+        return Collector(
+            self._parts.engine,
+            self._attempts,
+            self._endings,
+            Results(self._parts.engine, self._pump, self._parts.logs, limit=limit),
+            post=self._post,
+            doubt=self.reconcile,
+            clock=self._parts.clock,
+        )
+
+    def _make_settling(self) -> Settling:
+        return Settling(
+            self._parts.engine,
+            self._deployment,
+            self._epoch,
+            self._attempts,
+            self._endings,
+            self._pump,
+            found_exited=self._collector.found_exited,
+            post=self._post,
+            clock=self._parts.clock,
+        )
+
+    def _make_launcher(self, settling: Settling) -> Launcher:
+        store, epoch = self._parts.store, self._epoch
+        return Launcher(
+            self._parts.engine,
+            self._attempts,
+            self._endings,
+            settling,
+            self._pump,
+            self._stopper,
+            leads=lambda: store.epoch() == epoch,
+            post=self._post,
+            clock=self._parts.clock,
+            threads=self._parts.settings.engine.launchers or 2 * (os.cpu_count() or 1),
+        )
+
+    def _make_reconciler(self, settling: Settling) -> Reconciler:
+        return Reconciler(
+            self._parts.engine,
+            self._deployment,
+            self._attempts,
+            self._endings,
+            settling,
+            self._launcher,
+            stopper=self._stopper,
+            read_attempt=self._parts.store.attempt,
+            on_period=self._on_period,
+            clock=self._parts.clock,
+        )
+
+    def _make_watch(self) -> EngineWatch:
+        return EngineWatch(
+            self._parts.engine,
+            self._deployment,
+            self._attempts,
+            post=self._post,
+            on_exit=self._collector.exited,
+            on_gone=self._collector.gone,
+            on_silence=self._pump.doubt,
+            clock=self._parts.clock,
+        )
+
+
+def _volume_retention(settings: Settings) -> Mapping[RunState, timedelta]:
+    retention = settings.retention
+    return {
+        RunState.SUCCESS: timedelta(seconds=retention.run_volume_success),
+        RunState.FAILED: timedelta(seconds=retention.run_volume_failed),
+    }

@@ -1,0 +1,35 @@
+"""What a scheduler is made of, and what all its services have in common."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from orchestrator.clock import Clock
+from orchestrator.ports import Engine, Folder, Images, LogStore, Parser, Renderer, Store
+from orchestrator.settings import Settings
+from orchestrator.spec.finalize import Site
+
+
+class Service(Protocol):
+    """Threads of ours: `close` asks them to end, `join` waits for it up to some seconds."""
+
+    def close(self) -> None: ...
+    def join(self, seconds: float) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a scheduler is made of: adapters behind ports, and facts about the deployment."""
+
+    store: Store
+    engine: Engine
+    logs: LogStore
+    images: Images
+    renderer: Renderer
+    parser: Parser
+    settings: Settings
+    site: Site
+    clock: Clock
+    folder: Folder | None = None  #: None: DAGs are posted by the caller (`dags test`)
+    test_mode: bool = False
+    extra_labels: Mapping[str, str] = field(default_factory=dict)
