@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from orchestrator.ids import Epoch, TryKey
+from orchestrator.ids import DeploymentId, Epoch, TryKey
 from orchestrator.planning.changes import Collect, Launch, Stop
 from orchestrator.planning.world import World
 from orchestrator.scheduler.attempts import OpenAttempts
@@ -34,6 +34,7 @@ class Containers:
     def __init__(
         self,
         parts: Parts,
+        deployment: DeploymentId,
         epoch: Epoch,
         attempts: OpenAttempts,
         *,
@@ -45,7 +46,7 @@ class Containers:
         self._attempts = attempts
         self._post = post
         self._on_grown = on_grown
-        self._deployment = parts.store.deployment()
+        self._deployment = deployment
         engine, clock = parts.engine, parts.clock
         self._pump = LogPump(parts.logs, clock, on_grown=self._log_grew, on_ended=self._stream_ended)
         self._endings = Endings(attempts, post)

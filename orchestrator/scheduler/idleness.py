@@ -5,11 +5,15 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import structlog
+
 from orchestrator.clock import Clock
 from orchestrator.ids import TryKey
 from orchestrator.planning.events import Silent
 from orchestrator.scheduler.attempts import OpenAttempts
 from orchestrator.scheduler.inbox import Message
+
+_log = structlog.get_logger()
 
 #: Seconds between two looks.
 _PERIOD = 1.0
@@ -64,4 +68,7 @@ class Idleness:
 
     def _run(self) -> None:
         while not self._clock.wait(self._stop, _PERIOD):
-            self.look()
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 - the shell of a loop: logged; the next look comes
+                _log.exception("idleness.broke")

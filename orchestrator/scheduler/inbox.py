@@ -11,7 +11,7 @@ class Wake(Value, frozen=True, kw_only=True):
 
 
 class EngineConnected(Value, frozen=True, kw_only=True):
-    """The event stream is attached (again): what was missed must be asked for."""
+    """The event stream is attached (again), or something went unheard: the engine must be asked for everything."""
 
 
 class Fenced(Value, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ from orchestrator.planning.rows import Reason
 from orchestrator.ports import Engine
 from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
 from orchestrator.scheduler.endings import Endings
-from orchestrator.scheduler.inbox import Fenced, Message
+from orchestrator.scheduler.inbox import EngineConnected, Fenced, Message
 from orchestrator.scheduler.patience import Patience
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.scheduler.settling import Settled, Settling
@@ -80,17 +80,20 @@ class Launcher:
         return self._workers.join(seconds)
 
     def _run(self, entry: OpenAttempt) -> None:
+        doubt = False
         try:
             self._patiently(entry)
         except Exception as error:  # noqa: BLE001 - the shell of a loop: logged, and the work fails alone
             _log.exception("launch.broke", try_id=entry.try_id)
-            text = f"launching it broke: {error!r}; the scheduler's log has the details"
-            if entry.may_have_run:
-                self._endings.lost(entry, text, ran=True)
-            else:
+            doubt = entry.may_have_run
+            if not doubt:
+                self._discard(entry.container_id)
+                text = f"launching it broke: {error!r}; the scheduler's log has the details"
                 self._refuse(entry, ReasonCode.CREATE_REFUSED, text)
         finally:
             self._attempts.release_launch(entry)
+        if doubt:  # the engine's own account decides
+            self._post(EngineConnected())
 
     def _patiently(self, entry: OpenAttempt) -> None:
         """Until its way is decided; again and again while the engine is away, or another container has to go."""
@@ -178,10 +181,11 @@ class Launcher:
                 _log.warning("launch.waits", try_id=entry.try_id, trouble=trouble.message)
         return Settled.DONE
 
-    def _discard(self, container: ContainerId) -> None:
-        """Remove a container that will not be started; where that fails, the tidying does it."""
+    def _discard(self, container: ContainerId | None) -> None:
+        """Remove a container, if there is one, that will not be started; where that fails, the tidying does it."""
         try:
-            self._engine.remove(container)
+            if container is not None:
+                self._engine.remove(container)
         except EngineError as trouble:
             _log.warning("launch.leftover", container=container, trouble=trouble.message)
 

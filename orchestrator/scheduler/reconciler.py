@@ -85,11 +85,17 @@ class Reconciler:
                 self._asked.clear()
                 self._pass_patiently()
                 continue
-            self._on_period()
+            self._period()
             now = frozenset(entry.try_id for entry in self._attempts.all())
             if now & before:
                 self._pass_patiently()
             before = now
+
+    def _period(self) -> None:
+        try:
+            self._on_period()
+        except Exception:  # noqa: BLE001 - the shell of a loop: logged; the next look comes
+            _log.exception("reconcile.broke")
 
     def _pass_patiently(self) -> None:
         patience = Patience(self._clock, self._stop)

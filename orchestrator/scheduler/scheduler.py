@@ -35,7 +35,8 @@ class Scheduler:
         self._inbox = Inbox()
         self._publish = publish
         clock, post, attempts = parts.clock, self._inbox.post, OpenAttempts()
-        self._containers = Containers(parts, epoch, attempts, post=post, on_grown=self._log_grew)
+        deployment = parts.store.deployment()
+        self._containers = Containers(parts, deployment, epoch, attempts, post=post, on_grown=self._log_grew)
         self._preparer = Preparer(
             parts.renderer,
             parts.images,
@@ -54,7 +55,7 @@ class Scheduler:
             attempts,
             self,
             epoch=epoch,
-            plan=_plan(parts.settings, parts.store.deployment(), epoch),
+            plan=_plan(parts.settings, deployment, epoch),
             ids=(new_try_id() for _ in itertools.count()),
             clock=clock,
             publish=self._tell,
