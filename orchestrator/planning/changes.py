@@ -8,7 +8,6 @@ from orchestrator.planning.rows import (
     Answer,
     Dag,
     DagVersion,
-    Reason,
     Request,
     Result,
     Run,
@@ -80,13 +79,6 @@ class Answered(Value, frozen=True, kw_only=True):
 # --- in memory only -----------------------------------------------------------------------------------
 
 
-class Noted(Value, frozen=True, kw_only=True):
-    """A queued task instance has a new first reason; kept in memory, shown by `explain`."""
-
-    task: TaskInstance
-    reason: Reason
-
-
 class Readied(Value, frozen=True, kw_only=True):
     """A queued task instance's next container is decided; it now waits for its turn under the limits."""
 
@@ -133,4 +125,4 @@ class Collect(Value, frozen=True, kw_only=True):
 
 Row = PutFile | PutDag | PutVersion | PutRun | PutTask | PutTry | PutResult | Answered
 Effect = PinImages | Prepare | Launch | Stop | Collect
-Change = Row | Noted | Readied | Effect
+Change = Row | Readied | Effect

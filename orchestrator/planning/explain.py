@@ -86,8 +86,8 @@ def _waits_for(world: World, key: TaskKey) -> Reason:
 def _why_not_admitted(world: World, key: TaskKey, settings: PlanSettings) -> Reason | None:
     if key in world.ready:
         return binding_limit(world, world.claims(key), settings)
-    if (note := world.notes.get(key)) is not None:
-        return note
+    if (told := world.tasks[key].reason) is not None:
+        return told
     looked_up = world.runs[key.run].images is not None
     text = "its container is being prepared" if looked_up else "the images of its run are being looked up"
     return Reason(code=ReasonCode.PREPARING, text=text)

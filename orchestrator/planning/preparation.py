@@ -4,7 +4,7 @@ Answers that are late or said twice are told by the task's state and the try's n
 
 from orchestrator.ids import TaskKey
 from orchestrator.planning import transitions
-from orchestrator.planning.changes import Noted, Readied
+from orchestrator.planning.changes import Readied
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.events import ImagesPinned, Prepared, PrepareDelayed, PrepareFailed
 from orchestrator.planning.flow import fail, prepare
@@ -52,8 +52,8 @@ def on_prepare_delayed(draft: Draft, event: PrepareDelayed) -> None:
     task = draft.world.tasks.get(event.task)
     if task is None or _preparing(draft, event.task, task.tries + 1) is None:
         return
-    if draft.world.notes.get(event.task) != event.reason:
-        draft.do(Noted(task=task, reason=event.reason))
+    if task.reason != event.reason:
+        draft.put_task(transitions.delayed(task, event.reason))
 
 
 def _preparing(draft: Draft, key: TaskKey, number: int) -> TaskInstance | None:

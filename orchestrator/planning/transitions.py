@@ -22,9 +22,14 @@ def queued(task: TaskInstance, at: datetime) -> TaskInstance:
     return _moved(task, TaskState.QUEUED, queued_at=at, started_at=None, ended_at=None, due_at=None, reason=None)
 
 
+def delayed(task: TaskInstance, reason: Reason) -> TaskInstance:
+    """Its preparation goes on, but waits for something outside: told, so that every process can see it."""
+    return msgspec.structs.replace(task, reason=reason)
+
+
 def starting(task: TaskInstance) -> TaskInstance:
     """Its next try is intended."""
-    return _moved(task, TaskState.STARTING, tries=task.tries + 1)
+    return _moved(task, TaskState.STARTING, tries=task.tries + 1, reason=None)
 
 
 def running(task: TaskInstance, at: datetime) -> TaskInstance:

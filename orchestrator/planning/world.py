@@ -14,7 +14,6 @@ from orchestrator.planning.blueprint import Blueprint, blueprint_of
 from orchestrator.planning.changes import (
     Answered,
     Change,
-    Noted,
     PutDag,
     PutFile,
     PutRun,
@@ -24,7 +23,7 @@ from orchestrator.planning.changes import (
     Readied,
 )
 from orchestrator.planning.limits import Lane, Scope, claims_of
-from orchestrator.planning.rows import Dag, DagVersion, Pool, Reason, Run, TaskInstance, Try, instant_of
+from orchestrator.planning.rows import Dag, DagVersion, Pool, Run, TaskInstance, Try, instant_of
 from orchestrator.planning.rules import ParentCounts
 from orchestrator.planning.tables import Shelf, Table, Tally
 from orchestrator.spec.container import ContainerSpec
@@ -95,7 +94,6 @@ class World:
         self.ready: Table[TaskKey, ContainerSpec] = Table()  #: prepared, waiting for the limits
         self.lanes: Shelf[Lane, Turn] = Shelf()  #: the same in order, by claims
         self.heads: Shelf[None, tuple[Turn, Lane]] = Shelf()  #: the first of each lane
-        self.notes: Table[TaskKey, Reason] = Table()
         self.refused: Table[str, ParsedFile] = Table()  #: files that claim a DAG id another file holds
         self.answered: Table[int, bool] = Table()
         self.asked: Table[str, datetime] = Table()  #: the newest instant in the id of a DAG's manual run
@@ -201,8 +199,6 @@ class World:
                 self._put_file(change)
             case Readied():
                 self._ready(change)
-            case Noted():
-                self.notes.put(change.task.key, change.reason)
             case Answered():
                 self.answered.put(change.request.id, value=True)
                 self.answered.drop(change.request.id - _REMEMBERED)
@@ -284,7 +280,6 @@ class World:
             for claim in self.claims(key):
                 self.used.add(claim.scope, claim.need if task.state.holds_slot else -claim.need)
         self._unready(key)
-        self.notes.drop(key)
         self.tasks.put(key, task)
         self._set_timer(TimerKind.RETRY, key, task.due_at if task.state is TaskState.UP_FOR_RETRY else None)
         self._count_parents(task)

@@ -1,10 +1,8 @@
 """What the scheduler tells those who watch: committed changes and marks that a log grew. Faces start from the
 database and go on from here, so that nobody has to ask again and again."""
 
-import msgspec
-
 from orchestrator.ids import TaskKey, TryKey
-from orchestrator.planning.changes import Answered, Change, Noted, PutRun, PutTask, PutTry
+from orchestrator.planning.changes import Answered, Change, PutRun, PutTask, PutTry
 from orchestrator.planning.rows import Answer, Run, TaskInstance, Try
 from orchestrator.spec.value import Value
 
@@ -52,9 +50,6 @@ def notices_of(changes: tuple[Change, ...]) -> list[Notice]:
                 newest[change.run.key] = RunChanged(run=change.run)
             case PutTask():
                 newest[change.task.key] = TaskChanged(task=change.task)
-            case Noted():
-                noted = msgspec.structs.replace(change.task, reason=change.reason)
-                newest[change.task.key] = TaskChanged(task=noted)
             case PutTry():
                 newest[change.attempt.try_id] = TryChanged(attempt=change.attempt)
             case Answered():
