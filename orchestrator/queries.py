@@ -64,7 +64,10 @@ class Queries:
         return tuple(sorted(found, key=lambda problem: (problem.severity, problem.file, problem.line or 0)))
 
     def runs(self, dag_id: str | None, page: Page, states: tuple[RunState, ...] = ()) -> tuple[Run, ...]:
-        return self._store.runs(dag_id, page, states)
+        found = self._store.runs(dag_id, page, states)
+        if dag_id is not None and not found and self._store.dag(dag_id) is None:
+            raise unknown_dag(dag_id, [each.dag_id for each in self._store.dags()])
+        return found
 
     def run_key(self, dag_id: str, run: str | None) -> RunKey:
         """The run named by its id, by its logical date (the newest run of it), or with None the newest run."""
@@ -143,6 +146,11 @@ class Queries:
         raise NotFoundError(
             "try", wanted, fix=f"`orchestrator runs show {key.dag_id} {key.run_id}` shows what was tried"
         )
+
+    def last_lines(self, key: TaskKey, count: int) -> tuple[str, ...]:
+        """The last lines that the newest try of a task instance wrote; empty where there was none."""
+        tries = self._store.tries(key)
+        return self._logs.tail(tries[-1].key, count) if tries else ()
 
     def log(self, attempt: Try, start: int = 0) -> tuple[LogRecord, ...]:
         """What is stored of a try's log from byte `start` on."""

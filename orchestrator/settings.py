@@ -21,23 +21,29 @@ from orchestrator.spec.value import Value
 Source = Literal["default", "file", "environment"]
 
 
+#: Numbers that make sense: at least one, none or more, and a time that passes.
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
 class SchedulingSettings(Value, frozen=True, kw_only=True):
     """`[scheduling]`"""
 
-    parallelism: int = 32  #: task containers of this deployment at one time
+    parallelism: AtLeastOne = 32  #: task containers of this deployment at one time
     catchup_by_default: bool = False  #: a DAG without `catchup=` runs every interval since its start
     paused_on_creation: bool = True  #: a DAG without `is_paused_upon_creation=` starts paused
-    default_pool_slots: int = 128  #: slots of `default_pool`
+    default_pool_slots: AtLeastOne = 128  #: slots of `default_pool`
 
 
 class DagsSettings(Value, frozen=True, kw_only=True):
     """`[dags]`"""
 
     parse_env: tuple[str, ...] = ()  #: environment variables (globs) that DAG files may read
-    parse_timeout: float = 30.0  #: seconds a DAG file may take to parse
-    parse_memory: int = 1024  #: MiB of address space a parse or a rendering may take
-    render_timeout: float = 10.0  #: seconds one task's templates may take to render
-    reparse_every: float = 300.0  #: seconds after which an unchanged file is parsed again
+    parse_timeout: Seconds = 30.0  #: seconds a DAG file may take to parse
+    parse_memory: AtLeastOne = 1024  #: MiB of address space a parse or a rendering may take
+    render_timeout: Seconds = 10.0  #: seconds one task's templates may take to render
+    reparse_every: Seconds = 300.0  #: seconds after which an unchanged file is parsed again
 
 
 #: The image's own user; the owner of the first data root that the task mounts; or numbers.
@@ -48,7 +54,7 @@ class TasksSettings(Value, frozen=True, kw_only=True):
     """`[tasks]`"""
 
     default_image: str = ""  #: image of a task that names none; empty: images.base
-    result_limit: int = 1048576  #: bytes a result may have
+    result_limit: AtLeastOne = 1048576  #: bytes a result may have
     run_as: RunAs = (
         "image"  #: whose files a task makes that names no user: image, root-owner (of a data root), uid:gid
     )
@@ -59,15 +65,15 @@ class EngineSettings(Value, frozen=True, kw_only=True):
 
     address: str = ""  #: of the engine (unix://, tcp://); empty: DOCKER_HOST, the docker context, known sockets
     network: str = "bridge"  #: network of a task that names none
-    timeout: float = 60.0  #: seconds the engine has to answer one call
-    launchers: int = 0  #: containers created and started at one time; 0: twice the cores
+    timeout: Seconds = 60.0  #: seconds the engine has to answer one call
+    launchers: NotNegative = 0  #: containers created and started at one time; 0: twice the cores
 
 
 class RetentionSettings(Value, frozen=True, kw_only=True):
     """`[retention]`: how long what a run leaves behind is kept after its end."""
 
-    run_volume_success: float = 3600.0  #: seconds that the volume of a successful run stays
-    run_volume_failed: float = 86400.0  #: seconds that the volume of a failed run stays
+    run_volume_success: Seconds = 3600.0  #: seconds that the volume of a successful run stays
+    run_volume_failed: Seconds = 86400.0  #: seconds that the volume of a failed run stays
 
 
 class ImagesSettings(Value, frozen=True, kw_only=True):
@@ -75,7 +81,7 @@ class ImagesSettings(Value, frozen=True, kw_only=True):
 
     build: Literal["on_demand", "never"] = "on_demand"  #: whether a missing task image is built when needed
     base: str = "python:3.13-slim"  #: the base image that task images are built from
-    parallel_builds: int = 2  #: image builds at one time
+    parallel_builds: AtLeastOne = 2  #: image builds at one time
 
 
 class RootsSettings(Value, frozen=True, kw_only=True):
@@ -245,7 +251,10 @@ def _put(
     if name not in known:
         nearest = difflib.get_close_matches(f"{section}.{key}", [".".join(each) for each in known], n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise SettingsError(f"unknown setting {section}.{key}{hint}", fix="`orchestrator config list` shows all")
+        place = f"{_PREFIX}{section}__{key}".upper() if source == "environment" else "orchestrator.toml in the home"
+        raise SettingsError(
+            f"unknown setting {section}.{key}{hint}", fix=f"correct or remove it; it stands in {place}"
+        )
     tree.setdefault(section, {})[key] = _split(known[name], value)
     sources[f"{section}.{key}"] = source
 

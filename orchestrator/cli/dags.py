@@ -1,6 +1,7 @@
 """`orchestrator dags`: what DAGs there are, whether their files are sound, and asking for runs."""
 
 import sys
+from collections.abc import Collection
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,7 +36,7 @@ def list_dags(output: str | None) -> None:
         views = queries.dags(app.clock.now())
         errors = [problem for problem in queries.problems() if problem.severity is Severity.ERROR]
     show(
-        [_row(app, view) for view in views],
+        [_row(app, view, {problem.file for problem in errors}) for view in views],
         ["dag_id", "schedule", "paused", "next_run", "last_run", "state", "file"],
         output,
         empty="no DAGs yet: a scheduler (`orchestrator up`) reads them from dags/",
@@ -44,7 +45,7 @@ def list_dags(output: str | None) -> None:
         say(str(problem))
 
 
-def _row(app: App, view: DagView) -> dict[str, Any]:
+def _row(app: App, view: DagView, broken: Collection[str] = ()) -> dict[str, Any]:
     last = view.last_run
     return {
         "dag_id": view.dag.dag_id,
@@ -54,7 +55,7 @@ def _row(app: App, view: DagView) -> dict[str, Any]:
         "next_run": _next_words(app, view),
         "last_run": last and last.key.run_id,
         "state": last and last.state.value,
-        "file": view.dag.file,
+        "file": f"{view.dag.file} (broken now)" if view.dag.file in broken else view.dag.file,
         "tags": list(view.spec.tags),
         "description": view.spec.description,
         "version": view.dag.version,

@@ -15,7 +15,10 @@ from orchestrator.ports import Page
 from orchestrator.queries import Queries, RunView
 from orchestrator.scheduler.local_socket import Following
 from orchestrator.scheduler.notices import RunChanged
-from orchestrator.states import RunState
+from orchestrator.states import RunState, TaskState
+
+#: Lines shown of the log of a task that failed.
+_LAST_LINES = 5
 
 
 @click.group()
@@ -69,12 +72,18 @@ def show_run(dag_id: str, run: str | None, output: str | None) -> None:
     """One run: its tasks, their states, and why."""
     with open_app().queries() as queries:
         view = queries.run(queries.run_key(dag_id, run))
+        failed = [task.key for task in view.tasks if task.state is TaskState.FAILED and task.tries]
+        last_words = {key: queries.last_lines(key, _LAST_LINES) for key in failed}
     if output == "json":
         show_json({**run_row(view.run), "tasks": task_rows(view), "results": view.results})
         return
     describe(run_row(view.run))
     click.echo()
     show(task_rows(view), ["task_id", "state", "tries", "started_at", "duration", "reason"], output)
+    for key, lines in last_words.items():
+        say(f"{key.task_id} wrote last (all of it: orchestrator tasks logs {dag_id} {key.task_id} {key.run_id}):")
+        for line in lines:
+            say(f"    {line}")
 
 
 def task_rows(view: RunView) -> list[dict[str, Any]]:

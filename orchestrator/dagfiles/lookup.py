@@ -15,10 +15,19 @@ def find_dag(folder: Path, parser: Parser, dag_id: str) -> DagSpec:
     `AuthoringError` where its file is broken, `NotFoundError` where no file has it."""
     files = dag_files(folder)
     mention = {file for file in files if dag_id.encode() in (folder / file).read_bytes()}
+    first = [parser.parse(file) for file in files if file in mention]
+    found = [dag for parsed in first for dag in parsed.dags if dag.dag_id == dag_id]
+    if len(found) > 1:
+        raise AuthoringError(
+            f"{dag_id!r} stands in {' and in '.join(dag.file for dag in found)}",
+            rule="duplicate_id",
+            fix="give one of them another id, or remove it",
+        )
+    if found:
+        return found[0]
     known: list[str] = []
     broken: list[str] = []
-    for file in sorted(files, key=lambda file: file not in mention):
-        parsed = parser.parse(file)
+    for parsed in (*first, *(parser.parse(file) for file in files if file not in mention)):
         for dag in parsed.dags:
             if dag.dag_id == dag_id:
                 return dag

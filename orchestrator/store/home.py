@@ -33,7 +33,7 @@ class HomeLock:
             os.close(descriptor)
             raise SchedulerRunningError(
                 f"a scheduler{f' (process {holder})' if holder else ''} runs for {self._home} already",
-                fix=f"use that one, or stop it first{f': kill {holder}' if holder else ''}",
+                fix="use that one, or end it first: Ctrl-C where `up` or `scheduler` was started",
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
