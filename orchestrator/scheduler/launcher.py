@@ -15,6 +15,7 @@ from orchestrator.errors import (
     EngineError,
     EngineUnavailableError,
     LaunchRefusedError,
+    LogUnavailableError,
     NameTakenError,
     NoSuchContainerError,
     StoreUnavailableError,
@@ -87,7 +88,7 @@ class Launcher:
             _log.exception("launch.broke", try_id=entry.try_id)
             doubt = entry.may_have_run
             if not doubt:
-                self._discard(entry.container_id)
+                self._discard(entry)
                 text = f"launching it broke: {error!r}; the scheduler's log has the details"
                 self._refuse(entry, ReasonCode.CREATE_REFUSED, text)
         finally:
@@ -124,9 +125,10 @@ class Launcher:
                 self._engine.put_files(container, entry.attempt.spec.files)
             return self._start(entry, container) if self._may_start() else Settled.DONE
         except LaunchRefusedError as refused:
-            self._discard(container)
+            self._discard(entry)
             return self._refused(entry, refused)
         except NoSuchContainerError:
+            self._discard(entry)
             text = f"container {container[:12]} vanished before its start (removed by hand?)"
             self._endings.lost(entry, text, ran=False)
             return Settled.DONE
@@ -149,7 +151,7 @@ class Launcher:
 
     def _start(self, entry: OpenAttempt, container: ContainerId) -> Settled:
         if entry.stop_requested:
-            self._discard(container)
+            self._discard(entry)
             return self._stopped(entry)
         entry.start_sent = True
         try:
@@ -181,13 +183,15 @@ class Launcher:
                 _log.warning("launch.waits", try_id=entry.try_id, trouble=trouble.message)
         return Settled.DONE
 
-    def _discard(self, container: ContainerId | None) -> None:
+    def _discard(self, entry: OpenAttempt) -> None:
         """Remove a container, if there is one, that will not be started; where that fails, the tidying does it."""
+        if entry.container_id is None:
+            return
         try:
-            if container is not None:
-                self._engine.remove(container)
-        except EngineError as trouble:
-            _log.warning("launch.leftover", container=container, trouble=trouble.message)
+            self._engine.remove(entry.container_id)
+            self._pump.finish_unstarted(entry.attempt.key)
+        except (EngineError, LogUnavailableError) as trouble:
+            _log.warning("launch.leftover", container=entry.container_id, trouble=trouble.message)
 
     def _stopped(self, entry: OpenAttempt) -> Settled:
         reason = entry.attempt.stop_reason or Reason(code=ReasonCode.KILLED_BY)

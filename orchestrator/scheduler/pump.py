@@ -153,6 +153,16 @@ class LogPump:
             self.close(key)
         return whole
 
+    def finish_unstarted(self, key: TryKey) -> None:
+        """Its container never ran and is gone: its log, if it was attached, is whole as it is. An engine leaves the
+        stream of such a container open. Raises `LogUnavailableError`."""
+        with self._turn(key):
+            flow = self._find(key)
+            if flow is not None:
+                self._end(flow)
+                flow.end(self._clock.now())
+                self.close(key)
+
     def close(self, key: TryKey) -> None:
         """Let go of a try's log, ending its stream; nothing happens where there is none. What is stored survives
         a power failure from here on. Raises `LogUnavailableError`."""

@@ -167,8 +167,9 @@ class Settling:
         self._endings.vanished(entry)
         return Settled.DONE
 
-    @staticmethod
-    def _cleared(entry: OpenAttempt) -> Settled:
+    def _cleared(self, entry: OpenAttempt) -> Settled:
+        with contextlib.suppress(LogUnavailableError):  # the log of the next container begins anew
+            self._pump.finish_unstarted(entry.attempt.key)
         entry.clearing = entry.start_sent = False
         entry.container_id = None
         return Settled.CLEARED

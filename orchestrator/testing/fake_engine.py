@@ -261,7 +261,8 @@ class FakeEngine:
         if found.runs:
             self._tell(_Kind.KILL, found, detail="9")
             self._end(found, exit_code_of("KILL"))
-        found.end_streams()
+        if found.starts:  # the stream of one that never ran stays open
+            found.end_streams()
         del self._containers[container]
         self._tell(_Kind.DESTROY, found)
         return True

@@ -13,11 +13,12 @@ from orchestrator.testing.faults import FaultPlan
 
 
 class FakeImages:
-    """An `Images`. Every name means itself, and every image is there but those that are `missing`. Calls go
-    through `faults` by the names `pin` and `ensure`."""
+    """An `Images`. Every name means itself, and every image is there but those that are `missing`, or that raise
+    something else as `errors` says. Calls go through `faults` by the names `pin` and `ensure`."""
 
     def __init__(self, missing: frozenset[str] = frozenset()) -> None:
         self.missing = missing
+        self.errors: dict[str, Exception] = {}
         self.calls = CallLog()
         self.faults = FaultPlan()
 
@@ -40,6 +41,8 @@ class FakeImages:
         return self.faults.around("ensure", lambda: self._facts(pinned))
 
     def _facts(self, pinned: str) -> ImageFacts:
+        if pinned in self.errors:
+            raise self.errors[pinned]
         if pinned in self.missing:
             raise ImageError(ReasonCode.IMAGE_MISSING, f"there is no image {pinned}")
         return ImageFacts(id=pinned)

@@ -14,7 +14,7 @@ from orchestrator.clock import Clock, SystemClock
 from orchestrator.ids import DeploymentId, RunKey, TaskKey, TryId
 from orchestrator.planning.events import FileParsed
 from orchestrator.planning.rows import Request, RequestKind, Try, TryOutcome
-from orchestrator.ports import Folder, LogFlag, Page, Store, Stream
+from orchestrator.ports import Folder, LogFlag, LogStore, Page, Store, Stream
 from orchestrator.queries import Queries, RunView
 from orchestrator.scheduler.notices import Notice
 from orchestrator.scheduler.scheduler import Parts, Scheduler
@@ -59,6 +59,11 @@ def dag(*tasks: TaskSpec, dag_id: str = "d") -> DagSpec:
 
 def templated(command: str) -> ContainerTemplate:
     return ContainerTemplate(image="base", command=command)
+
+
+def with_files() -> ContainerTemplate:
+    """One that has something to be copied in."""
+    return ContainerTemplate(image="base", inputs={"/in/a.txt": "text"})
 
 
 class Script:
@@ -132,7 +137,7 @@ class Stage:
         self.script = Script()
         self.engine = FakeEngine(self.clock, self.script, **engine)
         self.store = SqlStore.in_memory(DEPLOYMENT)
-        self.logs = FileLogStore(folder)
+        self.logs: LogStore = FileLogStore(folder)
         self.images = FakeImages()
         self.authoring = FakeAuthoring()
         self.heard = Heard()

@@ -215,6 +215,7 @@ def test_a_container_that_vanished_before_its_start_is_lost_without_having_run(s
     stage.check_end(view, {"a": FAILED})
     assert view.tries[0].reason is not None
     assert view.tries[0].reason.code is ReasonCode.CONTAINER_LOST
+    assert view.tries[0].log_complete
     assert stage.starts() == {}
 
 

@@ -109,3 +109,14 @@ def test_a_finished_log_costs_no_files_and_is_not_known_any_more(scene: Scene) -
         scene.engine.remove(scene.container)
         assert len(list(descriptors.iterdir())) == before
         assert not pump.wait_end(KEY, 0)
+
+
+def test_the_log_of_a_container_that_never_ran_is_whole_at_once(scene: Scene) -> None:
+    """Though its stream does not end when it is removed."""
+    with scene.pump() as pump:
+        pump.attach(KEY, scene.engine.attach_logs(scene.container))
+        scene.engine.remove(scene.container)
+        pump.finish_unstarted(KEY)
+        assert scene.logs.ended(KEY)
+        assert pump.finish(KEY, scene.engine, scene.container)
+    assert list(scene.logs.records(KEY)) == []

@@ -201,6 +201,7 @@ def test_a_command_that_is_not_there_is_refused_at_start_and_its_container_remov
     (attempt,) = view.tries
     assert attempt.reason is not None
     assert attempt.reason.code is ReasonCode.COMMAND_MISSING
+    assert attempt.log_complete
 
 
 def test_a_container_refused_at_start_is_removed_even_if_the_engine_goes_away_then(stage: Stage) -> None:
@@ -228,6 +229,7 @@ def test_files_that_the_engine_does_not_take_are_a_refusal_like_any_other(stage:
     stage.check_end(view, {"a": FAILED})
     (attempt,) = view.tries
     assert attempt.reason == Reason(code=ReasonCode.CREATE_REFUSED, text=words)
+    assert attempt.log_complete
 
 
 def test_a_run_that_ends_in_the_turn_that_made_it_breaks_nothing(stage: Stage) -> None:

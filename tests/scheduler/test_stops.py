@@ -104,7 +104,7 @@ def test_one_that_is_being_launched_never_starts_or_is_stopped_at_once(stage: St
     stage.cancel(run)
     stage.heard.wait_for(lambda: stage.view(run).tries[0].stop_requested_at is not None, "the request")
     pause.proceed.set()
-    killed(stage, run)
+    assert killed(stage, run).tries[0].log_complete
     assert sum(stage.starts().values()) == (1 if verb == "start" else 0)
 
 
