@@ -99,7 +99,7 @@ class Stage:
         """Until the run has ended and all its tries are collected; the scheduler's notices say when to look."""
         with self.app.queries() as queries, Following(self.app.socket) as following, _queued(following) as told:
             while True:
-                views = [queries.run(run.key) for run in queries.runs(self._dag_id, Page(limit=1))]
+                views = [queries.run(run.key) for run in queries.runs(None, Page(limit=1))]  # of the one DAG
                 for view in views:
                     if view.run.state.final and all(attempt.removed_at for attempt in view.tries):
                         return view
