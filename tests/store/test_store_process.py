@@ -67,7 +67,7 @@ def test_a_home_has_one_scheduler_and_the_second_is_told_its_process(database: P
         second = SqlStore.open(database)
         with pytest.raises(SchedulerRunningError, match=f"process {first.pid}") as refusal:
             second.take_lead("second", NOW)
-        assert f"kill {first.pid}" in refusal.value.fix
+        assert "end it first" in refusal.value.fix
         assert second.epoch() == 1
         first.kill()
     assert second.take_lead("second", NOW) == 2
