@@ -134,14 +134,14 @@ class App:
         `SchemaError`."""
         with self.store() as store, self.authoring() as authoring:
             epoch = store.take_lead(f"pid {os.getpid()}", self.clock.now())
-            parts = self._parts(store, authoring, DagFolder(self.project, self.clock))
-            socket = LocalSocket(self.socket)
-            scheduler = Scheduler(parts, epoch, socket.publish)
-            socket.start(scheduler.wake)
-            try:
-                yield scheduler
-            finally:
-                socket.close()
+            with self._parts(store, authoring, DagFolder(self.project, self.clock)) as parts:
+                socket = LocalSocket(self.socket)
+                scheduler = Scheduler(parts, epoch, socket.publish)
+                socket.start(scheduler.wake)
+                try:
+                    yield scheduler
+                finally:
+                    socket.close()
 
     @contextmanager
     def trial(self) -> Iterator[Parts]:
@@ -151,26 +151,34 @@ class App:
         store = SqlStore.in_memory(deployment)
         with self.authoring() as authoring, tempfile.TemporaryDirectory(prefix="orchestrator-") as logs:
             try:
-                parts = self._parts(store, authoring, None)
-                labels = {OWNER_LABEL: own_identity()}
-                yield dataclasses.replace(parts, logs=FileLogStore(Path(logs)), extra_labels=labels)
+                with self._parts(store, authoring, None) as parts:
+                    labels = {OWNER_LABEL: own_identity()}
+                    yield dataclasses.replace(parts, logs=FileLogStore(Path(logs)), extra_labels=labels)
             finally:
                 store.close()
 
-    def _parts(self, store: Store, authoring: AuthoringServer, folder: DagFolder | None) -> Parts:
-        return Parts(
-            store=store,
-            engine=self.engine(),
-            logs=self.logs(),
-            images=self.images(store.deployment(), self.record_image if folder is None else store.record_image),
-            renderer=authoring,
-            parser=authoring,
-            settings=self.project.settings,
-            site=self.site(),
-            clock=self.clock,
-            folder=folder,
-            test_mode=folder is None,
-        )
+    @contextmanager
+    def _parts(self, store: Store, authoring: AuthoringServer, folder: DagFolder | None) -> Iterator[Parts]:
+        """The parts of a scheduler; their connections to the engine are closed afterwards."""
+        engine = self.engine()
+        images = self.images(store.deployment(), self.record_image if folder is None else store.record_image)
+        try:
+            yield Parts(
+                store=store,
+                engine=engine,
+                logs=self.logs(),
+                images=images,
+                renderer=authoring,
+                parser=authoring,
+                settings=self.project.settings,
+                site=self.site(),
+                clock=self.clock,
+                folder=folder,
+                test_mode=folder is None,
+            )
+        finally:
+            engine.close()
+            images.close()
 
     def _grounds(self, places: EnginePlaces) -> Grounds:
         """Where the engine has the project and the home; where it has neither, no path of its host is theirs."""

@@ -14,7 +14,7 @@ from orchestrator.clock import Clock, SystemClock
 from orchestrator.ids import DeploymentId, RunKey, TaskKey, TryId
 from orchestrator.planning.events import FileParsed
 from orchestrator.planning.rows import Request, RequestKind, Try, TryOutcome
-from orchestrator.ports import Folder, LogFlag, LogStore, Page, Store, Stream
+from orchestrator.ports import Engine, Folder, LogFlag, LogStore, Page, Store, Stream
 from orchestrator.queries import Queries, RunView
 from orchestrator.scheduler.notices import Notice
 from orchestrator.scheduler.scheduler import Parts, Scheduler
@@ -38,6 +38,7 @@ PAGE = Page(limit=5)
 _LOOK = 0.02
 RESULT_LIMIT = 200
 RESULT = "$RESULT"
+SITE = Site(network="bridge", project="/project", root_path=lambda name: f"/data/{name}")
 _SETTINGS = Settings(
     tasks=TasksSettings(default_image="base", result_limit=RESULT_LIMIT),
     scheduling=SchedulingSettings(parallelism=8),
@@ -155,18 +156,7 @@ class Stage:
         """Start a scheduler; `life` says where it is to stand still, or to end."""
         life = life or Life()
         store = mortal(self.wrap_store(self.store), life)
-        parts = Parts(
-            store=store,
-            engine=mortal_engine(self.engine, life),
-            logs=self.logs,
-            images=self.images,
-            renderer=self.authoring,
-            parser=self.authoring,
-            settings=self.settings,
-            site=Site(network="bridge", project="/project", root_path=lambda name: f"/data/{name}"),
-            clock=self.clock,
-            folder=self.folder,
-        )
+        parts = self.parts(store, mortal_engine(self.engine, life))
         scheduler = Scheduler(parts, self.store.take_lead("a test", self.clock.now()), self.heard)
         error: list[BaseException] = []
 
@@ -181,6 +171,21 @@ class Stage:
         self.lives.append(running)
         thread.start()
         return running
+
+    def parts(self, store: Store, engine: Engine) -> Parts:
+        """What a scheduler here is made of."""
+        return Parts(
+            store=store,
+            engine=engine,
+            logs=self.logs,
+            images=self.images,
+            renderer=self.authoring,
+            parser=self.authoring,
+            settings=self.settings,
+            site=SITE,
+            clock=self.clock,
+            folder=self.folder,
+        )
 
     def close(self) -> None:
         for running in self.lives:

@@ -1,0 +1,128 @@
+"""`dags test` without its face: one run by the scheduler's own services, and nothing of it stays."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+from scheduler_stage import DEPLOYMENT, SOON, Stage, dag, task
+
+from orchestrator.errors import RequestRefusedError
+from orchestrator.foreground import Foreground
+from orchestrator.scheduler.notices import LogGrew, Notice
+from orchestrator.scheduler.scheduler import Parts
+from orchestrator.states import ReasonCode, RunState, TaskState
+from orchestrator.testing.programs import Program, says
+
+
+class Watch:
+    """Hears what a face hears, and notes whether two threads ever spoke at one time."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+        self.threads: set[str] = set()
+        self.overlapped = False
+        self._busy = threading.Lock()
+
+    def __call__(self, notice: Notice) -> None:
+        alone = self._busy.acquire(blocking=False)
+        self.overlapped = self.overlapped or not alone
+        self.threads.add(threading.current_thread().name)
+        self.notices.append(notice)
+        if alone:
+            self._busy.release()
+
+
+@pytest.fixture
+def parts(stage: Stage) -> Parts:
+    return replace(stage.parts(stage.store, stage.engine), test_mode=True)
+
+
+def test_a_run_is_waited_for_until_nothing_of_it_is_left(stage: Stage, parts: Parts) -> None:
+    stage.script.programs = {"a": says("one\ntwo\n")}
+    foreground = Foreground(parts, Watch())
+    foreground.start(dag(task("a"), task("b", "a")), logical_date=None, conf={})
+    view = foreground.wait()
+    assert view.run.state is RunState.SUCCESS
+    assert view.results["a"] == "two"
+    assert stage.engine.containers == ()
+    assert stage.log(view.tries[0]) == b"one\ntwo\n"
+
+
+def test_a_watcher_hears_everything_from_one_thread_at_a_time(stage: Stage, parts: Parts) -> None:
+    watch = Watch()
+    stage.script.programs = {f"t{number}": says("line\n" * 50) for number in range(8)}
+    foreground = Foreground(parts, watch)
+    foreground.start(dag(*(task(f"t{number}") for number in range(8))), logical_date=None, conf={})
+    foreground.wait()
+    assert not watch.overlapped
+    assert {"loop", "log-writer"} <= watch.threads
+    assert any(isinstance(notice, LogGrew) for notice in watch.notices)
+
+
+def test_a_watcher_that_breaks_does_not_keep_the_run_from_ending(stage: Stage, parts: Parts) -> None:
+    def watch(notice: Notice) -> None:
+        raise BrokenPipeError("nobody reads")
+
+    foreground = Foreground(parts, watch)
+    foreground.start(dag(task("a")), logical_date=None, conf={})
+    assert foreground.wait().run.state is RunState.SUCCESS
+
+
+def test_a_run_that_the_planner_refuses_is_refused_at_once(parts: Parts) -> None:
+    foreground = Foreground(parts, Watch())
+    with pytest.raises(RequestRefusedError, match="2013"):
+        foreground.start(dag(task("a")), logical_date="2013-13-01", conf={})
+    assert not foreground._thread.is_alive()
+
+
+def test_a_cancelled_run_stops_its_containers_and_ends(stage: Stage, parts: Parts) -> None:
+    stage.script.programs = {"a": Program(stays=True)}
+    watch = Watch()
+    foreground = Foreground(parts, watch)
+    run = foreground.start(dag(task("a")), logical_date=None, conf={})
+    stage.heard.wait_for(lambda: stage.store.tasks(run)[0].state is TaskState.RUNNING, "the task to run")
+    foreground.cancel()
+    view = foreground.wait()
+    assert view.run.reason is not None
+    assert view.run.reason.code is ReasonCode.KILLED_BY
+    assert stage.engine.containers == ()
+
+
+def test_an_image_that_is_away_is_tried_once(stage: Stage, parts: Parts) -> None:
+    """In the foreground somebody looks on, and may try again."""
+    stage.images.missing = frozenset({"base"})
+    foreground = Foreground(parts, Watch())
+    foreground.start(dag(task("a")), logical_date=None, conf={})
+    assert foreground.wait().tasks[0].state is TaskState.FAILED
+
+
+def test_its_containers_carry_their_owner(stage: Stage, parts: Parts) -> None:
+    stage.script.programs = {"a": Program(stays=True)}
+    foreground = Foreground(replace(parts, extra_labels={"orchestrator.owner": "me"}), Watch())
+    foreground.start(dag(task("a")), logical_date=None, conf={})
+    stage.heard.wait_for(lambda: len(stage.engine.containers) == 1, "its container")
+    labels = stage.engine.containers[0].spec.labels
+    assert (labels["orchestrator.owner"], labels["orchestrator.deployment"]) == ("me", DEPLOYMENT)
+    foreground.cancel()
+    foreground.wait()
+
+
+def test_a_loop_that_breaks_is_told_to_who_waits(stage: Stage, parts: Parts) -> None:
+    foreground = Foreground(replace(parts, store=_Broken(stage.store)), Watch())  # type: ignore[arg-type]  # a store
+    with pytest.raises(RequestRefusedError):
+        foreground.start(dag(task("a")), logical_date=None, conf={})
+    assert foreground._thread.join(SOON) is None
+    assert not foreground._thread.is_alive()
+
+
+class _Broken:
+    """A store from which nothing can be loaded."""
+
+    def __init__(self, store: object) -> None:
+        self._store = store
+
+    def load(self) -> object:
+        raise ValueError("a defect of ours")
+
+    def __getattr__(self, verb: str) -> object:
+        return getattr(self._store, verb)
