@@ -64,10 +64,7 @@ class Queries:
         return tuple(sorted(found, key=lambda problem: (problem.severity, problem.file, problem.line or 0)))
 
     def runs(self, dag_id: str | None, page: Page, states: tuple[RunState, ...] = ()) -> tuple[Run, ...]:
-        found = self._store.runs(dag_id, page, states)
-        if dag_id is not None and not found and self._store.dag(dag_id) is None:
-            raise unknown_dag(dag_id, [each.dag_id for each in self._store.dags()])
-        return found
+        return self._store.runs(dag_id, page, states)
 
     def run_key(self, dag_id: str, run: str | None) -> RunKey:
         """The run named by its id, by its logical date (the newest run of it), or with None the newest run."""

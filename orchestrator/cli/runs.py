@@ -39,8 +39,11 @@ def list_runs(
     if before is not None and dag_id is None:
         raise click.UsageError("--before needs a DAG_ID")
     page = Page(limit=limit, before=RunKey(dag_id, before) if dag_id and before else None)
-    with open_app().queries() as queries:
+    app = open_app()
+    with app.queries() as queries:
         found = queries.runs(dag_id, page, tuple(RunState(state) for state in states))
+        if dag_id is not None and not found:
+            queries.dag(dag_id, app.clock.now())  # says so where there is none
     columns = ["dag_id", "run_id", "state", "logical_date", "started_at", "duration", "actor"]
     show([run_row(run) for run in found], columns, output, empty="no runs yet")
 
