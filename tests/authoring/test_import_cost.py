@@ -1,7 +1,6 @@
 """What `from orchestrator import ...` costs and brings along."""
 
 import os
-import statistics
 import subprocess
 import sys
 
@@ -24,8 +23,10 @@ def cpu_milliseconds(code: str) -> float:
 
 
 def test_importing_costs_less_than_80_ms() -> None:
-    cpu_milliseconds(IMPORT)
-    extra = statistics.median(cpu_milliseconds(IMPORT) - cpu_milliseconds("pass") for _ in range(7))
+    """Other work on the machine only ever adds to what is measured (caches, clock rates): the least of many runs
+    is nearest to the cost itself."""
+    pairs = [(cpu_milliseconds(IMPORT), cpu_milliseconds("pass")) for _ in range(15)]
+    extra = min(imported for imported, _ in pairs) - min(bare for _, bare in pairs)
     assert 0 < extra < 80
 
 
