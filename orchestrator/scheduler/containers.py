@@ -153,7 +153,6 @@ class Containers:
             self._endings,
             settling,
             self._pump,
-            self._stopper,
             leads=lambda: store.epoch() == epoch,
             post=self._post,
             clock=self._parts.clock,

@@ -30,7 +30,6 @@ from orchestrator.scheduler.inbox import EngineConnected, Fenced, Message
 from orchestrator.scheduler.patience import Patience
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.scheduler.settling import Settled, Settling
-from orchestrator.scheduler.stopper import Stopper
 from orchestrator.scheduler.workers import Workers
 from orchestrator.states import ReasonCode
 
@@ -47,7 +46,6 @@ class Launcher:
         endings: Endings,
         settling: Settling,
         pump: LogPump,
-        stopper: Stopper,
         *,
         leads: Callable[[], bool],
         post: Callable[[Message], None],
@@ -60,7 +58,6 @@ class Launcher:
         self._endings = endings
         self._settling = settling
         self._pump = pump
-        self._stopper = stopper
         self._leads = leads
         self._post = post
         self._clock = clock
@@ -97,15 +94,20 @@ class Launcher:
             self._post(EngineConnected())
 
     def _patiently(self, entry: OpenAttempt) -> None:
-        """Until its way is decided; again and again while the engine is away, or another container has to go."""
-        patience = Patience(self._clock, self._stop)
+        """Until its way is decided: at once where another container had to go, later where that goes on or where
+        the engine is away."""
+        patience, met = Patience(self._clock, self._stop), False
         while not self._stop.is_set():
             try:
                 if self._bring_up(entry) is Settled.DONE:
                     return
+                if met:
+                    patience.wait()
+                met = True
             except EngineUnavailableError as trouble:
                 _log.warning("launch.waits", try_id=entry.try_id, trouble=trouble.message)
-            patience.wait()
+                patience.wait()
+                met = False
 
     def _bring_up(self, entry: OpenAttempt) -> Settled:
         if entry.stop_requested and not entry.create_sent:
@@ -150,7 +152,7 @@ class Launcher:
         return False
 
     def _start(self, entry: OpenAttempt, container: ContainerId) -> Settled:
-        if entry.stop_requested:
+        if entry.stop_requested:  # later than here, the planner has it stopped once it hears of the start
             self._discard(entry)
             return self._stopped(entry)
         entry.start_sent = True
@@ -166,8 +168,6 @@ class Launcher:
         entry.started = entry.told_started = True
         at = entry.started_at or self._clock.now()
         self._post(Started(try_id=entry.try_id, container_id=container, at=at))
-        if entry.stop_requested:  # it was, after we looked
-            self._stopper.stop(entry)
 
     def _look_again(self, entry: OpenAttempt) -> Settled:
         """A call that matters was sent and not answered: the engine's own account decides, as soon as it can be

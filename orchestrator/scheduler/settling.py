@@ -35,6 +35,8 @@ _log = structlog.get_logger()
 
 #: Seconds to wait for the `destroy` event of a removed container.
 _DESTROY_SECONDS = 30.0
+#: The same where nobody knows whether the removal took effect.
+_UNANSWERED_SECONDS = 2.0
 
 
 class Settled(Enum):
@@ -161,11 +163,17 @@ class Settling:
             self._engine.remove(container)
         except ContainerRunningError:
             return self._settle(entry, self._engine.inspect(container))
-        told = self._clock.wait(fate.known, _DESTROY_SECONDS)
-        if told and not fate.missed and not fate.started:
-            return self._cleared(entry)
-        self._endings.vanished(entry)
-        return Settled.DONE
+        except EngineUnavailableError:
+            if not self._gone_unstarted(fate, _UNANSWERED_SECONDS):
+                raise
+        else:
+            if not self._gone_unstarted(fate, _DESTROY_SECONDS):
+                self._endings.vanished(entry)
+                return Settled.DONE
+        return self._cleared(entry)
+
+    def _gone_unstarted(self, fate: Fate, seconds: float) -> bool:
+        return self._clock.wait(fate.known, seconds) and not fate.missed and not fate.started
 
     def _cleared(self, entry: OpenAttempt) -> Settled:
         with contextlib.suppress(LogUnavailableError):  # the log of the next container begins anew

@@ -16,6 +16,7 @@ from orchestrator.planning.events import FileParsed
 from orchestrator.planning.rows import Request, RequestKind, Try, TryOutcome
 from orchestrator.ports import Engine, Folder, LogFlag, LogStore, Page, Store, Stream
 from orchestrator.queries import Queries, RunView
+from orchestrator.scheduler.attempts import OpenAttempts
 from orchestrator.scheduler.notices import Notice
 from orchestrator.scheduler.scheduler import Parts, Scheduler
 from orchestrator.settings import SchedulingSettings, Settings, TasksSettings
@@ -97,13 +98,13 @@ class Heard:
             self.notices.append(notice)
             self._changed.notify_all()
 
-    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
+    def wait_for(self, condition: Callable[[], bool], what: str, told: Callable[[], str] = str) -> None:
         """Until the condition holds, looked at with each notice, and now and then: not everything is told."""
         clock = SystemClock()
         until = clock.monotonic() + SOON
         with self._changed:
             while not condition():
-                assert clock.monotonic() < until, f"waited in vain for {what}"
+                assert clock.monotonic() < until, f"waited in vain for {what}: {told()}"
                 self._changed.wait(_LOOK)
 
 
@@ -200,6 +201,11 @@ class Stage:
     def scheduler(self) -> Scheduler:
         return self.lives[-1].scheduler
 
+    @property
+    def attempts(self) -> OpenAttempts:
+        """The tries that are open in the newest life."""
+        return self.scheduler._containers._attempts
+
     def define(self, spec: DagSpec) -> None:
         self.scheduler.post(FileParsed(parsed=ParsedFile(file=spec.file, dags=(spec,))))
 
@@ -228,7 +234,7 @@ class Stage:
 
     def wait(self, run: RunKey) -> RunView:
         """Until the run has ended and nothing of it is to be tidied."""
-        self.heard.wait_for(lambda: self._is_over(run), f"the end of {run}: {self._told(run)}")
+        self.heard.wait_for(lambda: self._is_over(run), f"the end of {run}", lambda: self._told(run))
         return self.view(run)
 
     def wait_state(self, run: RunKey, task_id: str, state: TaskState) -> None:
@@ -296,7 +302,10 @@ class Stage:
         return self.store.tries(TaskKey(run.dag_id, run.run_id, task_id))
 
     def _told(self, run: RunKey) -> str:
-        return ", ".join(f"{each.key.task_id} {each.state}" for each in self.store.tasks(run))
+        tasks = ", ".join(f"{each.key.task_id} {each.state}" for each in self.store.tasks(run))
+        calls = " ".join(call.verb for call in self.engine.calls.all)
+        happened = " ".join(event.kind for event in self.engine.board.happened)
+        return f"{tasks}\ncalls: {calls}\nevents: {happened}\nopen: {self.attempts.all()}"
 
 
 def try_container(attempt: Try, *, name: str | None = None, try_id: str | None = None) -> ContainerSpec:

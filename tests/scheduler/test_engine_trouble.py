@@ -181,6 +181,39 @@ def test_a_start_that_was_not_answered_and_had_no_effect_is_not_repeated_on_that
     assert len(starts) == len(set(starts)) == stage.creations("a") == 2
 
 
+def test_a_start_that_was_not_answered_and_had_its_effect_is_no_adoption(stage: Stage) -> None:
+    stage.script.programs = {"a": Program(stays=True)}
+    stage.engine.faults.fail("start", _UNANSWERED, after_effect=True)
+    stage.begin()
+    run = stage.trigger(dag(task("a")))
+    stage.wait_state(run, "a", RUNNING)
+    stage.engine.finish(stage.container("a").id)
+    view = stage.wait(run)
+    stage.check_end(view, {"a": SUCCESS})
+    assert view.tries[0].adopted == 0
+    assert stage.creations("a") == 1
+
+
+def test_while_no_events_come_no_container_is_removed_whose_start_may_be_on_its_way(stage: Stage) -> None:
+    stage.engine.faults.fail("start", _UNANSWERED)
+    stage.begin()
+    start = stage.engine.faults.pause("start")  # after the one that fails: of the second container
+    looked = stage.engine.faults.pause("inspect", after_effect=True)
+    run = stage.trigger(dag(task("a", retry=retries(0, infrastructure_retries=0))))
+    assert looked.reached.wait(SOON)
+    stage.engine.board.disconnect("the stream alone")
+    stage.heard.wait_for(lambda: not stage.attempts.listening, "the silence")
+    again = stage.engine.faults.pause("inspect")
+    looked.proceed.set()
+    assert again.reached.wait(SOON)
+    assert stage.engine.calls.count("remove") == 0
+    stage.engine.board.connect()
+    again.proceed.set()
+    assert start.reached.wait(SOON)
+    start.proceed.set()
+    stage.check_end(stage.wait(run), {"a": SUCCESS})
+
+
 def test_a_start_that_comes_while_its_container_is_removed_makes_the_try_a_lost_one(stage: Stage) -> None:
     """It was not answered, and takes effect after we looked: the try may have run, so it does not run again."""
     stage.engine.faults.fail("start", _UNANSWERED)

@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scheduler_stage import DEPLOYMENT, PAGE, RESULT, SOON, Stage, dag, retries, staged, task, try_container
 
-from orchestrator.errors import FencedError
+from orchestrator.errors import EngineTimeoutError, FencedError
 from orchestrator.ids import RunKey
 from orchestrator.planning.rows import RequestKind, TryOutcome
 from orchestrator.spec.container import ContainerState, EngineEventKind
 from orchestrator.spec.dag import ContainerTemplate, DagSpec
 from orchestrator.states import ReasonCode, TaskState
 from orchestrator.testing.lives import Life
+from orchestrator.testing.manual_clock import ManualClock
 from orchestrator.testing.programs import Program, says
 
 SUCCESS, FAILED, RUNNING = TaskState.SUCCESS, TaskState.FAILED, TaskState.RUNNING
@@ -238,6 +239,69 @@ def test_where_the_removal_is_not_answered_and_the_events_break_nobody_runs_it_a
     assert stage.creations("a") == 1
 
 
+def test_where_the_removal_is_not_answered_its_destroy_event_decides(unstarted: tuple[Stage, RunKey]) -> None:
+    stage, run = unstarted
+    stage.engine.faults.fail("remove", EngineTimeoutError("not answered"), after_effect=True)
+    stage.begin()
+    stage.wait_state(run, "a", RUNNING)
+    stage.engine.finish(stage.container("a").id)
+    stage.check_end(stage.wait(run), {"a": SUCCESS})
+
+
+def test_where_neither_an_answer_nor_an_event_tells_of_the_removal_nobody_runs_it_again(
+    unstarted: tuple[Stage, RunKey],
+) -> None:
+    stage, run = unstarted
+    stage.engine.faults.fail("remove", EngineTimeoutError("not answered"), after_effect=True)
+    stage.engine.board.lose(EngineEventKind.DESTROY)
+    stage.begin()
+    view = stage.wait(run)
+    stage.check_end(view, {"a": FAILED})
+    assert view.tries[0].outcome is TryOutcome.LOST
+    assert stage.creations("a") == 1
+
+
+def test_an_exit_before_this_life_knows_the_container_has_it_looked_for_at_once(
+    still_stage: Stage, clock: ManualClock
+) -> None:
+    """Its start was not recorded, and it ends while the first list is on its way."""
+    stage = still_stage
+    stage.script.programs = {"a": Program(stays=True)}
+    life = Life()
+    moment = life.at("start", after_effect=True)
+    first = stage.begin(life)
+    run = stage.trigger(dag(task("a", result_from=None)))
+    assert moment.reached.wait(SOON)
+    first.kill()
+    listed = stage.engine.faults.pause("list_ours", after_effect=True)
+    stage.begin()
+    assert listed.reached.wait(SOON)
+    stage.engine.finish(stage.container("a").id)
+    listed.proceed.set()
+    stage.wait_state(run, "a", SUCCESS)  # though no time has passed
+    stage.check_end(stage.wait(run), {"a": SUCCESS})
+
+
+def test_where_its_destroy_event_never_comes_nobody_runs_it_again(still_stage: Stage, clock: ManualClock) -> None:
+    stage = still_stage
+    life = Life()
+    moment = life.at("start")
+    first = stage.begin(life)
+    run = stage.trigger(dag(task("a", retry=retries(0, infrastructure_retries=0))))
+    assert moment.reached.wait(SOON)
+    first.kill()
+    stage.engine.board.lose(EngineEventKind.DESTROY)
+    removal = stage.engine.faults.pause("remove", after_effect=True)
+    stage.begin()
+    assert removal.reached.wait(SOON)
+    removal.proceed.set()
+    clock.let_pass(30.0)
+    view = stage.wait(run)
+    stage.check_end(view, {"a": FAILED})
+    assert view.tries[0].outcome is TryOutcome.LOST
+    assert stage.creations("a") == 1
+
+
 def test_a_launcher_that_leads_no_more_starts_nothing(stage: Stage) -> None:
     life = Life()
     moment = life.at("epoch")
@@ -330,6 +394,8 @@ def test_a_container_that_carries_our_labels_under_another_name_is_left_alone(st
     stage.begin()
     stage.heard.wait_for(lambda: stage.view(run).tries[0].adopted == 1, "the adoption")
     stage.engine.finish(copy, exit_code=7)
+    stage.check_running(dag(task("y"), dag_id="meanwhile"))
+    assert stage.store.tasks(run)[0].state is RUNNING
     stage.engine.finish(stage.engine.container(attempt.spec.name).id)
     view = stage.wait(run)
     assert view.tasks[0].state is SUCCESS

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from scheduler_stage import SOON, Stage, dag, retries, task
 
-from orchestrator.errors import EngineError, EngineTimeoutError
+from orchestrator.errors import EngineError, EngineTimeoutError, NoSuchContainerError
 from orchestrator.ids import RunKey
 from orchestrator.planning.rows import TryOutcome
 from orchestrator.queries import RunView
+from orchestrator.scheduler.reconciler import PERIOD
 from orchestrator.settings import EngineSettings, SchedulingSettings
 from orchestrator.spec.container import EngineEventKind
 from orchestrator.spec.dag import ContainerTemplate
@@ -215,6 +216,22 @@ def test_looking_at_the_engine_meanwhile_sends_no_second_signal(stage: Stage) ->
     assert signals(stage) == ["15"]
     listed.proceed.set()
     stage.engine.finish(stage.container("a").id)
+    killed(stage, run)
+
+
+def test_a_stop_that_came_to_nothing_is_asked_for_again_at_the_next_look(
+    still_stage: Stage, clock: ManualClock
+) -> None:
+    stage = still_stage
+    stage.script.programs = {"a": Program(stays=True)}
+    stage.engine.faults.fail("signal", NoSuchContainerError("a passing fault"))
+    stage.begin()
+    run = stage.trigger(dag(task("a")))
+    stage.wait_state(run, "a", RUNNING)
+    stage.cancel(run)
+    stage.heard.wait_for(lambda: stage.engine.calls.count("signal") == 1, "the first signal")
+    for _ in range(2):
+        clock.let_pass(PERIOD)
     killed(stage, run)
 
 
