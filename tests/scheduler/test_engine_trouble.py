@@ -280,6 +280,22 @@ def test_a_container_removed_by_hand_is_not_the_tasks_failure(
     assert view.tasks[0].failures == 0
 
 
+def test_a_removal_alone_is_hint_enough(still_stage: Stage, clock: ManualClock) -> None:
+    """Neither the end of its log nor its `die` event was told."""
+    stage = still_stage
+    stage.script.programs = {"a": Program(stays=True)}
+    stage.begin()
+    run = stage.trigger(dag(task("a", retry=retries(0, infrastructure_retries=0))))
+    stage.wait_state(run, "a", RUNNING)
+    stage.container("a")._attached.clear()  # the connection hangs
+    stage.engine.board.lose(EngineEventKind.DIE)
+    stage.engine._remove(stage.container("a").id, force=True)
+    clock.let_pass(EVENT_SECONDS)
+    stage.wait_state(run, "a", FAILED)
+    clock.let_pass(10)  # the end of its log is waited for
+    stage.check_end(stage.wait(run), {"a": FAILED})
+
+
 def test_one_killed_from_outside_spends_the_infrastructure_budget(still_stage: Stage, clock: ManualClock) -> None:
     stage = still_stage
     stage.script.programs = {"a": [Program(stays=True), Program()]}

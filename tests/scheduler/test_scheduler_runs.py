@@ -170,6 +170,19 @@ def test_a_try_out_of_memory_says_so(stage: Stage, *, told: bool) -> None:
     assert view.tasks[0].reason.code is ReasonCode.OOM_KILLED
 
 
+def test_an_oom_event_counts_where_the_engine_forgot_its_flag(stage: Stage) -> None:
+    stage.script.programs = {"a": Program(stays=True)}
+    stage.begin()
+    run = stage.trigger(dag(task("a")))
+    stage.wait_state(run, "a", TaskState.RUNNING)
+    stage.engine._tell(EngineEventKind.OOM, stage.container("a"))
+    stage.engine.finish(stage.container("a").id, 137)
+    view = stage.wait(run)
+    stage.check_end(view, {"a": FAILED})
+    assert view.tasks[0].reason is not None
+    assert view.tasks[0].reason.code is ReasonCode.OOM_KILLED
+
+
 # --- refusals -----------------------------------------------------------------------------------------------
 
 
