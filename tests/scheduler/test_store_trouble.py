@@ -66,7 +66,7 @@ def of_task(row: Row, task_id: str) -> bool:
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
-@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("turn", range(1, 14))
 def test_a_turn_whose_commit_is_not_answered_is_taken_up_again(
     stage: Stage, turn: int, *, after_effect: bool
 ) -> None:
