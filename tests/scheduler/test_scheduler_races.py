@@ -89,6 +89,27 @@ def test_what_is_being_launched_while_the_world_is_rebuilt_is_launched_once(stag
     assert stage.creations("a") == 1
 
 
+def test_a_run_that_ends_in_the_turn_that_queued_a_task_breaks_nothing(stage: Stage) -> None:
+    stage.script.programs = {"a": Program(stays=True)}
+    life = Life()
+    running = stage.begin(life)
+    run = stage.trigger(dag(task("a"), task("b", "a")))
+    life.faults.fail("load", RuntimeError("there is nothing to recover from"))
+    stage.wait_state(run, "a", TaskState.RUNNING)
+    turn = life.at("write")
+    stage.define(dag(task("z"), dag_id="other"))
+    assert turn.reached.wait(SOON)
+    stage.engine.finish(stage.container("a").id)
+    inbox = running.scheduler._inbox._queue
+    stage.heard.wait_for(lambda: inbox.qsize() == 1, "the exit")
+    stage.cancel(run)
+    turn.proceed.set()
+    view = stage.wait(run)
+    stage.check_end(view, {"a": SUCCESS, "b": TaskState.FAILED})
+    stage.check_running(dag(task("z"), dag_id="other"))
+    assert running.error == []
+
+
 def test_an_effect_that_cannot_be_sent_out_is_sent_out_after_all(stage: Stage) -> None:
     running = stage.begin()
     defects = [RuntimeError("a defect of ours")]

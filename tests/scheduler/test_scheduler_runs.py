@@ -10,6 +10,7 @@ from orchestrator.planning.rows import Reason, TryOutcome
 from orchestrator.spec.container import EngineEventKind
 from orchestrator.spec.dag import ContainerTemplate, ResultFrom
 from orchestrator.states import ReasonCode, RunState, TaskState
+from orchestrator.testing.lives import Life
 from orchestrator.testing.programs import Output, Program, says
 
 SUCCESS, FAILED, SKIPPED = TaskState.SUCCESS, TaskState.FAILED, TaskState.SKIPPED
@@ -249,7 +250,10 @@ def test_a_run_that_ends_in_the_turn_that_made_it_breaks_nothing(stage: Stage) -
     """Its images were asked for in that very turn."""
     never = task("never", "first", trigger_rule="all_failed", container=ContainerTemplate(image="base"))
     first = task("first", kind="empty", operator="EmptyOperator", container=None)
-    running = stage.begin()
+    life = Life()
+    running = stage.begin(life)
+    stage.check_running(dag(task("a"), dag_id="before"))
+    life.faults.fail("load", RuntimeError("there is nothing to recover from"))
     view = stage.wait(stage.trigger(dag(first, never)))
     assert view.run.state is RunState.SUCCESS
     assert running.error == []
