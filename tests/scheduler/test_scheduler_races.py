@@ -192,7 +192,7 @@ def trouble(stage: Stage, life: Life, word: str) -> None:
 
 
 @given(first=_TROUBLES, then=_TROUBLES)
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 def test_troubles_in_any_order_are_got_over(first: list[str], then: list[str]) -> None:
     """A run ends, no try is started twice, and what does not succeed is a loss that nobody could rule out."""
     with tempfile.TemporaryDirectory() as folder, staged(Path(folder), HastyClock()) as stage:
