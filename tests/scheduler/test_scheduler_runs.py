@@ -8,8 +8,8 @@ from scheduler_stage import RESULT, RESULT_LIMIT, Stage, dag, retries, task
 from orchestrator.errors import LaunchRefusedError
 from orchestrator.planning.rows import Reason, TryOutcome
 from orchestrator.spec.container import EngineEventKind
-from orchestrator.spec.dag import ContainerTemplate, ResultFrom
-from orchestrator.states import ReasonCode, RunState, TaskState
+from orchestrator.spec.dag import ContainerTemplate, ResultFrom, TaskKind
+from orchestrator.states import ReasonCode, RunState, TaskState, TriggerRule
 from orchestrator.testing.lives import Life
 from orchestrator.testing.programs import Output, Program, says
 
@@ -248,8 +248,8 @@ def test_files_that_the_engine_does_not_take_are_a_refusal_like_any_other(stage:
 
 def test_a_run_that_ends_in_the_turn_that_made_it_breaks_nothing(stage: Stage) -> None:
     """Its images were asked for in that very turn."""
-    never = task("never", "first", trigger_rule="all_failed", container=ContainerTemplate(image="base"))
-    first = task("first", kind="empty", operator="EmptyOperator", container=None)
+    never = task("never", "first", trigger_rule=TriggerRule.ALL_FAILED)
+    first = task("first", kind=TaskKind.EMPTY, operator="EmptyOperator", container=None)
     life = Life()
     running = stage.begin(life)
     stage.check_running(dag(task("a"), dag_id="before"))

@@ -15,7 +15,7 @@ from orchestrator.scheduler.attempts import OpenAttempts
 from orchestrator.scheduler.engine_watch import EngineWatch
 from orchestrator.scheduler.reconciler import PERIOD
 from orchestrator.spec.container import EngineEvent, EngineEventKind
-from orchestrator.states import ReasonCode, TaskState
+from orchestrator.states import ReasonCode, TaskState, TriggerRule
 from orchestrator.tasklogs.store import FileLogStore
 from orchestrator.testing.lives import Life
 from orchestrator.testing.manual_clock import ManualClock
@@ -29,7 +29,7 @@ _DEFECT = RuntimeError("a defect of ours")
 def test_a_defect_while_launching_fails_its_try_and_leaves_nothing(stage: Stage, verb: str) -> None:
     stage.engine.faults.fail(verb, _DEFECT)
     stage.begin()
-    run = stage.trigger(dag(task("a", container=with_files()), task("b", "a", trigger_rule="all_done")))
+    run = stage.trigger(dag(task("a", container=with_files()), task("b", "a", trigger_rule=TriggerRule.ALL_DONE)))
     view = stage.wait(run)
     stage.check_end(view, {"a": FAILED, "b": SUCCESS})
     assert view.tries[0].reason is not None
