@@ -1,0 +1,64 @@
+"""What services may expect of the processes in which DAG files are parsed and templates rendered, and of the
+folder of DAG files."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Protocol
+
+from orchestrator.ids import TaskKey
+from orchestrator.planning.rows import Reason, Run
+from orchestrator.spec.dag import ContainerTemplate, ParsedFile, TaskSpec
+from orchestrator.spec.value import Value
+
+
+class RenderFacts(Value, frozen=True, kw_only=True):
+    """Everything a template may know, as plain data; results are asked for by key while rendering."""
+
+    run: Run
+    task: TaskKey
+    spec: TaskSpec
+    dag_timezone: str
+    dag_params: dict[str, Any]
+    dag_file: str
+    dag_tags: tuple[str, ...] = ()
+    dag_owner: str = ""
+    try_number: int  #: for templates: 1 + failures that spent `retries`
+    next_start: datetime | None = None  #: of the interval after this one, by the timetable
+    previous_start: datetime | None = None
+    previous_success: Run | None = None
+    test_mode: bool = False
+    pins: dict[str, str] = {}  #: image name as written -> pinned reference
+
+
+class Renderer(Protocol):
+    """Renders templates in a process of its own, under time and memory limits."""
+
+    def render(self, facts: RenderFacts, result: Callable[[TaskKey], bytes | None]) -> ContainerTemplate | Reason:
+        """The rendered template, or why it cannot be (`render_error`, naming field, name, file and line).
+        Blocks; `result` is called back, in this thread, for each upstream result a template asks for."""
+
+
+class Parser(Protocol):
+    """Parses DAG files in processes of their own, under time and memory limits."""
+
+    def parse(self, file: str) -> ParsedFile:
+        """Parse one file (relative to `dags/`). Never raises for what the file does."""
+
+
+class Batch(Value, frozen=True, kw_only=True):
+    """DAG files, relative to `dags/`, that are new or changed (or depend on what changed), or gone."""
+
+    changed: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+class Folder(Protocol):
+    """Watches `dags/`."""
+
+    def batches(self, stop: threading.Event) -> Iterator[Batch]:
+        """What is to be parsed, as it happens; the first batch is everything, also where there is nothing.
+        Blocks in between; ends when `stop` is set."""
+
+    def parsed(self, parsed: ParsedFile) -> None:
+        """Learn from a file's newest parse what it depends on; any thread."""

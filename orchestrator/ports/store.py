@@ -1,0 +1,122 @@
+"""What services may expect of the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, VersionId
+from orchestrator.planning.changes import Row
+from orchestrator.planning.rows import Answer, Dag, DagVersion, Pool, Request, RequestKind, Run, TaskInstance, Try
+from orchestrator.spec.dag import DagSpec, ParsedFile
+from orchestrator.spec.value import Value
+from orchestrator.states import RunState
+
+
+class Snapshot(Value, frozen=True, kw_only=True):
+    """All that the world is rebuilt from: DAGs and the versions open runs are pinned to (and the current
+    ones), open runs with all their task instances, tries that are open or not fully collected, pools, files."""
+
+    dags: tuple[Dag, ...] = ()
+    versions: tuple[DagVersion, ...] = ()
+    runs: tuple[Run, ...] = ()
+    tasks: tuple[TaskInstance, ...] = ()
+    tries: tuple[Try, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    files: tuple[ParsedFile, ...] = ()  #: as of the last parse, without their DAGs' specs
+
+
+class Page(Value, frozen=True, kw_only=True):
+    """Which runs of a list: newest first, at most `limit`, those after `before`, the last of the page before.
+    Runs of one instant (a catch-up makes many) stand in descending order of their ids."""
+
+    limit: int = 25
+    before: RunKey | None = None
+
+
+class FileRecord(Value, frozen=True, kw_only=True):
+    """What the last parse of a DAG file gave, for people."""
+
+    parsed: ParsedFile
+    parsed_at: datetime
+
+
+class ImageRecord(Value, frozen=True, kw_only=True):
+    """One task image that was built. `size` is bytes; `log` is the build log's path below the home."""
+
+    name: str
+    source_hash: str
+    tag: str
+    image_id: str
+    built_at: datetime
+    size: int
+    log: str
+
+
+class Store(Protocol):
+    """The database. One thread writes through `write`; reads, requests and image records may come from any
+    thread or process.
+
+    Raises `StoreUnavailableError` where it cannot be reached (the outcome of a running commit is then
+    unknown), `SchemaError` where its schema is not this program's."""
+
+    def deployment(self) -> DeploymentId: ...
+
+    def take_lead(self, owner: str, at: datetime) -> Epoch:
+        """Become the leader: a committed epoch greater than all before. `SchedulerRunningError` where another
+        live process holds this home."""
+
+    def epoch(self) -> Epoch:
+        """The epoch in force, read now from the database; any thread."""
+
+    def load(self) -> Snapshot: ...
+
+    def write(self, epoch: Epoch, rows: Sequence[Row]) -> None:
+        """All rows in one transaction, or none. `FencedError` where `epoch` is no longer in force;
+        `StoreConflictError`, its `key` naming the row, where a guarded move meets another state than its
+        `before` or the database refuses a row."""
+
+    def ask(self, kind: RequestKind, payload: dict[str, Any], actor: str, at: datetime) -> Request:
+        """Insert a request; any process."""
+
+    def unanswered(self) -> tuple[Request, ...]: ...
+
+    def answer(self, request_id: int) -> Answer | None:
+        """The outcome of a request, None while there is none."""
+
+    def record_image(self, image: ImageRecord) -> None:
+        """Insert or replace the record of an image's tag, in a transaction of its own."""
+
+    def images(self) -> tuple[ImageRecord, ...]:
+        """Every recorded image, newest first."""
+
+    # read side -----------------------------------------------------------------------------------------
+
+    def dags(self) -> tuple[Dag, ...]: ...
+
+    def dag(self, dag_id: str) -> Dag | None: ...
+
+    def version(self, dag_id: str, version: VersionId) -> DagSpec | None: ...
+
+    def files(self) -> tuple[FileRecord, ...]: ...
+
+    def runs(self, dag_id: str | None, page: Page, states: Sequence[RunState] = ()) -> tuple[Run, ...]:
+        """A page of runs, of one DAG or all, in these states or any. `NotFoundError` for an unknown
+        `page.before`."""
+
+    def run(self, key: RunKey) -> Run | None: ...
+
+    def tasks(self, run: RunKey) -> tuple[TaskInstance, ...]: ...
+
+    def tries(self, task: TaskKey) -> tuple[Try, ...]: ...
+
+    def attempt(self, try_id: TryId) -> Try | None: ...
+
+    def result(self, task: TaskKey) -> bytes | None: ...
+
+    def last_success(self, dag_id: str, before: datetime) -> Run | None:
+        """The newest successful run with a logical date before that instant."""
+
+    def runs_between(self, dag_id: str, start: datetime, end: datetime) -> tuple[Run, ...]:
+        """The runs with a logical date in `[start, end)`, the newest made first, at most 100."""
+
+    def close(self) -> None: ...
