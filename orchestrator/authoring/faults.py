@@ -29,6 +29,7 @@ class Rule(StrEnum):
     EMPTY_GROUP = "empty_group"
     CYCLE = "cycle"
     OUTSIDE_DAG = "outside_dag"
+    TEMPLATE_FILE = "template_file"
     NO_EFFECT = "no_effect"
 
 

@@ -16,10 +16,11 @@ Edges = dict[tuple[str, str], str]
 class Graph:
     """What has been written of one DAG so far. Tasks and groups share one namespace."""
 
-    __slots__ = ("_group_lines", "dag_id", "edges", "groups", "notes", "tasks")
+    __slots__ = ("_group_lines", "dag_id", "edges", "groups", "notes", "searchpath", "tasks")
 
-    def __init__(self, dag_id: str) -> None:
+    def __init__(self, dag_id: str, searchpath: tuple[str, ...] = ()) -> None:
         self.dag_id = dag_id
+        self.searchpath = searchpath  #: where its template files are looked for, beside the DAG file's own folder
         self.tasks: dict[str, TaskSpec] = {}
         self.groups: dict[str, GroupSpec] = {}
         self.edges: Edges = {}

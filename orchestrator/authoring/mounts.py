@@ -7,6 +7,8 @@ from typing import Any, Self, TypedDict, Unpack
 import msgspec
 
 from orchestrator.authoring.faults import Rule, fault, nearest
+from orchestrator.authoring.scope import current_searchpath
+from orchestrator.authoring.template_files import with_texts
 from orchestrator.spec import container
 
 #: What `Mount(...)` takes.
@@ -146,7 +148,8 @@ def _from_text(text: str) -> container.Mount:
 
 
 def _spec(values: Mapping[str, Any]) -> container.Mount:
-    given = {name: value for name, value in values.items() if value is not None}
+    texts = with_texts("a mount", values, current_searchpath())
+    given = {name: value for name, value in texts.items() if value is not None}
     target, source = given.get("target"), given.get("source")
     if target is None:
         raise fault("a mount has no target", rule=Rule.MISSING_ARGUMENT, fix="write Mount(source, target)")

@@ -31,6 +31,12 @@ class Scope:
 _current: ContextVar[Scope | None] = ContextVar("orchestrator_scope", default=None)
 
 
+def current_searchpath() -> tuple[str, ...]:
+    """Where the template files of the surrounding DAG are looked for; empty outside every DAG."""
+    current = _current.get()
+    return () if current is None else current.graph.searchpath
+
+
 def scope_for(what: str, *, dag: object = None, group: object = None) -> Scope:
     """Where `what` is to be defined: in the group or the DAG it names, else in the current scope."""
     named = [_scope(what, each) for each in (group, dag) if each is not None]

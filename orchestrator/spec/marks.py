@@ -25,12 +25,15 @@ def has_templates(value: object) -> bool:
 
 
 def unmarked(template: ContainerTemplate) -> ContainerTemplate:
-    """The part of a template that is known before rendering: each string with marks is left out, and with a
-    mount that has some also `inputs`, since where they would land is not known yet."""
+    """The part of a template that is known before rendering: each string with marks is left out, but for the
+    texts of `inputs`, whose paths are known; and with a mount that has some, `inputs` too, since where they would
+    land is not known yet."""
     kept: dict[str, Any] = {}
     for field in msgspec.structs.fields(template):
         value = getattr(template, field.name)
-        if isinstance(value, dict):
+        if field.name == "inputs":
+            kept[field.name] = {path: "" if has_templates(text) else text for path, text in value.items()}
+        elif isinstance(value, dict):
             kept[field.name] = {key: item for key, item in value.items() if not has_templates(item)}
         elif field.name == "mounts":
             kept[field.name] = tuple(mount for mount in value if not has_templates(mount))

@@ -53,6 +53,7 @@ def test_only_what_has_marks_is_left_out() -> None:
         {"labels": {"orchestrator.x": "y"}},
         {"mounts": ["data:relative"]},
         {"inputs": {"/in": "x"}, "read_only": True},
+        {"inputs": {"/in": "{{ ds }}"}, "read_only": True},
         {"command": ""},
         {"image": ""},
     ],
