@@ -18,7 +18,7 @@ from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec, version_
 from orchestrator.spec.finalize import finalize, has_templates, with_try
 from orchestrator.spec.interval import Interval
 from orchestrator.states import RunState, RunType
-from orchestrator.timetables import read_date, timetable_for, zone_named
+from orchestrator.timetables import interval_by_hand, take_over, timetable_for, zone_named
 
 
 def render_task(
@@ -36,7 +36,8 @@ def render_task(
 
     Raises `NotFoundError`, `AuthoringError`, `RenderError`, `FinalizeError`, `ImageError`, `TimetableError`."""
     with app.authoring() as authoring:
-        dag = find_dag(app.project.dags_folder, authoring, dag_id)
+        found = find_dag(app.project.dags_folder, authoring, dag_id)
+        dag = take_over(found, app.project.settings.scheduling.bare_schedule)
         task = _task(dag, task_id)
         images = app.images(app.deployment(), build=build)
         run = _run(dag, _interval(dag, date, app.clock.now(), warn), conf, app.clock.now())
@@ -64,12 +65,9 @@ def _task(dag: DagSpec, task_id: str) -> TaskSpec:
 
 def _interval(dag: DagSpec, date: str | None, now: datetime, warn: Callable[[str], None]) -> Interval:
     timetable = timetable_for(dag)
-    interval = (
-        timetable.newest(now) if date is None else timetable.interval_for(read_date(date, zone_named(dag.timezone)))
-    )
-    warning = timetable.outside(interval)
-    if warning:
-        warn(f"warning: {warning}")
+    interval = interval_by_hand(timetable, date, zone_named(dag.timezone), now)
+    for doubt in timetable.doubts(interval, now):
+        warn(f"warning: {doubt}")
     return interval
 
 

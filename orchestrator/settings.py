@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from orchestrator.errors import NoProjectError, SettingsError
+from orchestrator.spec.dag import ScheduleMode
 from orchestrator.spec.policy import Policy
 from orchestrator.spec.value import Value
 
@@ -34,6 +35,7 @@ class SchedulingSettings(Value, frozen=True, kw_only=True):
     catchup_by_default: bool = False  #: a DAG without `catchup=` runs every interval since its start
     paused_on_creation: bool = True  #: a DAG without `is_paused_upon_creation=` starts paused
     default_pool_slots: AtLeastOne = 128  #: slots of `default_pool`
+    bare_schedule: ScheduleMode = ScheduleMode.INTERVAL  #: of a bare cron or timedelta; Airflow 3 means trigger
 
 
 class DagsSettings(Value, frozen=True, kw_only=True):

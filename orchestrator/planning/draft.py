@@ -9,6 +9,7 @@ from orchestrator.ids import DeploymentId, Epoch, TryId
 from orchestrator.planning.changes import Change, PutRun, PutTask, PutTry
 from orchestrator.planning.rows import Run, TaskInstance, Try
 from orchestrator.planning.world import World
+from orchestrator.spec.dag import ScheduleMode
 from orchestrator.spec.value import Value
 
 
@@ -21,6 +22,7 @@ class PlanSettings(Value, frozen=True, kw_only=True):
     default_pool_slots: int = 128
     catchup_by_default: bool = False
     paused_on_creation: bool = True
+    bare_schedule: ScheduleMode = ScheduleMode.INTERVAL
 
 
 class Draft:

@@ -13,6 +13,7 @@ from orchestrator.planning.draft import Draft
 from orchestrator.planning.events import FileGone, FileParsed
 from orchestrator.planning.rows import Dag, DagVersion
 from orchestrator.spec.dag import DagSpec, ParsedFile, Problem, Severity, version_of
+from orchestrator.timetables import take_over
 
 _DUPLICATE = "duplicate_id"
 _SCHEDULE = "bad_schedule"
@@ -46,6 +47,7 @@ def _take_over(draft: Draft, file: str, spec: DagSpec) -> Problem | None:
         text = f"the DAG id {spec.dag_id!r} is already that of a DAG in {held.file}"
         fix = "give one of them another dag_id, or remove one of the files"
         return _problem(file, spec, _DUPLICATE, text, fix)
+    spec = take_over(spec, draft.settings.bare_schedule)
     version = DagVersion(dag_id=spec.dag_id, version=version_of(spec), spec=spec, created_at=draft.now)
     if (spec.dag_id, version.version) not in draft.world.blueprints:
         try:
@@ -65,7 +67,7 @@ def _current(draft: Draft, held: Dag | None, file: str, version: DagVersion) -> 
         return msgspec.structs.replace(held, version=version.version, file=file, active=True)
     wished = version.spec.paused_on_creation
     paused = draft.settings.paused_on_creation if wished is None else wished
-    return Dag(dag_id=version.dag_id, version=version.version, file=file, paused=paused)
+    return Dag(dag_id=version.dag_id, version=version.version, file=file, paused=paused, since=version.created_at)
 
 
 def _let_go(draft: Draft, file: str, *, keeping: Iterable[str]) -> None:

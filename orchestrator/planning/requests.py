@@ -13,7 +13,7 @@ from orchestrator.planning.rows import Answer, Dag, Reason, Request, RequestKind
 from orchestrator.planning.runs import doom, make_manual
 from orchestrator.spec.interval import Interval
 from orchestrator.states import ReasonCode
-from orchestrator.timetables import read_date, zone_named
+from orchestrator.timetables import interval_by_hand, zone_named
 
 
 def on_requested(draft: Draft, event: Requested) -> None:
@@ -38,18 +38,15 @@ def _trigger(draft: Draft, request: Request) -> Answer:
     except TimetableError as error:
         return _refused(str(error))
     run = make_manual(draft, dag, interval, request.created_at, conf=conf, note=note, actor=request.actor)
-    outside = draft.world.current(dag.dag_id).timetable.outside(interval)
-    warnings = [] if outside is None else [outside]
+    warnings = list(draft.world.current(dag.dag_id).timetable.doubts(interval, request.created_at))
     return Answer(ok=True, data={"dag_id": dag.dag_id, "run_id": run.key.run_id, "warnings": warnings})
 
 
 def _asked_interval(draft: Draft, dag: Dag, request: Request) -> Interval:
     """What a date given by hand names; none is the newest complete interval."""
     blueprint = draft.world.current(dag.dag_id)
-    text = request.payload.get("logical_date")
-    if text is None:
-        return blueprint.timetable.newest(request.created_at)
-    return blueprint.timetable.interval_for(read_date(str(text), zone_named(blueprint.spec.timezone)))
+    date, zone = request.payload.get("logical_date"), zone_named(blueprint.spec.timezone)
+    return interval_by_hand(blueprint.timetable, None if date is None else str(date), zone, request.created_at)
 
 
 def _pause(draft: Draft, request: Request) -> Answer:

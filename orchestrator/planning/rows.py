@@ -20,7 +20,8 @@ class Reason(Value, frozen=True, kw_only=True):
 
 
 class Dag(Value, frozen=True, kw_only=True):
-    """A DAG as the deployment knows it now. `last` is the newest interval that got a scheduled run."""
+    """A DAG as the deployment knows it now. `last` is the newest interval that got a scheduled run; `since`, when
+    the DAG was first seen, counts where it has no start date (None: seen before this was kept)."""
 
     dag_id: str
     version: VersionId
@@ -28,6 +29,7 @@ class Dag(Value, frozen=True, kw_only=True):
     paused: bool
     active: bool = True  #: its file is there and sound
     last: Interval | None = None
+    since: datetime | None = None
 
 
 class DagVersion(Value, frozen=True, kw_only=True):

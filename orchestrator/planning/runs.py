@@ -28,7 +28,7 @@ def make_scheduled(draft: Draft, dag_id: str) -> None:
         interval = _due(draft, dag)
         if interval is None:
             return
-        _make(draft, dag, run_id(RunType.SCHEDULED, interval.start), RunType.SCHEDULED, interval)
+        _make(draft, dag, _scheduled_id(dag, interval), RunType.SCHEDULED, interval)
         draft.do(PutDag(dag=msgspec.structs.replace(dag, last=interval)))
 
 
@@ -86,9 +86,16 @@ def _due(draft: Draft, dag: Dag) -> Interval | None:
     blueprint = draft.world.current(dag.dag_id)
     wished = blueprint.spec.catchup
     catchup = draft.settings.catchup_by_default if wished is None else wished
-    past = Past(last=dag.last, since=blueprint.version.created_at, catchup=catchup)
+    past = Past(last=dag.last, since=dag.since or blueprint.version.created_at, catchup=catchup)
     interval = blueprint.timetable.next(past, draft.now)
     return interval if interval is not None and interval.end <= draft.now else None
+
+
+def _scheduled_id(dag: Dag, interval: Interval) -> str:
+    """Where a schedule of ticks became one of intervals, the first interval begins with the last tick, whose run
+    has the name already."""
+    name = run_id(RunType.SCHEDULED, interval.start)
+    return f"{name}__2" if dag.last is not None and dag.last.start == interval.start else name
 
 
 def _make(draft: Draft, dag: Dag, name: str, run_type: RunType, interval: Interval, **told: Any) -> Run:

@@ -369,7 +369,7 @@ class World:
         due = None
         if dag.active and not dag.paused and not self.schedule_waits(dag_id):
             blueprint = self.current(dag_id)
-            past = Past(last=dag.last, since=blueprint.version.created_at, catchup=True)
+            past = Past(last=dag.last, since=dag.since or blueprint.version.created_at, catchup=True)
             due = blueprint.timetable.due_at(past)
         self._set_timer(TimerKind.SCHEDULE, dag_id, due)
 

@@ -138,4 +138,5 @@ def _plan(settings: Settings, deployment: DeploymentId, epoch: Epoch) -> PlanSet
         default_pool_slots=settings.scheduling.default_pool_slots,
         catchup_by_default=settings.scheduling.catchup_by_default,
         paused_on_creation=settings.scheduling.paused_on_creation,
+        bare_schedule=settings.scheduling.bare_schedule,
     )

@@ -13,17 +13,30 @@ from orchestrator.spec.value import Value
 from orchestrator.states import TriggerRule
 
 
+class ScheduleMode(StrEnum):
+    """What the points of a schedule mean."""
+
+    INTERVAL = "interval"  #: a run stands for the time between two of them, and is due at the later one
+    TRIGGER = "trigger"  #: a run stands for the point itself, and is due then
+
+
 class CronSchedule(Value, frozen=True, kw_only=True, tag="cron"):
-    """Cron expressions in the DAG's timezone (5 fields, names, `L`, `#`); presets are resolved to these."""
+    """Cron expressions (5 fields, names, `L`, `#`); presets are resolved to these. `window` belongs to a trigger:
+    its run stands for that long a time before the point."""
 
     expressions: tuple[str, ...]
     preset: str | None = None
+    timezone: str | None = None  #: None = the DAG's
+    mode: ScheduleMode | None = None  #: None = setting `scheduling.bare_schedule`, until the planner takes it over
+    window: timedelta = timedelta(0)
 
 
 class DeltaSchedule(Value, frozen=True, kw_only=True, tag="delta"):
-    """Intervals of a fixed elapsed length, anchored at the start date."""
+    """Points a fixed elapsed time apart, anchored at the start date. `window` as of a `CronSchedule`."""
 
     delta: timedelta
+    mode: ScheduleMode | None = None  #: as of a `CronSchedule`
+    window: timedelta = timedelta(0)
 
 
 class OnceSchedule(Value, frozen=True, kw_only=True, tag="once"):

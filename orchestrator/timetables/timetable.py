@@ -1,6 +1,7 @@
 """Timetables: pure rules from a schedule to data intervals and the instants at which runs become due."""
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 from orchestrator.spec.interval import Interval
 from orchestrator.spec.value import Value
@@ -60,13 +61,25 @@ class Timetable:
         """The logical dates around an interval; equal to its own where a schedule has no intervals."""
         return Neighbours(previous=interval.start, next=interval.start)
 
-    def outside(self, interval: Interval) -> str | None:
-        """A warning where the interval lies outside start and end date."""
+    def doubts(self, interval: Interval, now: datetime) -> tuple[str, ...]:
+        """Warnings about a run by hand: its interval lies outside start and end date, or is not over yet."""
+        found = []
         if self.start is not None and interval.start < self.start:
-            return f"{interval.start.isoformat()} is before the DAG's start_date, {self.start.isoformat()}"
+            found.append(f"{interval.start.isoformat()} is before the DAG's start_date, {self.start.isoformat()}")
         if self.end is not None and interval.start > self.end:
-            return f"{interval.start.isoformat()} is after the DAG's end_date, {self.end.isoformat()}"
-        return None
+            found.append(f"{interval.start.isoformat()} is after the DAG's end_date, {self.end.isoformat()}")
+        if interval.start > now:
+            found.append(f"{interval.start.isoformat()} lies in the future")
+        elif interval.end > now:
+            found.append(f"the interval from {interval.start.isoformat()} ends only at {interval.end.isoformat()}")
+        return tuple(found)
+
+    def starting_in(self, first: datetime, last: datetime) -> Iterator[Interval]:
+        """The intervals with a logical date from `first` to `last`, both included, as far as start and end date
+        go: what a schedule with `catchup` has a run for. None where a schedule has no intervals and no ticks."""
+        first = first if self.start is None else max(first, self.start)
+        last = last if self.end is None else min(last, self.end)
+        return self._starting_in(first, last)
 
     def _following(self, past: Past) -> Interval | None:
         """What comes after `past.last`, whatever the time and the end date."""
@@ -75,6 +88,9 @@ class Timetable:
     def _latest(self, following: Interval, past: Past, now: datetime) -> Interval:
         """Of what is due, what gets the run."""
         raise NotImplementedError
+
+    def _starting_in(self, _first: datetime, _last: datetime) -> Iterator[Interval]:
+        return iter(())
 
 
 class GridTimetable(Timetable):
@@ -110,8 +126,67 @@ class GridTimetable(Timetable):
         newest = self.newest(now)
         return newest if newest.start > following.start else following
 
+    def _starting_in(self, first: datetime, last: datetime) -> Iterator[Interval]:
+        start = self._grid.at_or_after(first)
+        while start <= last:
+            interval = self._from(start)
+            yield interval
+            start = interval.end
+
     def _from(self, start: datetime) -> Interval:
         return Interval(start=start, end=after(self._grid, start))
+
+
+class TriggerTimetable(Timetable):
+    """Runs at the points of a grid, each of the time `window` before its point: without one, of the point itself.
+    Start and end date bound the logical date, which is the beginning of that time."""
+
+    def __init__(self, grid: Grid, window: timedelta, start: datetime | None, end: datetime | None) -> None:
+        super().__init__(start, end)
+        self._grid = grid
+        self._window = window
+
+    def interval_for(self, instant: datetime) -> Interval:
+        """Without a window the instant itself; else what is the last to begin at or before it."""
+        if not self._window:
+            return super().interval_for(instant)
+        return self._until(self._grid.at_or_before(instant + self._window))
+
+    def newest(self, now: datetime) -> Interval:
+        return self._newest(now) if self._window else super().newest(now)
+
+    def neighbours(self, interval: Interval) -> Neighbours:
+        if not self._window:
+            return super().neighbours(interval)
+        earlier = before(self._grid, interval.start + self._window)
+        later = after(self._grid, interval.start + self._window)
+        return Neighbours(previous=self._until(earlier).start, next=self._until(later).start)
+
+    def _following(self, past: Past) -> Interval:
+        """A point at which an interval ended has had its run."""
+        tick = past.since if self.start is None else self.start + self._window
+        if past.last is not None:
+            tick = past.last.end + TICK if self.start is None else max(past.last.end + TICK, tick)
+        return self._until(self._grid.at_or_after(tick))
+
+    def _latest(self, following: Interval, past: Past, now: datetime) -> Interval:
+        if past.catchup:
+            return following
+        newest = self._newest(now)
+        return newest if newest.start > following.start else following
+
+    def _newest(self, now: datetime) -> Interval:
+        tick = now if self.end is None else min(now, self.end + self._window)
+        return self._until(self._grid.at_or_before(tick))
+
+    def _starting_in(self, first: datetime, last: datetime) -> Iterator[Interval]:
+        tick = self._grid.at_or_after(first + self._window)
+        while tick <= last + self._window:
+            yield self._until(tick)
+            tick = after(self._grid, tick)
+
+    def _until(self, tick: datetime) -> Interval:
+        return Interval(start=tick - self._window, end=tick)
 
 
 class OnceTimetable(Timetable):

@@ -7,11 +7,27 @@ is the only way between them.
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from orchestrator.errors import TimetableError
+
 #: Nothing happens between an instant and the next tick.
 TICK = timedelta(microseconds=1)
 
+#: Between these, every schedule can be counted: what cron looks back and ahead for stays within the calendar.
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(2900, 1, 1, tzinfo=UTC)
+
 #: No zone changes its offset twice within this time.
 _PROBE = timedelta(days=7)
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """Raises `TimetableError` for a name that the time zone database does not know."""
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError) as error:
+        raise TimetableError(
+            f"there is no timezone {name!r}", fix="use a name such as 'UTC' or 'Europe/Berlin'"
+        ) from error
 
 
 def utc_offset(zone: ZoneInfo, instant: datetime) -> timedelta:

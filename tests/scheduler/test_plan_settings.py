@@ -5,11 +5,16 @@ import msgspec
 from orchestrator.ids import DeploymentId, Epoch
 from orchestrator.scheduler.scheduler import _plan
 from orchestrator.settings import SchedulingSettings, Settings
+from orchestrator.spec.dag import ScheduleMode
 
 
 def test_every_setting_of_scheduling_reaches_the_planner() -> None:
     said = SchedulingSettings(
-        parallelism=3, default_pool_slots=5, catchup_by_default=True, paused_on_creation=False
+        parallelism=3,
+        default_pool_slots=5,
+        catchup_by_default=True,
+        paused_on_creation=False,
+        bare_schedule=ScheduleMode.TRIGGER,
     )
     defaults = msgspec.structs.asdict(SchedulingSettings())
     told = msgspec.structs.asdict(said)

@@ -170,9 +170,17 @@ class TestIntervals:
 
     def test_dates_outside_start_and_end_are_warned_about(self) -> None:
         ended = table(start=day(2013, 1, 1), end=day(2013, 12, 30))
-        assert ended.outside(daily(day(2013, 12, 30))) is None
-        assert "end_date" in str(ended.outside(daily(day(2013, 12, 31))))
-        assert "start_date" in str(ended.outside(daily(day(2012, 12, 31))))
+        assert ended.doubts(daily(day(2013, 12, 30)), NOW) == ()
+        (late,) = ended.doubts(daily(day(2013, 12, 31)), NOW)
+        (early,) = ended.doubts(daily(day(2012, 12, 31)), NOW)
+        assert "end_date" in late
+        assert "start_date" in early
+
+    def test_what_is_not_over_yet_is_warned_about(self) -> None:
+        (running,) = table().doubts(daily(day(2026, 11, 20)), NOW)
+        (coming,) = table().doubts(daily(day(2026, 11, 21)), NOW)
+        assert running == "the interval from 2026-11-20T00:00:00+00:00 ends only at 2026-11-21T00:00:00+00:00"
+        assert coming == "2026-11-21T00:00:00+00:00 lies in the future"
 
 
 class TestWithoutIntervals:
