@@ -34,6 +34,9 @@ class TaskArguments(TypedDict, total=False):
     executor: Any
     executor_config: Any
     run_as_user: Any
+    email: Any
+    email_on_failure: Any
+    email_on_retry: Any
 
 
 class DockerArguments(TaskArguments, total=False):
@@ -88,6 +91,7 @@ class DockerArguments(TaskArguments, total=False):
     dns: Sequence[str]  #: addresses of name servers
     dns_search: Sequence[str]  #: domains in which short names are looked up
     extra_hosts: Mapping[str, str] | Sequence[str]  #: name -> address; `host.docker.internal` is always there
+    sandbox: bool  #: False: it may write /etc/hosts, /etc/resolv.conf and /etc/hostname; True
     # privilege
     privileged: bool  #: all that root of the host may; False
     cap_add: Sequence[str]  #: capabilities beside the engine's default ones
@@ -102,10 +106,13 @@ class DockerArguments(TaskArguments, total=False):
     labels: Mapping[str, str] | Sequence[str]  #: none under `orchestrator.`
     pull: PullPolicy | Literal["missing", "always", "never"]  #: when a registry is asked for the image; missing
     force_pull: bool  #: True: pull="always"
+    engine: str | None  #: "default", or a socket of this machine, which means the same: there is one engine yet
+    docker_url: str | Sequence[str] | None  #: the same as `engine`
+    log_opts_max_size: Size | None  #: of each file of the engine's own log; ours then promises less
+    log_opts_max_file: int | str | None  #: how many such files; 1
     # accepted without effect: a warning says why
     auto_remove: Any
     host_tmp_dir: Any
-    docker_url: Any
     api_version: Any
     timeout: Any
     tls_ca_cert: Any
@@ -172,6 +179,7 @@ class DagArguments(TypedDict, total=False):
     owner: str  #: who answers for it
     doc_md: str | None  #: Markdown shown beside it
     is_paused_upon_creation: bool | None  #: setting `scheduling.paused_on_creation`
+    engine: str | None  #: as an operator's
     # accepted without effect: a warning says why
     sla_miss_callback: Any
     access_control: Any

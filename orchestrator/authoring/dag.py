@@ -36,8 +36,9 @@ class DAG(Scope):
             )
         what = f"DAG {dag_id!r}"
         graph = Graph(dag_id)
-        check_names(f"{what} takes no argument", DagArguments.__annotations__, arguments)
-        given = without_idle(what, IDLE_DAG, arguments, graph)
+        taken = DagArguments.__annotations__
+        given = without_idle(what, taken, IDLE_DAG, arguments, graph)
+        check_names(f"{what} takes no argument", taken, given)
         defaults = read_defaults(what, given.pop("default_args", None), graph)
         zone = given.pop("timezone", None)
         dates = {name: value for name, value in defaults.items() if name in ("start_date", "end_date")}

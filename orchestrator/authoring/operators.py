@@ -40,7 +40,7 @@ class Operator(Node):
             raise fault(f"{name}: task_id is missing", rule=Rule.MISSING_ARGUMENT, fix='write task_id="..."')
         what = f"{name} {task_id!r}"
         scope = scope_for(what, dag=given.pop("dag", None), group=given.pop("task_group", None))
-        given = without_idle(what, self.idle, given, scope.graph, scope.prefix + task_id)
+        given = without_idle(what, self.takes, self.idle, given, scope.graph, scope.prefix + task_id)
         defaults = _without_rivals(given, scope.default_args)
         fields = read_arguments(what, self.takes, given, defaults)
         self.graph = scope.graph
@@ -107,22 +107,9 @@ class DockerOperator(Operator):
                 rule=Rule.BAD_ARGUMENT,
                 fix="keep one of them; script runs `sh -ec`",
             )
-        _refuse_other_engine(arguments.get("task_id"), arguments.get("docker_url"))
         super().__init__(**arguments)
 
 
-def _refuse_other_engine(task_id: object, url: object) -> None:
-    """A socket of the machine means the engine there is; another one would be passed over in silence."""
-    for each in url if isinstance(url, list | tuple) else [url]:
-        if isinstance(each, str) and not each.startswith(_LOCAL):
-            raise fault(
-                f"DockerOperator {task_id!r}: docker_url names the engine at {each!r}; there is one engine yet",
-                rule=Rule.BAD_ARGUMENT,
-                fix="leave it out: the setting engine.address says where the engine is",
-            )
-
-
-_LOCAL = ("unix:", "npipe:", "/")
 _PROCESS = ("command", "entrypoint")
 
 

@@ -1,7 +1,7 @@
 """From arguments as written to the fields of spec values. One table tells for each argument which field of
 which value it fills and how it is read; the type of that field has the last word."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import timedelta
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -118,16 +118,22 @@ DAG: dict[str, Argument] = {
 #: What `default_args` may hold: any argument of any operator, and the dates, which are the DAG's.
 DEFAULTS: dict[str, Argument] = DOCKER | EMPTY | {name: DAG[name] for name in ("start_date", "end_date")}
 
-#: What Airflow takes and nothing here needs: accepted, with one warning that says why it has no effect.
+#: What names the engine; a socket of this machine means the one that the settings name.
+ENGINE_NAMES = frozenset({"engine", "docker_url"})
+_ONE_ENGINE = "there is one engine yet: the setting engine.address says where it is"
+_LOCAL = ("unix:", "npipe:", "/")
+
+#: What Airflow takes and nothing here needs: accepted, with one warning for each reason why it has no effect.
 IDLE_EMPTY: Mapping[str, str] = {
     **dict.fromkeys(("queue", "executor", "executor_config"), "the scheduler starts every container itself"),
     "run_as_user": "`user` says who a container runs as",
+    **dict.fromkeys(("email", "email_on_failure", "email_on_retry"), "nobody is told by mail yet"),
 }
 IDLE_DOCKER: Mapping[str, str] = {
     **IDLE_EMPTY,
     "auto_remove": "a container is always removed once its log is read",
     "host_tmp_dir": "temporary files are in a volume of the engine",
-    "docker_url": "the setting engine.address says where the engine is",
+    **dict.fromkeys(ENGINE_NAMES, _ONE_ENGINE),
     "api_version": "the API version is negotiated",
     "timeout": "the setting engine.timeout says how long the engine has to answer",
     **dict.fromkeys(
@@ -136,9 +142,12 @@ IDLE_DOCKER: Mapping[str, str] = {
     ),
 }
 IDLE_DAG: Mapping[str, str] = {
+    "engine": _ONE_ENGINE,
     "sla_miss_callback": "nobody is told of lateness yet",
     "access_control": "there are no users to tell apart yet",
 }
+#: Of what has no effect, those that ask for something by an empty value, too: not to remove a container.
+_ASKING_ALWAYS = frozenset({"auto_remove"})
 
 #: What is refused for now, rather than accepted without effect.
 _NOT_YET: Mapping[str, str] = {
@@ -148,8 +157,19 @@ _NOT_YET: Mapping[str, str] = {
     "docker_conn_id": "there is no store of connections yet; log the engine's user in with `docker login`",
     "outputs": "nothing is copied out yet; write to a data root: Mount.root(...)",
     "result_schema": "no result is checked yet; check it where it is made",
-    "sandbox": "every container has a network namespace of its own",
-    "engine": "there is one engine: the setting engine.address says which",
+    **dict.fromkeys(("start_date", "end_date"), "dates are the DAG's, for all of its tasks"),
+    **dict.fromkeys(("depends_on_past", "wait_for_downstream"), "a task does not wait for earlier runs yet"),
+    "concurrency_key": "write max_active_tis_per_dag=1, which holds for this task",
+    **dict.fromkeys(("deadline", "sla", "on_deadline_miss"), "nobody is told of lateness yet"),
+    **dict.fromkeys(
+        ("on_failure_callback", "on_success_callback", "on_retry_callback", "on_skipped_callback"),
+        "nobody is told how it ends yet; add a task with trigger_rule that tells",
+    ),
+    **dict.fromkeys(("inlets", "outlets"), "there are no assets yet"),
+    "cache": "every run runs every task",
+    "dagrun_timeout": "write execution_timeout for each task",
+    "fail_fast": "tasks that do not depend on the one that failed go on",
+    "max_consecutive_failed_dag_runs": "pause it by hand: `orchestrator dags pause`",
 }
 
 
@@ -177,20 +197,43 @@ def read_defaults(
     """`default_args` as they were given, over those of the scope around: any argument of any operator."""
     if not isinstance(written, Mapping | None):
         raise fault(f"{what}: default_args is {written!r}", rule=Rule.BAD_ARGUMENT, fix="write a dict")
-    inner = without_idle(f"{what}: default_args", IDLE_DOCKER, written or {}, graph)
+    inner = without_idle(f"{what}: default_args", DEFAULTS, IDLE_DOCKER, written or {}, graph)
     check_names(f"{what}: default_args: no operator takes", DEFAULTS, inner)
     fields = {DEFAULTS[name][:2] for name in inner}
     return {name: value for name, value in (outer or {}).items() if DEFAULTS[name][:2] not in fields} | inner
 
 
 def without_idle(
-    what: str, idle: Mapping[str, str], given: Mapping[str, Any], graph: Graph, task_id: str | None = None
+    what: str,
+    takes: Container[str],
+    idle: Mapping[str, str],
+    given: Mapping[str, Any],
+    graph: Graph,
+    task_id: str | None = None,
 ) -> dict[str, Any]:
-    """What is given but for what has no effect, of which the graph notes a warning."""
-    for name in given.keys() & idle.keys():
-        text = f"{what}: {name} has no effect: {idle[name]}"
+    """What is given but for what changes nothing: names of the one engine there is; empty values of what is not
+    to be had yet (not in `takes`); and what has no effect, of which the graph notes a warning for each reason."""
+    asked: dict[str, list[str]] = {}
+    for name, value in given.items():
+        if name in idle and name in ENGINE_NAMES:
+            _refuse_other_engine(what, name, value)
+        elif name in idle and (value or name in _ASKING_ALWAYS):
+            asked.setdefault(idle[name], []).append(name)
+    for why, names in asked.items():
+        text = f"{what}: {' and '.join(names)} {'have' if len(names) > 1 else 'has'} no effect: {why}"
         graph.notes.append(Note(Rule.NO_EFFECT, text, "leave it out", user_line(), task_id))
-    return {name: value for name, value in given.items() if name not in idle}
+    empty = {name for name in _NOT_YET if name not in takes and not given.get(name)}
+    return {name: value for name, value in given.items() if name not in idle and name not in empty}
+
+
+def _refuse_other_engine(what: str, name: str, written: object) -> None:
+    for each in written if isinstance(written, list | tuple) else (written,):
+        if each not in (None, "default") and not (isinstance(each, str) and each.startswith(_LOCAL)):
+            raise fault(
+                f"{what}: {name} names another engine, {each!r}",
+                rule=Rule.BAD_ARGUMENT,
+                fix=f"leave it out: {_ONE_ENGINE}",
+            )
 
 
 def check_names(subject: str, table: Mapping[str, object], given: Mapping[str, Any]) -> None:

@@ -140,6 +140,14 @@ def image_tag(checked: Checked) -> Iterator[Problem]:
         yield _warning(checked, task, "image_tag", text, fix)
 
 
+def log_rotation(checked: Checked) -> Iterator[Problem]:
+    for task, container in checked.containers():
+        for name in ("log_opts_max_size", "log_opts_max_file"):
+            if getattr(container, name) is not None:
+                text = f"{name}: what the engine throws away while no scheduler runs is missing in the task's log"
+                yield _warning(checked, task, "log_rotation", text, "leave it out: logs go with their container")
+
+
 def pull_not_upstream(checked: Checked) -> Iterator[Problem]:
     known = [task.task_id for task in checked.dag.tasks]
     for task, template in checked.templates():
@@ -195,6 +203,7 @@ RULES: tuple[Callable[[Checked], Iterable[Problem]], ...] = (
     shell_syntax,
     data_in_command,
     image_tag,
+    log_rotation,
     pull_not_upstream,
     all_done_leaf,
     moving_start_date,

@@ -161,6 +161,9 @@ class ContainerSpec(Value, frozen=True, kw_only=True):
     ipc_mode: str | None = None
     pid_mode: str | None = None
     sysctls: dict[str, str] = {}
+    sandbox: bool = True  #: its network namespace may be a borrowed one, whose files cannot be written
+    log_size: int | None = None  #: bytes after which the engine begins another file of the log; None: never
+    log_files: int | None = None  #: how many such files it keeps; None: one
 
 
 class ContainerState(StrEnum):

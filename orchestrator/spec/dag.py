@@ -141,6 +141,9 @@ class ContainerTemplate(Value, frozen=True, kw_only=True):
     ipc_mode: str | None = None
     pid_mode: str | None = None
     sysctls: dict[str, str] = {}
+    sandbox: bool = True
+    log_opts_max_size: int | str | None = None
+    log_opts_max_file: int | str | None = None
 
 
 class RetryPolicy(Value, frozen=True, kw_only=True):

@@ -55,7 +55,7 @@ def _same(read: Reader, *arguments: str) -> dict[str, Passed]:
 #: By the field of the container spec.
 PASSED: Mapping[str, Passed] = {
     **_same(_text, "user", "hostname", "platform", "runtime", "stop_signal", "userns_mode", "ipc_mode", "pid_mode"),
-    **_same(_as_it_is, "tty", "init", "read_only", "privileged", "device_requests"),
+    **_same(_as_it_is, "tty", "init", "read_only", "privileged", "device_requests", "sandbox"),
     **_same(_texts, "dns", "dns_search", "cap_add", "cap_drop", "security_opt", "group_add"),
     **_same(_named, "extra_hosts", "storage_opt", "sysctls"),
     **_same(partial(_each, notations.port), "ports"),
@@ -68,6 +68,8 @@ PASSED: Mapping[str, Passed] = {
     **_same(quantities.count_or_unlimited, "pids_limit"),
     **_same(partial(quantities.within, 10, 1000), "blkio_weight"),
     **_same(partial(quantities.within, -1000, 1000), "oom_score_adj"),
+    "log_size": Passed("log_opts_max_size", quantities.size),
+    "log_files": Passed("log_opts_max_file", quantities.count),
     "memory": Passed("mem_limit", quantities.size),
     "memory_reservation": Passed("mem_reservation", quantities.size),
     "memory_swap": Passed("memswap_limit", quantities.size_or_unlimited),

@@ -102,6 +102,9 @@ WRITTEN: list[tuple[str, Any, str, Any]] = [
     ("userns_mode", "host", "container.userns_mode", "host"),
     ("ipc_mode", "private", "container.ipc_mode", "private"),
     ("pid_mode", "host", "container.pid_mode", "host"),
+    ("sandbox", False, "container.sandbox", False),
+    ("log_opts_max_size", "10m", "container.log_opts_max_size", "10m"),
+    ("log_opts_max_file", "3", "container.log_opts_max_file", "3"),
     ("sysctls", {"net.core.somaxconn": 1024}, "container.sysctls", {"net.core.somaxconn": "1024"}),
     ("retries", 3, "retry.retries", 3),
     ("retry_delay", 90, "retry.delay", timedelta(seconds=90)),
@@ -209,40 +212,6 @@ def test_an_unknown_argument_names_the_nearest(name: str, nearest: str) -> None:
     assert refused.rule == "unknown_argument"
     assert f"{name!r}; did you mean {nearest!r}?" in refused.message
     assert "DockerOperator 't'" in refused.message
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "private_environment",
-        "secrets",
-        "connections",
-        "docker_conn_id",
-        "sandbox",
-        "engine",
-        "outputs",
-        "result_schema",
-    ],
-)
-def test_what_cannot_be_had_yet_is_refused_and_says_what_to_do(name: str) -> None:
-    refused = refusal(**{name: "x"})
-    assert refused.rule == "unknown_argument"
-    assert refused.message == f"DockerOperator 't' takes no argument {name!r} yet"
-    assert refused.fix.startswith("leave it out: ")
-
-
-@pytest.mark.parametrize("name", sorted(IDLE_DOCKER))
-def test_what_needs_nothing_said_is_taken_with_a_warning_that_says_why(name: str) -> None:
-    with DAG("d") as made:
-        task = DockerOperator(**{"task_id": "t", name: "unix:///x"})  # type: ignore[misc]  # names from the table
-    (note,) = made.graph.notes
-    assert (note.rule, note.task_id, note.line) == ("no_effect", "t", task.spec.line)
-    assert note.text == f"DockerOperator 't': {name} has no effect: {IDLE_DOCKER[name]}"
-    assert task.spec.container == ContainerTemplate()
-
-
-def test_another_engine_is_refused() -> None:
-    assert "names the engine at 'tcp://x:1'" in refusal(docker_url=["unix:///x", "tcp://x:1"]).message
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,13 @@ def test_images_that_move(image: str, words: str) -> None:
     assert ("'flights'" in problem.fix) == (image == "flihgts")
 
 
+@pytest.mark.parametrize("name", ["log_opts_max_size", "log_opts_max_file"])
+def test_a_log_of_which_the_engine_may_throw_parts_away(name: str) -> None:
+    problem = only(task(**{name: "3"}))
+    assert (problem.rule, problem.severity) == ("log_rotation", Severity.WARNING)
+    assert name in problem.text
+
+
 def test_a_result_of_a_task_that_is_not_upstream() -> None:
     a, b = task("a"), task("b", command=["{{ ti.xcom_pull(task_ids='a') }}"])
     problem = only(a, b)

@@ -85,6 +85,11 @@ def bench(argument_bench: ArgumentBench) -> ArgumentBench:
         ({"ipc_mode": "shareable"}, "HostConfig.IpcMode", "shareable"),
         ({"pid_mode": "host"}, "HostConfig.PidMode", "host"),
         (
+            {"log_opts_max_size": "1m", "log_opts_max_file": "3"},
+            "HostConfig.LogConfig",
+            {"Type": "json-file", "Config": {"max-size": str(1 << 20), "max-file": "3"}},
+        ),
+        (
             {"sysctls": {"net.ipv4.ip_unprivileged_port_start": 0}},
             "HostConfig.Sysctls",
             {"net.ipv4.ip_unprivileged_port_start": "0"},
@@ -148,6 +153,48 @@ def test_a_process_inside_sees_it(bench: ArgumentBench, arguments: dict[str, Any
 def test_a_process_of_the_hosts_pid_namespace_sees_the_hosts(bench: ArgumentBench) -> None:
     script = "test $$ = 1 && echo alone || echo among others"
     assert [bench.run(script), bench.run(script, pid_mode="host")] == ["alone", "among others"]
+
+
+#: Tells which of the files that the engine writes a root process of the container cannot.
+OWN_FILES = "for file in hosts resolv.conf hostname; do echo >> /etc/$file && echo written || echo refused; done"
+
+
+@pytest.mark.parametrize("arguments", [{}, {"network": "bridge"}, {"network": "host"}])
+def test_the_files_that_the_engine_writes_are_read_only_unless_the_task_says_so(
+    bench: ArgumentBench, arguments: dict[str, Any]
+) -> None:
+    script = f"({OWN_FILES}) 2>/dev/null"
+    assert bench.run(script, **arguments) == "\n".join(["refused"] * 3)
+    assert bench.run(script, sandbox=False, **arguments) == "\n".join(["written"] * 3)
+
+
+def test_they_are_so_where_a_task_has_every_right(bench: ArgumentBench) -> None:
+    told = bench.inspect(bench.create(privileged=True))["HostConfig"]["ReadonlyPaths"]
+    assert told == ["/etc/hosts", "/etc/resolv.conf", "/etc/hostname"]
+    assert bench.inspect(bench.create(privileged=True, sandbox=False))["HostConfig"]["ReadonlyPaths"] == []
+
+
+def test_a_task_may_have_no_network_or_the_hosts_or_that_of_another_container(bench: ArgumentBench) -> None:
+    script = "cat /proc/sys/kernel/hostname; cat /sys/class/net/eth0/address 2>/dev/null || echo none"
+    assert bench.run(script, network_mode="none", hostname="box") == "box\nnone"
+    assert bench.run(script, network_mode="host").splitlines()[0] == bench.ask("GET", "/info")["Name"]
+    lender = bench.create(script="sleep 60", network_mode="bridge")
+    bench.engine.start(lender)
+    facts = bench.inspect(lender)
+    lent = [facts["Config"]["Hostname"], facts["NetworkSettings"]["MacAddress"]]
+    assert bench.run(script, network_mode=f"container:{lender}").splitlines() == lent
+    assert bench.run(script, network_mode="bridge").splitlines() != lent
+
+
+def test_a_log_of_limited_size_keeps_its_end(bench: ArgumentBench) -> None:
+    script = "i=0; while [ $i -lt 3000 ]; do echo line $i of the log; i=$((i + 1)); done"
+    whole = bench.create(script=script, tty=True)
+    limited = bench.create(script=script, tty=True, log_opts_max_size="16k")
+    for container in (whole, limited):
+        bench.start(container)
+    kept = [b"".join(bench.engine.read_logs(container)) for container in (whole, limited)]
+    assert [b"line 2999 of" in log for log in kept] == [True, True]
+    assert [b"line 0 of" in log for log in kept] == [True, False]
 
 
 def test_a_file_of_variables_stands_under_environment(

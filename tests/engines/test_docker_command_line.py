@@ -149,6 +149,13 @@ def test_what_fails_on_the_way_is_the_lines_exit_code_and_nothing_is_left(
     assert code == 7
 
 
+def test_a_log_of_limited_size_is_asked_for_with_its_driver(tmp_path: Path) -> None:
+    ((_, *call),), _ = played(docker_run(_spec(log_size=1024, log_files=2), AT), tmp_path)
+    flags, _ = options(call)
+    assert values(flags, "--log-driver") == ["json-file"]
+    assert values(flags, "--log-opt") == ["max-file=2", "max-size=1024"]
+
+
 def test_labels_of_ours_are_left_out_and_all_others_stay(tmp_path: Path) -> None:
     labels = {"team": "a b", "orchestrator.deployment": "0123abcd", "orchestrator.kind": "try"}
     ((_, *call),), _ = played(docker_run(_spec(labels=labels), AT), tmp_path)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from orchestrator.engines.docker.archive import pack
-from orchestrator.engines.docker.convert import host_names, security_options
+from orchestrator.engines.docker.convert import LOG_DRIVER, host_names, log_options, security_options
 from orchestrator.engines.docker.options import typed
 from orchestrator.ids import LABEL_PREFIX
 from orchestrator.spec.container import ContainerSpec, Mount, MountType
@@ -58,6 +58,8 @@ def _lists(spec: ContainerSpec) -> Iterator[tuple[str, Iterable[str]]]:
     yield "--label", _pairs({name: text for name, text in spec.labels.items() if not name.startswith(LABEL_PREFIX)})
     yield "--add-host", (f"{name}:{address}" for name, address in host_names(spec).items())
     yield "--security-opt", security_options(spec)
+    yield "--log-driver", (LOG_DRIVER,) if log_options(spec) else ()
+    yield "--log-opt", _pairs(log_options(spec))
     anonymous = (Mount(type=MountType.VOLUME, target=target) for target in spec.volumes)
     yield "--mount", map(_mount, (*spec.mounts, *anonymous))
 

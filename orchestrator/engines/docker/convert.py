@@ -8,12 +8,13 @@ from orchestrator.spec.container import ContainerSpec, Mount, MountType
 
 #: What the engine makes read-only by itself where a container is not privileged.
 ENGINES_READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-#: The files that the engine writes: read-only in every container, so that a result never depends on whether the
-#: network namespace was shared (spec images-and-engine 3).
+#: The files that the engine writes: read-only in every container that might borrow a network namespace, so that a
+#: result never depends on whether it did (spec images-and-engine 3).
 OWN_READONLY_PATHS = ("/etc/hosts", "/etc/resolv.conf", "/etc/hostname")
 
 #: Always explicit: a daemon's default may rotate lines away, or keep no log at all.
-LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "100g"}}
+LOG_DRIVER = "json-file"
+_NEVER_FULL = "100g"
 
 
 def create_query(spec: ContainerSpec) -> dict[str, str]:
@@ -42,12 +43,22 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
     return told(spec, host=True) | {
         "ExtraHosts": [f"{name}:{address}" for name, address in host_names(spec).items()] or None,
         "Mounts": [_mount(mount) for mount in spec.mounts] + [_anonymous(target, spec) for target in spec.volumes],
-        "ReadonlyPaths": [*(() if spec.privileged else ENGINES_READONLY_PATHS), *OWN_READONLY_PATHS],
+        "ReadonlyPaths": _read_only_paths(spec),
         "SecurityOpt": security_options(spec),
-        "LogConfig": LOG_CONFIG,
+        "LogConfig": {"Type": LOG_DRIVER, "Config": {"max-size": _NEVER_FULL} | log_options(spec)},
         "AutoRemove": False,
         "RestartPolicy": {"Name": "no"},
     }
+
+
+def _read_only_paths(spec: ContainerSpec) -> list[str]:
+    return [*(() if spec.privileged else ENGINES_READONLY_PATHS), *(OWN_READONLY_PATHS if spec.sandbox else ())]
+
+
+def log_options(spec: ContainerSpec) -> dict[str, str]:
+    """What the task itself asks of the engine's log."""
+    asked = {"max-size": spec.log_size, "max-file": spec.log_files}
+    return {name: str(value) for name, value in asked.items() if value is not None}
 
 
 def host_names(spec: ContainerSpec) -> dict[str, str]:
