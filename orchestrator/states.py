@@ -121,6 +121,8 @@ class ReasonCode(StrEnum):
     POLICY = "policy"
     RESULT_INVALID = "result_invalid"
     RESULT_TOO_LARGE = "result_too_large"
+    MAP_TOO_LONG = "map_too_long"
+    NO_ELEMENTS = "no_elements"
     KILLED_BY = "killed_by"
     UPSTREAM = "upstream"
     SKIP_EXIT_CODE = "skip_exit_code"
@@ -129,6 +131,7 @@ class ReasonCode(StrEnum):
     STOPPED_EXTERNALLY = "stopped_externally"
     POOL_MISSING = "pool_missing"
     # why something waits
+    NO_SCHEDULER = "no_scheduler"
     ENGINE_DOWN = "engine_down"
     IMAGE_BUILDING = "image_building"
     IMAGE_PULLING = "image_pulling"
@@ -141,6 +144,8 @@ class ReasonCode(StrEnum):
     PREPARING = "preparing"
     PAUSED = "paused"
     DAG_INACTIVE = "dag_inactive"
+    NOT_DUE = "not_due"
+    NO_SCHEDULE = "no_schedule"
     OUTSIDE_SCHEDULE = "outside_schedule"
 
 

@@ -30,7 +30,7 @@ def admit(draft: Draft) -> None:
     """Intend a try for every ready task instance that the limits let through. Limits only fill up meanwhile, so
     what was held back once need not be looked at again, nor anything behind it in its lane."""
     world = draft.world
-    head = world.heads.first(None)
+    head = world.ready.first()
     while head is not None:
         (*_, key), lane = head
         impossible = never_fits(world, lane, draft.settings)
@@ -42,7 +42,7 @@ def admit(draft: Draft) -> None:
                 _intend(draft, key)
             elif binding.code is ReasonCode.PARALLELISM:
                 return  # nor does anything else fit
-        head = world.heads.after(None, head)
+        head = world.ready.after(head)
 
 
 def binding_limit(world: World, lane: Lane, settings: PlanSettings) -> Reason | None:
@@ -89,7 +89,7 @@ def _cap(world: World, claim: Claim, settings: PlanSettings) -> int | None:
 
 def _intend(draft: Draft, key: TaskKey) -> None:
     """Write ahead: the try, its random id and its container's whole description, before anything is created."""
-    prepared = draft.world.ready[key]
+    prepared = draft.world.ready[key].spec
     task = transitions.starting(draft.world.tasks[key])
     settings, try_key, try_id = draft.settings, TryKey(key, task.tries), draft.next_id()
     attempt = Try(

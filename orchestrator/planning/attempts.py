@@ -2,6 +2,9 @@
 closed try is late or said twice, and is ignored.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from orchestrator.ids import ContainerId, TryId
 from orchestrator.planning import transitions
 from orchestrator.planning.changes import Collect, PutResult, Stop
@@ -11,6 +14,7 @@ from orchestrator.planning.flow import fail, settle
 from orchestrator.planning.outcome import Ending, ending_of
 from orchestrator.planning.retry import Failure
 from orchestrator.planning.rows import Reason, Result, Try, TryOutcome
+from orchestrator.spec.mapping import sizes_of
 from orchestrator.states import ReasonCode, TaskState
 
 
@@ -41,7 +45,8 @@ def on_exited(draft: Draft, event: Exited) -> None:
     if ending.outcome is TryOutcome.SUCCESS and event.result is not None:
         result = Result(key=attempt.key.task, data=event.result, created_at=draft.now)
         draft.do(PutResult(result=result))
-    _close(draft, ended, exit_code=event.exit.exit_code if ending.own_exit else None)
+    sizes = sizes_of(event.result, draft.world.sizes_wanted(attempt.key.task))
+    _close(draft, ended, exit_code=event.exit.exit_code if ending.own_exit else None, sizes=sizes)
 
 
 def on_silent(draft: Draft, event: Silent) -> None:
@@ -114,13 +119,20 @@ def _end_without_exit(
     _close(draft, ended, ran=ran)
 
 
-def _close(draft: Draft, ended: Try, *, exit_code: int | None = None, ran: bool = True) -> None:
+def _close(
+    draft: Draft,
+    ended: Try,
+    *,
+    exit_code: int | None = None,
+    ran: bool = True,
+    sizes: Mapping[str, int] = MappingProxyType({}),
+) -> None:
     """Move the task instance on, then have what is left of the try collected."""
     draft.put_try(ended)
     task = draft.world.tasks[ended.key.task]
     at = ended.ended_at or draft.now
     if ended.outcome is TryOutcome.SUCCESS:
-        settle(draft, transitions.succeeded(task, at, ended.started_at))
+        settle(draft, transitions.succeeded(task, at, ended.started_at, sizes))
     elif ended.outcome is TryOutcome.SKIPPED and ended.reason is not None:
         settle(draft, transitions.skipped(task, at, ended.reason))
     elif ended.reason is not None:

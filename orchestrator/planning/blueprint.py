@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from orchestrator.planning.rows import DagVersion
+from orchestrator.planning.units import Unit, sizes_wanted, units_of
 from orchestrator.spec.dag import DagSpec, TaskKind, TaskSpec, WeightRule
 from orchestrator.spec.marks import has_templates
 from orchestrator.timetables import Timetable, timetable_for
@@ -12,7 +13,8 @@ from orchestrator.timetables import Timetable, timetable_for
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blueprint:
     """A DAG version as the planner uses it. `priority` is effective, by each task's weight rule; `place` is the
-    topological order; `images` are the names that are known without rendering."""
+    topological order; `images` are the names that are known without rendering; `units` are what is expanded
+    together, by task id; `sizes` tells of which tasks' results the length has to be known."""
 
     version: DagVersion
     timetable: Timetable
@@ -22,6 +24,8 @@ class Blueprint:
     place: Mapping[str, int]
     priority: Mapping[str, int]
     images: tuple[str, ...]
+    units: Mapping[str, Unit]
+    sizes: Mapping[str, frozenset[str]]
 
     @property
     def spec(self) -> DagSpec:
@@ -35,6 +39,7 @@ def blueprint_of(version: DagVersion) -> Blueprint:
     for task in spec.tasks:
         for parent in task.upstream:
             children[parent].append(task.task_id)
+    units = units_of(spec)
     return Blueprint(
         version=version,
         timetable=timetable_for(spec),
@@ -44,6 +49,8 @@ def blueprint_of(version: DagVersion) -> Blueprint:
         place={task.task_id: place for place, task in enumerate(spec.tasks)},
         priority=_priorities(spec, children),
         images=_literal_images(spec),
+        units=units,
+        sizes=sizes_wanted(units),
     )
 
 

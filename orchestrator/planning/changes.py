@@ -4,6 +4,7 @@ and applied to the world after the commit; the others are effects, sent out afte
 from datetime import datetime
 
 from orchestrator.ids import RunKey, TaskKey
+from orchestrator.planning.history import Asker, Wanted
 from orchestrator.planning.rows import (
     Answer,
     Dag,
@@ -84,6 +85,15 @@ class Readied(Value, frozen=True, kw_only=True):
 
     task: TaskKey
     spec: ContainerSpec
+    at: datetime
+
+
+class Recall(Value, frozen=True, kw_only=True):
+    """Take an ended run back into the world, as the database has it: something is to be changed in it."""
+
+    run: Run
+    tasks: tuple[TaskInstance, ...]
+    versions: tuple[DagVersion, ...]  #: the one it is pinned to
 
 
 # --- effects ------------------------------------------------------------------------------------------
@@ -117,6 +127,14 @@ class Stop(Value, frozen=True, kw_only=True):
     attempt: Try
 
 
+class LookBack(Value, frozen=True, kw_only=True):
+    """Ask the database of runs that may have ended; answered by `Seen`. The answer tells of what was committed
+    up to the turn that asked, or later."""
+
+    asker: Asker
+    wanted: Wanted
+
+
 class Collect(Value, frozen=True, kw_only=True):
     """After the outcome: read the log to its end, remove the container; answered by `Collected`."""
 
@@ -124,5 +142,5 @@ class Collect(Value, frozen=True, kw_only=True):
 
 
 Row = PutFile | PutDag | PutVersion | PutRun | PutTask | PutTry | PutResult | Answered
-Effect = PinImages | Prepare | Launch | Stop | Collect
-Change = Row | Readied | Effect
+Effect = PinImages | Prepare | Launch | Stop | Collect | LookBack
+Change = Row | Readied | Recall | Effect

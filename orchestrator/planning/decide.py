@@ -32,7 +32,8 @@ from orchestrator.planning.events import (
     Started,
     Tick,
 )
-from orchestrator.planning.world import TimerKind, World
+from orchestrator.planning.timers import TimerKind
+from orchestrator.planning.world import World
 from orchestrator.states import TaskState
 
 
@@ -44,8 +45,8 @@ def decide(
     draft = Draft(world, now, ids, settings)
     for event in events:
         _HANDLERS[type(event)](draft, event)
-    for due, kind, of in draft.world.due_timers(now):
-        if draft.world.waits_until(kind, of) == due:
+    for due, kind, of in draft.world.timers.due(now):
+        if draft.world.timers.at(kind, of) == due:
             _TIMERS[kind](draft, of)
     if draft.changes:
         admit(draft)

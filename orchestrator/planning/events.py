@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from orchestrator.ids import ContainerId, RunKey, TaskKey, TryId
+from orchestrator.planning.history import Asker, PastRun, Wanted
 from orchestrator.planning.rows import Reason, Request
 from orchestrator.spec.container import ContainerSpec, ExitFacts
 from orchestrator.spec.dag import ParsedFile
@@ -75,7 +76,8 @@ class Started(Value, frozen=True, kw_only=True):
 
 class Exited(Value, frozen=True, kw_only=True):
     """A try's container ended. `result` is JSON bytes, or None; `result_problem` says why a result that
-    was written cannot be used (the try then fails with it, if the exit code says success)."""
+    was written cannot be used (the try then fails with it, if the exit code says success). `last_line`: what it
+    wrote last, for a reason; empty where that is not known, or was no failure."""
 
     try_id: TryId
     container_id: ContainerId
@@ -83,6 +85,7 @@ class Exited(Value, frozen=True, kw_only=True):
     result: bytes | None = None
     result_problem: Reason | None = None
     stopped_externally: bool = False
+    last_line: str = ""
 
 
 class Silent(Value, frozen=True, kw_only=True):
@@ -118,6 +121,14 @@ class Collected(Value, frozen=True, kw_only=True):
     log_truncated: bool = False
 
 
+class Seen(Value, frozen=True, kw_only=True):
+    """The database's answer to a `LookBack`."""
+
+    asker: Asker
+    wanted: Wanted
+    runs: tuple[PastRun, ...]
+
+
 Event = (
     Tick
     | FileParsed
@@ -133,4 +144,5 @@ Event = (
     | LaunchFailed
     | Lost
     | Collected
+    | Seen
 )

@@ -3,7 +3,7 @@ follows, and a run ends with its last instance.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -11,9 +11,11 @@ from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning import transitions
 from orchestrator.planning.changes import Prepare
 from orchestrator.planning.draft import Draft
+from orchestrator.planning.expansion import expand
 from orchestrator.planning.retry import Again, Failure, after_failure
 from orchestrator.planning.rows import Reason, Run, TaskInstance
-from orchestrator.planning.rules import Verdict, judge
+from orchestrator.planning.rules import Verdict
+from orchestrator.planning.verdicts import name_of, unit_of, verdict_of, why_not
 from orchestrator.spec.dag import TaskKind, TaskSpec
 from orchestrator.states import ReasonCode, TaskState
 
@@ -48,13 +50,15 @@ def spread(draft: Draft, keys: Iterable[TaskKey]) -> None:
     look = deque(keys)
     while look:
         key = look.popleft()
-        counts = draft.world.parents.get(key)
-        if counts is None:
+        if key not in draft.world.parents:
             continue
-        spec = draft.world.task_spec(key)
-        verdict = judge(spec.trigger_rule, counts)
+        unit = unit_of(draft.world, key)
+        if unit is not None and (next_to_judge := expand(draft, key.run, unit)) is not None:
+            look.extend(next_to_judge)
+            continue
+        verdict = verdict_of(draft.world, key)
         if verdict is not Verdict.WAITING:
-            _follow(draft, draft.world.tasks[key], spec, verdict)
+            _follow(draft, draft.world.tasks[key], draft.world.task_spec(key), verdict)
             look.extend(draft.world.children(key))
 
 
@@ -95,35 +99,27 @@ def _follow(draft: Draft, task: TaskInstance, spec: TaskSpec, verdict: Verdict) 
         case Verdict.READY:
             queue(draft, task)
         case Verdict.SKIPPED:
-            draft.put_task(transitions.skipped(task, draft.now, _upstream(draft, task.key, spec)))
+            draft.put_task(transitions.skipped(task, draft.now, why_not(draft.world, task.key)))
         case Verdict.UPSTREAM_FAILED:
-            draft.put_task(transitions.upstream_failed(task, draft.now, _upstream(draft, task.key, spec)))
+            draft.put_task(transitions.upstream_failed(task, draft.now, why_not(draft.world, task.key)))
         case Verdict.WAITING:
             pass
-
-
-def _upstream(draft: Draft, key: TaskKey, spec: TaskSpec) -> Reason:
-    """Why a rule can no longer hold: what its parents came to, the worst first."""
-    came_to: dict[TaskState, list[str]] = {state: [] for state in (*_BAD, TaskState.SKIPPED, TaskState.SUCCESS)}
-    for task_id in spec.upstream:
-        parent = draft.world.tasks[TaskKey(key.dag_id, key.run_id, task_id)]
-        if parent.state in came_to:
-            came_to[parent.state].append(task_id)
-    parents = "; ".join(f"{state}: {', '.join(ids)}" for state, ids in came_to.items() if ids)
-    return Reason(code=ReasonCode.UPSTREAM, text=f"its rule {spec.trigger_rule} cannot hold ({parents})")
 
 
 def _failure_of(draft: Draft, run: Run) -> Reason | None:
     """Why a run failed: the first task that did; None if it did not."""
     blueprint = draft.world.blueprint(run.key)
-    states = {key.task_id: draft.world.tasks[key] for key in draft.world.tasks_of.entries(run.key)}
-    if not any(states[leaf].state in _BAD for leaf in blueprint.leaves):
+    if not any(task.state in _BAD for leaf in blueprint.leaves for task in _instances(draft, run, leaf)):
         return None
     for task_id in blueprint.tasks:
-        task = states[task_id]
-        if task.state is TaskState.FAILED and task.reason is not None:
-            return Reason(code=task.reason.code, text=f"{task_id}: {task.reason.text}")
+        for task in _instances(draft, run, task_id):
+            if task.state is TaskState.FAILED and task.reason is not None:
+                return Reason(code=task.reason.code, text=f"{name_of(task.key)}: {task.reason.text}")
     return Reason(code=ReasonCode.UPSTREAM, text="a last task did not succeed")
+
+
+def _instances(draft: Draft, run: Run, task_id: str) -> Iterator[TaskInstance]:
+    return (draft.world.tasks[key] for key in draft.world.instances(run.key, task_id))
 
 
 def _with_note(reason: Reason, note: str) -> Reason:

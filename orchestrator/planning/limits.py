@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from orchestrator.ids import TaskKey
+from orchestrator.spec.container import ContainerSpec
 from orchestrator.spec.dag import DagSpec, TaskSpec
 from orchestrator.spec.value import Value
 
@@ -36,8 +37,8 @@ class Claim(Value, frozen=True, kw_only=True):
 Lane = tuple[Claim, ...]
 
 
-def claims_of(dag: DagSpec, task: TaskSpec, key: TaskKey) -> Lane:
-    """Everything an instance of `task` claims."""
+def claims_of(dag: DagSpec, task: TaskSpec, key: TaskKey, _spec: ContainerSpec) -> Lane:
+    """Everything an instance of `task` claims while a try of it runs this container."""
     claims = [
         Claim(scope=Scope(kind=LimitKind.PARALLELISM)),
         Claim(scope=Scope(kind=LimitKind.MAX_ACTIVE_TASKS, name=(key.dag_id,)), cap=dag.max_active_tasks),

@@ -38,7 +38,7 @@ def on_prepared(draft: Draft, event: Prepared) -> None:
         return
     if not event.pins.keys() <= known.keys():
         draft.put_run(transitions.run_pinned(run, event.pins))
-    draft.do(Readied(task=event.task, spec=event.spec))
+    draft.do(Readied(task=event.task, spec=event.spec, at=draft.now))
 
 
 def on_prepare_failed(draft: Draft, event: PrepareFailed) -> None:

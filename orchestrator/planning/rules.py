@@ -32,14 +32,20 @@ class ParentCounts(Value, frozen=True, kw_only=True):
         return self.finished == self.total
 
     def having(self, state: TaskState) -> "ParentCounts":
-        """These counts after one more parent ended in `state`."""
-        return ParentCounts(
-            total=self.total - (state is TaskState.REMOVED),
-            success=self.success + (state is TaskState.SUCCESS),
-            failed=self.failed + (state is TaskState.FAILED),
-            upstream_failed=self.upstream_failed + (state is TaskState.UPSTREAM_FAILED),
-            skipped=self.skipped + (state is TaskState.SKIPPED),
-        )
+        """These counts after one of the unfinished parents came to `state`."""
+        return self.moved(TaskState.WAITING, state)
+
+    def moved(self, before: TaskState | None, after: TaskState | None) -> "ParentCounts":
+        """These counts after one parent moved from one state to another; None: it is not there."""
+        fields = {name: getattr(self, name) - (name in _counted(before)) for name in self.__struct_fields__}
+        return ParentCounts(**{name: number + (name in _counted(after)) for name, number in fields.items()})
+
+
+def _counted(state: TaskState | None) -> tuple[str, ...]:
+    """The counts that a parent in this state is part of."""
+    if state is None or state is TaskState.REMOVED:
+        return ()
+    return ("total", state.value) if state.final else ("total",)
 
 
 class Verdict(StrEnum):

@@ -3,7 +3,9 @@
 All are pure; a move that the tables of moves do not know raises `IllegalMoveError`.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -37,8 +39,13 @@ def running(task: TaskInstance, at: datetime) -> TaskInstance:
     return _moved(task, TaskState.RUNNING, started_at=at)
 
 
-def succeeded(task: TaskInstance, at: datetime, started_at: datetime | None) -> TaskInstance:
-    return _moved(task, TaskState.SUCCESS, started_at=started_at, ended_at=at, reason=None)
+def succeeded(
+    task: TaskInstance, at: datetime, started_at: datetime | None, sizes: Mapping[str, int] = MappingProxyType({})
+) -> TaskInstance:
+    """`sizes` as in `TaskInstance`."""
+    return _moved(
+        task, TaskState.SUCCESS, started_at=started_at, ended_at=at, reason=None, sizes=dict(sizes), due_at=None
+    )
 
 
 def skipped(task: TaskInstance, at: datetime, reason: Reason) -> TaskInstance:
@@ -47,6 +54,17 @@ def skipped(task: TaskInstance, at: datetime, reason: Reason) -> TaskInstance:
 
 def upstream_failed(task: TaskInstance, at: datetime, reason: Reason) -> TaskInstance:
     return _moved(task, TaskState.UPSTREAM_FAILED, ended_at=at, reason=reason)
+
+
+def removed(task: TaskInstance, at: datetime) -> TaskInstance:
+    """It stands for nothing any more: expanded into others, or gone from its DAG."""
+    return _moved(task, TaskState.REMOVED, ended_at=at, reason=None)
+
+
+def cleared(task: TaskInstance) -> TaskInstance:
+    """It is to run again, with fresh budgets; its tries stay, and their numbers go on."""
+    _check(task, TaskState.WAITING)
+    return TaskInstance(key=task.key, tries=task.tries)
 
 
 def failed(task: TaskInstance, at: datetime, reason: Reason) -> TaskInstance:
@@ -69,9 +87,13 @@ def retried(
 
 
 def _moved(task: TaskInstance, state: TaskState, **columns: Any) -> TaskInstance:
+    _check(task, state)
+    return msgspec.structs.replace(task, state=state, **columns)
+
+
+def _check(task: TaskInstance, state: TaskState) -> None:
     if state not in TASK_MOVES[task.state]:
         raise IllegalMoveError(f"{task.key} cannot move from {task.state} to {state}")
-    return msgspec.structs.replace(task, state=state, **columns)
 
 
 # --- runs ---------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, VersionId
 from orchestrator.planning.changes import Row
+from orchestrator.planning.history import PastRun, Wanted
 from orchestrator.planning.rows import Answer, Dag, DagVersion, Pool, Request, RequestKind, Run, TaskInstance, Try
 from orchestrator.spec.dag import DagSpec, ParsedFile
 from orchestrator.spec.value import Value
@@ -118,5 +119,8 @@ class Store(Protocol):
 
     def runs_between(self, dag_id: str, start: datetime, end: datetime) -> tuple[Run, ...]:
         """The runs with a logical date in `[start, end)`, the newest made first, at most 100."""
+
+    def past_runs(self, wanted: Wanted) -> tuple[PastRun, ...]:
+        """Whole runs, open or ended, the earliest logical date first."""
 
     def close(self) -> None: ...

@@ -6,14 +6,16 @@ from collections.abc import Callable
 import structlog
 
 from orchestrator.ids import DeploymentId, Epoch, TryKey, new_try_id
-from orchestrator.planning.changes import Collect, Effect, Launch, PinImages, Prepare, Stop
+from orchestrator.planning.changes import Collect, Effect, Launch, LookBack, PinImages, Prepare, Stop
 from orchestrator.planning.decide import PlanSettings
 from orchestrator.planning.events import Event
+from orchestrator.planning.explain import Explained, Question
 from orchestrator.planning.world import World
 from orchestrator.scheduler.attempts import OpenAttempts
 from orchestrator.scheduler.containers import Containers
 from orchestrator.scheduler.dag_watch import DagWatch
-from orchestrator.scheduler.inbox import Inbox, Wake
+from orchestrator.scheduler.history import History
+from orchestrator.scheduler.inbox import Asked, Inbox, Wake
 from orchestrator.scheduler.loop import Loop
 from orchestrator.scheduler.notices import LogGrew, Notice
 from orchestrator.scheduler.parts import Parts as Parts
@@ -48,6 +50,7 @@ class Scheduler:
             test_mode=parts.test_mode,
             extra_labels=parts.extra_labels,
         )
+        self._history = History(parts.store, post=post, clock=clock)
         self._dag_watch = DagWatch(parts.folder, parts.parser, post, clock) if parts.folder is not None else None
         self._loop = Loop(
             parts.store,
@@ -55,7 +58,7 @@ class Scheduler:
             attempts,
             self,
             epoch=epoch,
-            plan=_plan(parts.settings, deployment, epoch),
+            plan=plan_of(parts.settings, deployment, epoch),
             ids=(new_try_id() for _ in itertools.count()),
             clock=clock,
             publish=self._tell,
@@ -88,6 +91,10 @@ class Scheduler:
         """A request was written: look at it now."""
         self._inbox.post(Wake())
 
+    def ask(self, question: Question, answer: Callable[[Explained], None]) -> None:
+        """Have a question answered between two turns; `answer` is called in the loop's thread."""
+        self._inbox.post(Asked(question=question, answer=answer))
+
     def dispatch(self, effect: Effect, world: World) -> None:
         """Carry out one effect of a committed turn. What a run wanted that ended in the same turn is dropped."""
         match effect:
@@ -97,6 +104,8 @@ class Scheduler:
                 self._preparer.prepare(effect, world.dag_spec(effect.run.key))
             case PinImages() if effect.run in world.runs:
                 self._preparer.pin(effect, world.dag_spec(effect.run))
+            case LookBack():
+                self._history.look(effect)
             case _:
                 pass
 
@@ -117,7 +126,7 @@ class Scheduler:
     def _close(self) -> None:
         """Have every service take nothing more up, give what is under way a moment, then cut it off: an answer of
         the engine that is never heard is what the next process is made for."""
-        services: list[Service] = [*self._containers.services, self._preparer]
+        services: list[Service] = [*self._containers.services, self._preparer, self._history]
         if self._dag_watch is not None:
             services.append(self._dag_watch)
         for service in services:
@@ -130,7 +139,8 @@ class Scheduler:
         _log.info("scheduler.stopped")
 
 
-def _plan(settings: Settings, deployment: DeploymentId, epoch: Epoch) -> PlanSettings:
+def plan_of(settings: Settings, deployment: DeploymentId, epoch: Epoch) -> PlanSettings:
+    """What planning takes from the settings."""
     return PlanSettings(
         epoch=epoch,
         deployment=deployment,

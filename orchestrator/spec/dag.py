@@ -9,6 +9,7 @@ import msgspec
 
 from orchestrator.ids import VersionId
 from orchestrator.spec.container import DeviceRequest, Mount
+from orchestrator.spec.mapping import MapSpec
 from orchestrator.spec.value import Value
 from orchestrator.states import TriggerRule
 
@@ -182,6 +183,7 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     result_from: ResultFrom | None = ResultFrom.LAST_LINE
     retrieve_output: bool | None = None  #: None: where a path is given
     multiple_outputs: bool = False
+    result_schema: dict[str, Any] | None = None  #: a JSON schema that the result must fit
     pool: str = "default_pool"
     pool_slots: int = 1
     priority_weight: int = 1
@@ -192,6 +194,8 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     owner: str | None = None
     doc_md: str | None = None
     group: str | None = None  #: id of the innermost task group
+    map: MapSpec | None = None  #: one instance for each element of this
+    map_index_template: str | None = None
     line: int = 0  #: where the operator was constructed in the DAG's file
 
 
@@ -201,6 +205,7 @@ class GroupSpec(Value, frozen=True, kw_only=True):
     group_id: str
     parent: str | None = None
     tooltip: str = ""
+    map: MapSpec | None = None  #: one instance of all its tasks for each element of this
 
 
 class EdgeLabel(Value, frozen=True, kw_only=True):

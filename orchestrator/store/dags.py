@@ -64,6 +64,12 @@ def spec(connection: Connection, dag_id: str, version: VersionId) -> DagSpec | N
     return found
 
 
+def read_version(connection: Connection, dag_id: str, version: VersionId) -> DagVersion:
+    """A version that a row refers to, so it is there."""
+    mine = (dag_versions.c.dag_id == dag_id, dag_versions.c.version == version)
+    return DagVersion(**connection.execute(select(dag_versions).where(*mine)).mappings().one())
+
+
 def versions_in_use(connection: Connection) -> tuple[DagVersion, ...]:
     """The current version of every DAG, and those that open runs are pinned to."""
     return tuple(DagVersion(**row) for row in connection.execute(in_use_statement()).mappings())

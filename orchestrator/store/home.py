@@ -2,13 +2,18 @@
 deployment's id that ties home and database together.
 """
 
+import errno
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from orchestrator.errors import SchedulerRunningError, StoreError
+from orchestrator.errors import SchedulerRunningError, StoreError, StoreUnavailableError
 from orchestrator.ids import DeploymentId, new_deployment_id
+
+#: The folder in a home for what belongs to its running processes.
+RUN = "run"
 
 
 class HomeLock:
@@ -16,7 +21,7 @@ class HomeLock:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._file = home / "run" / "scheduler.lock"
+        self._file = home / RUN / "scheduler.lock"
         self._held: int | None = None
 
     def take(self) -> None:
@@ -24,8 +29,9 @@ class HomeLock:
         process that holds it."""
         if self._held is not None:
             return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with told_of_home(self._home):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -56,9 +62,10 @@ def claim_home(home: Path, deployment: DeploymentId) -> None:
     file = deployment_file(home)
     known = read_claim(home)
     if known is None:
-        new = file.with_name(f"deployment.{os.getpid()}")
-        new.write_text(f"{deployment}\n")
-        new.replace(file)
+        with told_of_home(home):
+            new = file.with_name(f"deployment.{os.getpid()}")
+            new.write_text(f"{deployment}\n")
+            new.replace(file)
     elif known != deployment:
         raise StoreError(
             f"the database is of deployment {deployment}, but its home {home} is of deployment {known}",
@@ -78,13 +85,31 @@ def read_claim(home: Path) -> DeploymentId | None:
 def trials_id(home: Path) -> DeploymentId:
     """What the deployments of a home's foreground runs begin with; made at the first of them. It is not the
     database's: those runs need none, and what a killed one leaves behind must be recognised all the same."""
-    file = home / "run" / "trials"
+    file = home / RUN / "trials"
     with suppress(FileNotFoundError):
         return DeploymentId(file.read_text().strip())
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = file.with_name(f"trials.{os.getpid()}")
-    new.write_text(f"{new_deployment_id()}\n")
-    with suppress(FileExistsError):  # another process was quicker: its id counts
-        os.link(new, file)
-    new.unlink()
+    with told_of_home(home):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = file.with_name(f"trials.{os.getpid()}")
+        try:
+            new.write_text(f"{new_deployment_id()}\n")
+            with suppress(FileExistsError):  # another process was quicker: its id counts
+                os.link(new, file)
+        finally:
+            new.unlink(missing_ok=True)
     return DeploymentId(file.read_text().strip())
+
+
+@contextmanager
+def told_of_home(home: Path) -> Iterator[None]:
+    """Raise what the machine says to a write within as a `StoreUnavailableError` that names the home."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise StoreUnavailableError(
+            f"the home {home} cannot be written: {error.strerror or error}",
+            fix="free some space there, or set ORCHESTRATOR_HOME to a folder on another disk"
+            if full
+            else "make it writable for your user, or set ORCHESTRATOR_HOME to a folder that is",
+        ) from error

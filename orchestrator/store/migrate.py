@@ -11,7 +11,7 @@ from orchestrator.ids import new_deployment_id
 from orchestrator.store import leadership
 from orchestrator.store.connecting import writing_engine
 from orchestrator.store.faults import told_as_ours
-from orchestrator.store.home import HomeLock, claim_home, deployment_file, read_claim
+from orchestrator.store.home import RUN, HomeLock, claim_home, deployment_file, read_claim, told_of_home
 from orchestrator.store.schema import HEAD, refuse_newer, revision
 
 _SCRIPTS = "orchestrator.store:migrations"
@@ -24,11 +24,12 @@ def upgrade(database: Path) -> bool:
     Raises `SchemaError` for a newer schema, `SchedulerRunningError` where a scheduler would have the schema
     changed under it, `StoreError` where the home belongs to another database, `StoreUnavailableError`."""
     home = database.parent
-    home.mkdir(parents=True, exist_ok=True)
+    with told_of_home(home):
+        (home / RUN).mkdir(mode=0o700, parents=True, exist_ok=True)
     _refuse_lost_database(database)
     engine = writing_engine(database, create=True)
     try:
-        with told_as_ours(), engine.begin() as connection:
+        with told_as_ours(database), engine.begin() as connection:
             changed = _migrate(connection, home)
             if leadership.deployment_id(connection) is None:
                 leadership.found(connection, new_deployment_id())

@@ -36,7 +36,7 @@ def put(connection: Connection, rows: Sequence[PutRun]) -> None:
 
 def open_runs(connection: Connection) -> tuple[Run, ...]:
     """All runs that are not final, oldest first."""
-    return tuple(_run(row) for row in connection.execute(open_statement()).mappings())
+    return tuple(read_run(row) for row in connection.execute(open_statement()).mappings())
 
 
 def open_statement() -> Select[Any]:
@@ -49,7 +49,7 @@ def one(connection: Connection, key: RunKey) -> Run | None:
         .mappings()
         .one_or_none()
     )
-    return _run(row) if row else None
+    return read_run(row) if row else None
 
 
 def newest(connection: Connection, dag_id: str | None, page: Page, states: Sequence[RunState]) -> tuple[Run, ...]:
@@ -59,7 +59,7 @@ def newest(connection: Connection, dag_id: str | None, page: Page, states: Seque
     if page.before is not None and after is None:
         raise NotFoundError("run", page.before.run_id, fix="start again from the first page")
     questions = [page_statement(dag_id, state, after, page.limit) for state in dict.fromkeys(states or (None,))]
-    found = [_run(row) for question in questions for row in connection.execute(question).mappings()]
+    found = [read_run(row) for question in questions for row in connection.execute(question).mappings()]
     found.sort(key=lambda run: (run.created_at, run.key), reverse=True)
     return tuple(found[: page.limit])
 
@@ -78,7 +78,7 @@ def page_statement(dag_id: str | None, state: RunState | None, after: Run | None
 def last_success(connection: Connection, dag_id: str, before: datetime) -> Run | None:
     """The newest successful run with a logical date before that instant."""
     row = connection.execute(last_success_statement(dag_id, before)).mappings().one_or_none()
-    return _run(row) if row else None
+    return read_run(row) if row else None
 
 
 def last_success_statement(dag_id: str, before: datetime) -> Select[Any]:
@@ -92,7 +92,7 @@ def last_success_statement(dag_id: str, before: datetime) -> Select[Any]:
 
 def between(connection: Connection, dag_id: str, start: datetime, end: datetime) -> tuple[Run, ...]:
     """Runs with a logical date in `[start, end)`, the newest made first."""
-    return tuple(_run(row) for row in connection.execute(between_statement(dag_id, start, end)).mappings())
+    return tuple(read_run(row) for row in connection.execute(between_statement(dag_id, start, end)).mappings())
 
 
 def between_statement(dag_id: str, start: datetime, end: datetime) -> Select[Any]:
@@ -110,7 +110,8 @@ def _columns(run: Run) -> Columns:
     return msgspec.structs.asdict(key) | values | {"interval_start": interval.start, "interval_end": interval.end}
 
 
-def _run(row: RowMapping) -> Run:
+def read_run(row: RowMapping) -> Run:
+    """A row of `runs` as a value."""
     values = dict(row)
     key = RunKey(values.pop("dag_id"), values.pop("run_id"))
     interval = Interval(start=values.pop("interval_start"), end=values.pop("interval_end"))

@@ -12,11 +12,12 @@ from sqlalchemy import Connection, Engine, select
 from orchestrator.errors import SchemaError, StoreConflictError, StoreError
 from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, VersionId
 from orchestrator.planning.changes import Row
+from orchestrator.planning.history import PastRun, Wanted
 from orchestrator.planning.rows import Answer, Dag, Pool, Request, RequestKind, Run, TaskInstance, Try
 from orchestrator.ports import FileRecord, ImageRecord, Page, Snapshot
 from orchestrator.spec.dag import DagSpec
 from orchestrator.states import RunState
-from orchestrator.store import dags, images, leadership, requests, results, runs, tasks, tries
+from orchestrator.store import dags, history, images, leadership, requests, results, runs, tasks, tries
 from orchestrator.store.connecting import memory_engine, reading_engine, writing_engine
 from orchestrator.store.faults import told_as_ours
 from orchestrator.store.home import HomeLock, claim_home
@@ -28,19 +29,25 @@ from orchestrator.store.writing import key_of, write_rows, write_singly
 class SqlStore:
     """A `ports.Store` over two pools of connections: one that writes, one that only reads."""
 
-    def __init__(self, writer: Engine, reader: Engine, lock: HomeLock | None = None) -> None:
+    def __init__(
+        self, writer: Engine, reader: Engine, lock: HomeLock | None = None, file: Path | None = None
+    ) -> None:
         self._writer = writer
         self._reader = reader
         self._lock = lock
+        self._file = file
 
     @classmethod
     def open(cls, database: Path) -> Self:
         """The store in a database file. Raises `SchemaError` where `upgrade` has to run first, `StoreError`
         where database and home do not belong together, `StoreUnavailableError`."""
         if not database.exists():
-            raise SchemaError(f"there is no database {database}", fix="run: orchestrator db upgrade")
+            raise SchemaError(
+                f"there is no database {database} yet",
+                fix="`orchestrator up` makes it and runs the DAGs (`orchestrator db upgrade` only makes it)",
+            )
         home = database.parent
-        store = cls(writing_engine(database), reading_engine(database), HomeLock(home))
+        store = cls(writing_engine(database), reading_engine(database), HomeLock(home), database)
         try:
             with store._reading() as connection:
                 check_schema(connection)
@@ -176,22 +183,26 @@ class SqlStore:
         with self._reading() as connection:
             return runs.between(connection, dag_id, start, end)
 
+    def past_runs(self, wanted: Wanted) -> tuple[PastRun, ...]:
+        with self._reading() as connection:
+            return history.past_runs(connection, wanted)
+
     # transactions --------------------------------------------------------------------------------------
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with told_as_ours(), self._writer.begin() as connection:
+        with told_as_ours(self._file), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with told_as_ours(), self._reader.begin() as connection:
+        with told_as_ours(self._file), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def _trying(self) -> Iterator[Connection]:
         """A writing transaction that is always rolled back."""
-        with told_as_ours(), self._writer.connect() as connection, connection.begin() as transaction:
+        with told_as_ours(self._file), self._writer.connect() as connection, connection.begin() as transaction:
             yield connection
             transaction.rollback()
 

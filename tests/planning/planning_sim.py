@@ -44,6 +44,7 @@ from orchestrator.planning.events import (
     Started,
     Tick,
 )
+from orchestrator.planning.explain import Present
 from orchestrator.planning.rows import Answer, Pool, Reason, Request, RequestKind, Run, TaskInstance, Try
 from orchestrator.planning.world import World, contents
 from orchestrator.spec.container import ContainerSpec, ExitFacts
@@ -106,6 +107,11 @@ class Leader:
         self._ids = (TryId(f"{number:016x}") for number in itertools.count(1))
         self._requests = itertools.count(1)
         self.world = World.of(self.database())
+
+    @property
+    def present(self) -> Present:
+        """What an explanation depends on beside the world."""
+        return Present(now=self.now, settings=self.settings)
 
     # acting ----------------------------------------------------------------------------------------------
 
@@ -235,11 +241,11 @@ class Leader:
     def _check(self) -> None:
         rebuilt = World.of(self.database())
         assert contents(rebuilt) == contents(self.world), "the world must be what its rows tell"
-        lanes, heads = self.world.lanes, list(self.world.heads.entries(None))
-        assert heads == sorted((lanes.first(lane), lane) for lane in lanes.groups())
-        assert sorted(key for key, _ in self.world.ready.items()) == sorted(
-            key for lane in lanes.groups() for (*_, key) in lanes.entries(lane)
-        )
+        ready = dict(self.world.ready.items())
+        firsts: dict[Any, Any] = {}
+        for each in ready.values():
+            firsts[each.lane] = min(firsts.get(each.lane, each.turn), each.turn)
+        assert self.world.ready.heads() == sorted((turn, lane) for lane, turn in firsts.items())
         holding = [key for key, task in self.rows["tasks"].items() if task.state.holds_slot]
         opened = [each.key.task for each in self.rows["tries"].values() if each.outcome is None]
         assert sorted(holding) == sorted(opened), "exactly the open tries hold slots"

@@ -1,0 +1,116 @@
+"""The read side of the world: what the leader knows now, indexed for the questions that `decide` asks."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from orchestrator.ids import RunKey, TaskKey, TryId, VersionId
+from orchestrator.planning.blueprint import Blueprint
+from orchestrator.planning.lanes import Lanes, Turn
+from orchestrator.planning.limits import Lane, Scope, claims_of
+from orchestrator.planning.rows import Dag, Pool, Run, TaskInstance, Try
+from orchestrator.planning.rules import ParentCounts
+from orchestrator.planning.tables import Shelf, Table, Tally
+from orchestrator.planning.timers import Timers
+from orchestrator.spec.container import ContainerSpec
+from orchestrator.spec.dag import DagSpec, ParsedFile, TaskSpec
+
+
+class View:
+    """All DAGs, all open runs with their task instances, all tries that are open or not fully collected."""
+
+    def __init__(self) -> None:
+        self.dags: Table[str, Dag] = Table()
+        self.blueprints: Table[tuple[str, VersionId], Blueprint] = Table()
+        self.runs: Table[RunKey, Run] = Table()
+        self.tasks: Table[TaskKey, TaskInstance] = Table()
+        self.tries: Table[TryId, Try] = Table()
+        self.pools: Table[str, Pool] = Table()
+        # what follows from those rows
+        self.dags_of: Shelf[str, str] = Shelf()  #: ids of the active DAGs of a file
+        self.parents: Table[TaskKey, ParentCounts] = Table()  #: of waiting task instances
+        self.unfinished: Tally[RunKey] = Tally()  #: task instances that are not final
+        self.used: Tally[Scope] = Tally()  #: what open tries take of each limit
+        self.running: Tally[str] = Tally()  #: runs of a DAG that are running
+        self.queued: Shelf[str, tuple[datetime, RunKey]] = Shelf()  #: runs of a DAG that are held back
+        self.tasks_of: Shelf[RunKey, TaskKey] = Shelf()
+        self.indexes: Shelf[tuple[RunKey, str], int] = Shelf()  #: of a task's instances that count
+        self.open_try: Table[TaskKey, TryId] = Table()
+        self.timers: Timers = Timers()
+        self.version_uses: Tally[tuple[str, VersionId]] = Tally()
+        # in memory only
+        self.ready: Lanes = Lanes()  #: prepared, waiting for the limits
+        self.refused: Table[str, ParsedFile] = Table()  #: files that claim a DAG id another file holds
+        self.answered: Table[int, bool] = Table()
+        self.asked: Table[str, datetime] = Table()  #: the newest instant in the id of a DAG's manual run
+
+    def next_due(self) -> datetime | None:
+        """The earliest instant at which time alone asks for a decision; may lie in the past."""
+        return self.timers.first()
+
+    def blueprint(self, run: RunKey) -> Blueprint:
+        """Of the version an open run is pinned to."""
+        return self.blueprints[run.dag_id, self.runs[run].version]
+
+    def current(self, dag_id: str) -> Blueprint:
+        """Of a DAG's newest version."""
+        return self.blueprints[dag_id, self.dags[dag_id].version]
+
+    def dag_spec(self, run: RunKey) -> DagSpec:
+        return self.blueprint(run).spec
+
+    def task_spec(self, key: TaskKey) -> TaskSpec:
+        """Of a task instance of an open run."""
+        return self.blueprint(key.run).tasks[key.task_id]
+
+    def sizes_wanted(self, key: TaskKey) -> frozenset[str]:
+        """Which parts of a task instance's result something is mapped over; `""` is the whole."""
+        return self.blueprint(key.run).sizes.get(key.task_id, frozenset())
+
+    def claims(self, key: TaskKey, spec: ContainerSpec) -> Lane:
+        """What a task instance takes of each limit while a try of it runs this container."""
+        blueprint = self.blueprint(key.run)
+        return claims_of(blueprint.spec, blueprint.tasks[key.task_id], key, spec)
+
+    def turn(self, key: TaskKey) -> Turn:
+        """A task instance's place in the order of admission."""
+        blueprint = self.blueprint(key.run)
+        logical_date = self.runs[key.run].interval.start
+        return -blueprint.priority[key.task_id], logical_date, blueprint.place[key.task_id], key
+
+    def instances(self, run: RunKey, task_id: str) -> list[TaskKey]:
+        """A task's instances in a run, in order; without those that were removed."""
+        return [TaskKey(run.dag_id, run.run_id, task_id, index) for index in self.indexes.entries((run, task_id))]
+
+    def children(self, key: TaskKey) -> Iterator[TaskKey]:
+        """The instances that depend on this one directly: of a task that is expanded with it the one of the same
+        index (which may not be there yet), of any other task all."""
+        blueprint = self.blueprint(key.run)
+        for child in blueprint.children[key.task_id]:
+            yield from self._related(key, child)
+
+    def parents_of(self, key: TaskKey) -> Iterator[TaskInstance]:
+        """The instances that this one depends on directly."""
+        for parent in self.task_spec(key).upstream:
+            for related in self._related(key, parent):
+                task = self.tasks.get(related)
+                if task is not None:
+                    yield task
+
+    def open_tries(self) -> tuple[Try, ...]:
+        """Tries without an outcome."""
+        return tuple(attempt for attempt in self.tries.values() if attempt.outcome is None)
+
+    def schedule_waits(self, dag_id: str) -> bool:
+        """Whether a next scheduled run is not even made yet: enough of them are held back as it is, or the
+        schedule wants one at a time."""
+        blueprint, queued = self.current(dag_id), self.queued.count(dag_id)
+        if blueprint.timetable.one_at_a_time:
+            return queued + self.running[dag_id] > 0
+        return queued >= blueprint.spec.max_active_runs
+
+    def _related(self, key: TaskKey, task_id: str) -> list[TaskKey]:
+        units = self.blueprint(key.run).units
+        unit = units.get(key.task_id)
+        if unit is not None and units.get(task_id) is unit:
+            return [TaskKey(key.dag_id, key.run_id, task_id, key.map_index)]
+        return self.instances(key.run, task_id)
