@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from orchestrator.authoring import Label as Label
     from orchestrator.authoring import Mount as Mount
     from orchestrator.authoring import TaskGroup as TaskGroup
+    from orchestrator.authoring import TemplateFile as TemplateFile
     from orchestrator.authoring import chain as chain
     from orchestrator.authoring import cross_downstream as cross_downstream
     from orchestrator.authoring import dag as dag
@@ -24,6 +25,7 @@ _HOMES = {
     "Label": "orchestrator.authoring",
     "Mount": "orchestrator.authoring",
     "TaskGroup": "orchestrator.authoring",
+    "TemplateFile": "orchestrator.authoring",
     "TriggerRule": "orchestrator.states",
     "chain": "orchestrator.authoring",
     "cross_downstream": "orchestrator.authoring",

@@ -12,3 +12,4 @@ from orchestrator.authoring.mounts import Mount as Mount
 from orchestrator.authoring.operators import DockerOperator as DockerOperator
 from orchestrator.authoring.operators import EmptyOperator as EmptyOperator
 from orchestrator.authoring.serialize import to_spec as to_spec
+from orchestrator.authoring.template_files import TemplateFile as TemplateFile

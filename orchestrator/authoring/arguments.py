@@ -4,10 +4,12 @@ a default, which `default_args` needs. `reading` turns them into the fields of s
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
 from typing import Any, Literal, Required, TypedDict
 
 from orchestrator.authoring.mounts import Mount
 from orchestrator.authoring.scope import Scope
+from orchestrator.authoring.template_files import Text
 from orchestrator.spec.dag import PullPolicy, ResultFrom, WeightRule
 from orchestrator.states import TriggerRule
 
@@ -28,7 +30,7 @@ class TaskArguments(TypedDict, total=False):
     task_group: Scope  #: the task group, likewise
     trigger_rule: TriggerRule | str  #: when it is ready, by its parents' states; all_success
     owner: str | None  #: who answers for it; the DAG's owner
-    doc_md: str | None  #: Markdown shown beside it
+    doc_md: Text | None  #: Markdown shown beside it
     # accepted without effect: a warning says why
     queue: Any
     executor: Any
@@ -44,9 +46,9 @@ class DockerArguments(TaskArguments, total=False):
 
     # what runs
     image: str | None  #: a task image's name or any reference; setting `tasks.default_image`
-    command: str | Sequence[str] | None  #: a text is split as a shell would; the image's own
-    script: str | None  #: lines for `sh -ec`, in place of a command
-    entrypoint: str | Sequence[str] | None  #: the image's own; an empty list for none
+    command: Text | Sequence[Text] | None  #: a text is split as a shell would; the image's own
+    script: Text | None  #: lines for `sh -ec`, in place of a command
+    entrypoint: Text | Sequence[Text] | None  #: the image's own; an empty list for none
     working_dir: str | None  #: absolute path in the container
     user: str | int | None  #: `user[:group]` by name or number
     hostname: str | None  #: the name that the container gives itself
@@ -57,7 +59,7 @@ class DockerArguments(TaskArguments, total=False):
     runtime: str | None  #: of the engine, as in `runc`
     stop_signal: str | None  #: the image's own, else TERM
     # environment
-    environment: Mapping[str, str | float]  #: variables; ours cannot be replaced
+    environment: Mapping[str, Text | float]  #: variables; ours cannot be replaced
     env_file: str | None  #: file of NAME=value lines, beside the DAG file or in the project; under `environment`
     # files
     mounts: Sequence[Mount | Mapping[str, Any] | str]  #: `Mount(...)`, its arguments, or "source:target[:ro]"
@@ -67,7 +69,7 @@ class DockerArguments(TaskArguments, total=False):
     tmp_dir: str | None  #: where; /tmp/airflow
     shm_size: Size | None  #: of /dev/shm; the engine's 64m
     read_only: bool  #: the container's own files cannot be written
-    inputs: Mapping[str, str]  #: path -> text of a file copied in before start
+    inputs: Mapping[str, Text]  #: path -> text of a file copied in before start, or `{{ output(task, path) }}`
     # limits
     cpus: float | str | None  #: cores, a hard limit
     cpu_shares: int | str | None  #: share of the processors where they are scarce; the engine's 1024
@@ -136,6 +138,7 @@ class DockerArguments(TaskArguments, total=False):
     retrieve_output: bool  #: take the file at `retrieve_output_path`; True where there is one
     retrieve_output_path: str | None  #: a file of JSON or text that is the result, if no result file is there
     multiple_outputs: bool  #: the result must be an object: xcom_pull(key=...) takes its parts; False
+    result_schema: Mapping[str, Any] | None  #: a JSON schema: a result that does not fit it fails the try
     # retries
     retries: int  #: how often a failed try is followed by another; 0
     retry_delay: Duration  #: 5 minutes
@@ -175,9 +178,10 @@ class DagArguments(TypedDict, total=False):
     max_active_tasks: int  #: 16
     concurrency: int  #: the same as `max_active_tasks`
     params: Mapping[str, Any]  #: names and defaults of what a run may be given
+    template_searchpath: str | Path | Sequence[str | Path]  #: folders of `TemplateFile`s, besides the DAG file's
     tags: Sequence[str]  #: to find it by
     owner: str  #: who answers for it
-    doc_md: str | None  #: Markdown shown beside it
+    doc_md: Text | None  #: Markdown shown beside it
     is_paused_upon_creation: bool | None  #: setting `scheduling.paused_on_creation`
     engine: str | None  #: as an operator's
     # accepted without effect: a warning says why

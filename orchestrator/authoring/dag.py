@@ -16,6 +16,7 @@ from orchestrator.authoring.reading import DAG as TAKES
 from orchestrator.authoring.reading import IDLE_DAG, check_names, read_arguments, read_defaults, without_idle
 from orchestrator.authoring.schedules import read_zone
 from orchestrator.authoring.scope import Scope
+from orchestrator.authoring.template_files import read_searchpath
 from orchestrator.ids import is_identifier
 from orchestrator.spec.dag import DagSpec
 
@@ -35,14 +36,16 @@ class DAG(Scope):
                 fix="use letters, digits and ._- only, 250 at most",
             )
         what = f"DAG {dag_id!r}"
-        graph = Graph(dag_id)
+        graph = Graph(dag_id, read_searchpath(what, arguments.get("template_searchpath")))
         taken = DagArguments.__annotations__
         given = without_idle(what, taken, IDLE_DAG, arguments, graph)
         check_names(f"{what} takes no argument", taken, given)
         defaults = read_defaults(what, given.pop("default_args", None), graph)
         zone = given.pop("timezone", None)
+        given.pop("template_searchpath", None)
         dates = {name: value for name, value in defaults.items() if name in ("start_date", "end_date")}
-        fields = read_arguments(what, TAKES, {**given, "doc_md": given.get("doc_md") or ""}, dates)
+        texts = {**given, "doc_md": given.get("doc_md") or ""}
+        fields = read_arguments(what, TAKES, texts, dates, graph.searchpath)
         start = given.get("start_date", dates.get("start_date"))
         self.spec = DagSpec(
             dag_id=dag_id, file="", line=user_line(), timezone=read_zone(zone, start), **fields.get(DagSpec, {})

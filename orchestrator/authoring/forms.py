@@ -114,6 +114,11 @@ def json_values(written: Any) -> Any:
         raise ValueError(f"JSON cannot say it: {error}") from error
 
 
+def json_values_if_any(written: Any) -> Any:
+    """The same, or None."""
+    return None if written is None else json_values(written)
+
+
 def _no_json(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} {value!r}")
 

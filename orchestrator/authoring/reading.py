@@ -1,7 +1,7 @@
 """From arguments as written to the fields of spec values. One table tells for each argument which field of
 which value it fills and how it is read; the type of that field has the last word."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import timedelta
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from orchestrator.authoring import docker_forms, forms
 from orchestrator.authoring.faults import Note, Rule, fault, nearest, user_line
 from orchestrator.authoring.graph import Graph
 from orchestrator.authoring.schedules import read_date, read_schedule
+from orchestrator.authoring.template_files import with_texts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, RetryPolicy, TaskSpec
 from orchestrator.spec.value import Value
 
@@ -87,6 +88,7 @@ _LIFE = {
     "xcom_all": Argument(TaskSpec, "result_from", forms.every_line),
     "retrieve_output": Argument(TaskSpec, "retrieve_output"),
     "multiple_outputs": Argument(TaskSpec, "multiple_outputs"),
+    "result_schema": Argument(TaskSpec, "result_schema", forms.json_values_if_any),
     "pool": Argument(TaskSpec, "pool"),
     "pool_slots": Argument(TaskSpec, "pool_slots", least=1),
     "priority_weight": Argument(TaskSpec, "priority_weight"),
@@ -156,7 +158,6 @@ _NOT_YET: Mapping[str, str] = {
     "connections": "there is no store of connections yet; mount a file that only the task can read",
     "docker_conn_id": "there is no store of connections yet; log the engine's user in with `docker login`",
     "outputs": "nothing is copied out yet; write to a data root: Mount.root(...)",
-    "result_schema": "no result is checked yet; check it where it is made",
     **dict.fromkeys(("start_date", "end_date"), "dates are the DAG's, for all of its tasks"),
     **dict.fromkeys(("depends_on_past", "wait_for_downstream"), "a task does not wait for earlier runs yet"),
     "concurrency_key": "write max_active_tis_per_dag=1, which holds for this task",
@@ -178,15 +179,18 @@ def read_arguments(
     table: Mapping[str, Argument],
     given: Mapping[str, Any],
     defaults: Mapping[str, Any] | None = None,
+    searchpath: Sequence[str] = (),
 ) -> Fields:
     """The fields that the given arguments fill, and, where they leave one open, `defaults`: of these, names
-    that are not in the table are passed over. `what` names the thing constructed in messages."""
+    that are not in the table are passed over. `what` names the thing constructed in messages; template files are
+    looked for in `searchpath`."""
     check_names(f"{what} takes no argument", table, given)
     own = _by_field(what, table, given)
     known = {name: value for name, value in (defaults or {}).items() if name in table}
     fields: Fields = {}
     for (part, field), name in (_by_field("default_args", table, known) | own).items():
         written = given[name] if own.get((part, field)) == name else known[name]
+        written = with_texts(f"{what}: {name}", written, searchpath)
         fields.setdefault(part, {})[field] = _value(f"{what}: {name}", table[name], written)
     return fields
 

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
+from orchestrator.dagfiles.schemas import unsound
 from orchestrator.errors import RenderError, TimetableError
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, Problem, Severity, TaskSpec
 from orchestrator.spec.marks import has_templates
@@ -90,6 +91,18 @@ def template_name(checked: Checked) -> Iterator[Problem]:
         for words in template.unknown_params({**checked.dag.params, **task.params}):
             fix = "add it to params= of the DAG or the task, or read dag_run.conf"
             yield _error(checked, task, "template_name", f"{template.field}: {words}", fix)
+
+
+def result_schema(checked: Checked) -> Iterator[Problem]:
+    for task in checked.dag.tasks:
+        if task.result_schema is None:
+            continue
+        if why := unsound(task.result_schema):
+            text = f"result_schema is no JSON schema: {why}"
+            yield _error(checked, task, "result_schema", text, "correct it; see https://json-schema.org")
+        elif not task.push_result:
+            text = "result_schema is for a result, and do_xcom_push=False keeps none"
+            yield _error(checked, task, "result_schema", text, "leave one of the two out")
 
 
 def single_brace(checked: Checked) -> Iterator[Problem]:
@@ -199,6 +212,7 @@ RULES: tuple[Callable[[Checked], Iterable[Problem]], ...] = (
     bad_schedule,
     template_syntax,
     template_name,
+    result_schema,
     single_brace,
     shell_syntax,
     data_in_command,

@@ -4,12 +4,24 @@ Nothing imported here loads Jinja, and no user code runs in this process.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from orchestrator.clock import Clock
 from orchestrator.dagfiles.ends import End, refusal
 from orchestrator.dagfiles.process import ServerProcess
 from orchestrator.dagfiles.servers import starter
-from orchestrator.dagfiles.wire import Ask, Done, Limits, Parsed, ParseTask, Refused, RenderTask, Told
+from orchestrator.dagfiles.wire import (
+    Ask,
+    Checked,
+    CheckTask,
+    Done,
+    Limits,
+    Parsed,
+    ParseTask,
+    Refused,
+    RenderTask,
+    Told,
+)
 from orchestrator.errors import AuthoringServerError
 from orchestrator.ids import TaskKey
 from orchestrator.planning.rows import Reason
@@ -21,8 +33,8 @@ _MIB = 1024 * 1024
 
 
 class AuthoringServer:
-    """`Parser` and `Renderer` over one server process, which is started at the first request and started
-    again whenever it died. Any thread, several requests at once."""
+    """`Parser`, `Renderer` and `Checker` over one server process, which is started at the first request and
+    started again whenever it died. Any thread, several requests at once."""
 
     def __init__(self, project: Project, clock: Clock) -> None:
         self._project = project
@@ -64,6 +76,17 @@ class AuthoringServer:
             return self._render_reason(facts, said)
         raise _wrong(said)
 
+    def misfit(self, schema: dict[str, Any], data: bytes) -> str | None:
+        """What of a result does not fit a JSON schema; None where all does.
+
+        `AuthoringServerError` where there can be no server."""
+        said = self._process.ask(CheckTask(schema=schema, data=data, limits=self._render_limits), _no_answer)
+        if isinstance(said, Checked):
+            return said.misfit
+        if isinstance(said, End):
+            return said.words("looking at it", self._render_limits)
+        raise _wrong(said)
+
     def close(self) -> None:
         """End the server and all it started; idempotent."""
         self._process.close()
@@ -90,7 +113,7 @@ def _wrong(said: object) -> AuthoringServerError:
 
 
 def _no_answer(question: Ask) -> Told:
-    raise AuthoringServerError(f"a parse asks for the result of {question.key}")
+    raise AuthoringServerError(f"who renders nothing asks for the result of {question.key}")
 
 
 def _folders(folder: Path) -> tuple[str, ...]:

@@ -8,16 +8,13 @@ from collections.abc import Callable
 from orchestrator.clock import Clock
 from orchestrator.dagfiles.ends import End, read_end
 from orchestrator.dagfiles.servers import Server, Start, await_ready
-from orchestrator.dagfiles.wire import Ask, Channel, Done, Parsed, ParseTask, Refused, RenderTask, Told
+from orchestrator.dagfiles.wire import Answer, Ask, Channel, Task, Told
 from orchestrator.errors import AuthoringServerError
 
 #: Seconds beyond its limit after which a worker is ended from outside, whatever it does.
 GRACE = 2.0
 #: Seconds in which a worker's end has to be reported.
 _END = 5.0
-
-#: What a worker may say last.
-Answer = Parsed | Done | Refused
 
 
 class ServerProcess:
@@ -30,7 +27,7 @@ class ServerProcess:
         self._server: Server | None = None
         self._closed = False
 
-    def ask(self, task: ParseTask | RenderTask, answer: Callable[[Ask], Told]) -> Answer | End | None:
+    def ask(self, task: Task, answer: Callable[[Ask], Told]) -> Answer | End | None:
         """What a worker says to this, or how it ended without saying anything; None where it takes even a
         server of its own down with it. `answer` is called in this thread for each question a worker asks
         back; what it raises passes through, and ends the worker.
@@ -52,9 +49,7 @@ class ServerProcess:
             self._closed = True
             self._end()
 
-    def _ask(
-        self, task: ParseTask | RenderTask, answer: Callable[[Ask], Told]
-    ) -> tuple[Server, Answer | End | None]:
+    def _ask(self, task: Task, answer: Callable[[Ask], Told]) -> tuple[Server, Answer | End | None]:
         """Which server was asked, and what came of it; None where the server itself ended."""
         talk, talk_theirs = socket.socketpair()
         report, report_theirs = socket.socketpair()
@@ -105,9 +100,9 @@ class _Conversation:
         self._deadline = clock.monotonic() + seconds
         self._channel = Channel(end, lambda: self._deadline - clock.monotonic())
 
-    def hold(self, task: ParseTask | RenderTask, answer: Callable[[Ask], Told]) -> Answer | bool:
+    def hold(self, task: Task, answer: Callable[[Ask], Told]) -> Answer | bool:
         """The worker's answer; or, where there is none, whether its time was over."""
-        message: ParseTask | RenderTask | Told = task
+        message: Task | Told = task
         while True:
             said = self._exchange(message)
             if not isinstance(said, Ask):
@@ -116,7 +111,7 @@ class _Conversation:
             message = answer(said)
             self._deadline += self._clock.monotonic() - asked
 
-    def _exchange(self, message: ParseTask | RenderTask | Told) -> Answer | Ask | bool:
+    def _exchange(self, message: Task | Told) -> Answer | Ask | bool:
         try:
             self._channel.send(message)
             said: Answer | Ask | None = self._channel.receive(Answer | Ask)

@@ -10,7 +10,19 @@ import msgspec
 from orchestrator.authoring import DAG, DockerOperator, collecting, to_spec
 from orchestrator.dagfiles.checks import check
 from orchestrator.dagfiles.rendering import render_try
-from orchestrator.dagfiles.wire import Ask, Done, Limits, Parsed, ParseTask, RenderTask, Told
+from orchestrator.dagfiles.schemas import misfit
+from orchestrator.dagfiles.wire import (
+    Answer,
+    Ask,
+    Checked,
+    CheckTask,
+    Limits,
+    Parsed,
+    ParseTask,
+    RenderTask,
+    Task,
+    Told,
+)
 from orchestrator.ids import RunKey, TaskKey, VersionId
 from orchestrator.planning.rows import Interval, Run
 from orchestrator.ports import RenderFacts
@@ -29,12 +41,14 @@ def warm_up() -> None:
     done = render_try(facts, lambda _: b"1")
     parse = ParseTask(root="/", file="a.py", environment={}, task_images=(), ignored=(), limits=_LIMITS)
     for message, kind in (
-        (parse, ParseTask | RenderTask),
-        (RenderTask(facts=facts, limits=_LIMITS), ParseTask | RenderTask),
+        (parse, Task),
+        (RenderTask(facts=facts, limits=_LIMITS), Task),
+        (CheckTask(schema={}, data=b"1", limits=_LIMITS), Task),
         (Told(data=b"1"), Told),
         (Ask(key=facts.task), Ask),
-        (Parsed(parsed=ParsedFile(file="a.py", dags=(dag,))), Parsed),
-        (done, Done),
+        (Parsed(parsed=ParsedFile(file="a.py", dags=(dag,))), Answer),
+        (done, Answer),
+        (Checked(misfit=misfit({"type": "string", "pattern": "a"}, b"1")), Answer),
     ):
         msgspec.msgpack.decode(msgspec.msgpack.encode(message), type=kind)
 

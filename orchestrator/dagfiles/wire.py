@@ -43,6 +43,18 @@ class RenderTask(Value, frozen=True, kw_only=True, tag="render"):
     limits: Limits
 
 
+class CheckTask(Value, frozen=True, kw_only=True, tag="check"):
+    """Look whether a result, as JSON, fits a JSON schema."""
+
+    schema: dict[str, Any]
+    data: bytes
+    limits: Limits
+
+
+#: What a worker may be asked for.
+Task = ParseTask | RenderTask | CheckTask
+
+
 class Told(Value, frozen=True, kw_only=True, tag="told"):
     """The answer to an `Ask`: a result's JSON, or None where there is none."""
 
@@ -71,6 +83,16 @@ class Refused(Value, frozen=True, kw_only=True, tag="refused"):
     """Why it cannot be rendered."""
 
     reason: Reason
+
+
+class Checked(Value, frozen=True, kw_only=True, tag="checked"):
+    """What does not fit, None where all does."""
+
+    misfit: str | None
+
+
+#: What a worker may say last.
+Answer = Parsed | Done | Refused | Checked
 
 
 class Channel:

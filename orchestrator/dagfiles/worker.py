@@ -9,7 +9,19 @@ from orchestrator.clock import SystemClock
 from orchestrator.dagfiles.enclosure import REPORT, TALK, Watchdog, enclose, limit, use_reserve
 from orchestrator.dagfiles.parsing import parse
 from orchestrator.dagfiles.rendering import render_try
-from orchestrator.dagfiles.wire import Ask, Channel, Done, Parsed, ParseTask, Refused, RenderTask, Told
+from orchestrator.dagfiles.schemas import misfit
+from orchestrator.dagfiles.wire import (
+    Answer,
+    Ask,
+    Channel,
+    Checked,
+    CheckTask,
+    Parsed,
+    ParseTask,
+    RenderTask,
+    Task,
+    Told,
+)
 from orchestrator.ids import TaskKey
 
 
@@ -29,18 +41,20 @@ def run(talk: int, report: int) -> NoReturn:
 
 def _answer(channel: Channel) -> None:
     clock = SystemClock()
-    task: ParseTask | RenderTask | None = channel.receive(ParseTask | RenderTask)
+    task: Task | None = channel.receive(Task)
     if task is None:
         return
     watchdog = Watchdog(task.limits, clock)
     limit(task.limits)
     watchdog.resume()
-    answer: Parsed | Done | Refused
+    answer: Answer
     match task:
         case ParseTask():
             answer = Parsed(parsed=parse(task, clock))
         case RenderTask():
             answer = render_try(task.facts, lambda key: _asked(channel, watchdog, key))
+        case CheckTask():
+            answer = Checked(misfit=misfit(task.schema, task.data))
         case _:
             assert_never(task)
     watchdog.pause()

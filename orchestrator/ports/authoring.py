@@ -1,5 +1,5 @@
-"""What services may expect of the processes in which DAG files are parsed and templates rendered, and of the
-folder of DAG files."""
+"""What services may expect of the processes in which DAG files are parsed, templates rendered and results looked
+at, and of the folder of DAG files."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -37,6 +37,13 @@ class Renderer(Protocol):
     def render(self, facts: RenderFacts, result: Callable[[TaskKey], bytes | None]) -> ContainerTemplate | Reason:
         """The rendered template, or why it cannot be (`render_error`, naming field, name, file and line).
         Blocks; `result` is called back, in this thread, for each upstream result a template asks for."""
+
+
+class Checker(Protocol):
+    """Looks at results in a process of its own, under time and memory limits."""
+
+    def misfit(self, schema: dict[str, Any], data: bytes) -> str | None:
+        """What of a result, as JSON, does not fit a JSON schema; None where all does. Blocks."""
 
 
 class Parser(Protocol):

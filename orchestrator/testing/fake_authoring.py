@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from orchestrator.ids import TaskKey
 from orchestrator.planning.rows import Reason
@@ -14,8 +15,9 @@ _NO_TEMPLATE = ContainerTemplate()
 
 
 class FakeAuthoring:
-    """A `Parser` and a `Renderer`: files say what `files` says, templates become what `rendering` makes of them.
-    Calls go through `faults` by the names `parse` and `render`."""
+    """A `Parser`, a `Renderer` and a `Checker`: files say what `files` says, templates become what `rendering`
+    makes of them, results fit a schema or do not as `checking` says. Calls go through `faults` by the names
+    `parse`, `render` and `misfit`."""
 
     def __init__(
         self,
@@ -23,7 +25,9 @@ class FakeAuthoring:
         rendering: Callable[[RenderFacts], ContainerTemplate | Reason] = lambda facts: (
             facts.spec.container or _NO_TEMPLATE
         ),
+        checking: Callable[[dict[str, Any], bytes], str | None] = lambda _, __: None,
     ) -> None:
+        self.checking = checking
         self.files = {} if files is None else files
         self.rendering = rendering
         self.faults = FaultPlan()
@@ -34,6 +38,9 @@ class FakeAuthoring:
     def render(self, facts: RenderFacts, result: Callable[[TaskKey], bytes | None]) -> ContainerTemplate | Reason:
         del result
         return self.faults.around("render", lambda: self.rendering(facts))
+
+    def misfit(self, schema: dict[str, Any], data: bytes) -> str | None:
+        return self.faults.around("misfit", lambda: self.checking(schema, data))
 
 
 class FakeFolder:

@@ -9,13 +9,14 @@ RIGHT = """
 from datetime import UTC, datetime, timedelta
 
 from orchestrator import (
-    DAG, DockerOperator, EmptyOperator, Label, Mount, TaskGroup, TriggerRule,
+    DAG, DockerOperator, EmptyOperator, Label, Mount, TaskGroup, TemplateFile, TriggerRule,
     chain, cross_downstream, dag, task_group,
 )
 
 with DAG("d", schedule="@daily", start_date=datetime(2013, 1, 1, tzinfo=UTC), default_args={"retries": 2}) as d:
     a = DockerOperator(task_id="a", image="x", command=["a", "{{ ds }}"], mounts=[Mount.root("r", "/r"), "v:/v:ro"])
     b = DockerOperator(task_id="b", script="echo", retry_delay=timedelta(minutes=1), cpus=1.5, mem_limit="1g")
+    q = DockerOperator(task_id="q", command=["psql", TemplateFile("q.sql")], inputs={"/q": TemplateFile("q.sql")})
     c = EmptyOperator(task_id="c", trigger_rule=TriggerRule.ALL_DONE)
     with TaskGroup("g") as g:
         e = EmptyOperator(task_id="e", trigger_rule="one_failed")

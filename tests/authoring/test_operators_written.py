@@ -179,7 +179,7 @@ def test_the_signature_names_just_what_is_read() -> None:
     where = {"task_id", "dag", "task_group"}
     assert get_type_hints(DockerArguments).keys() == DOCKER.keys() | IDLE_DOCKER.keys() | where
     assert get_type_hints(TaskArguments).keys() == EMPTY.keys() | IDLE_EMPTY.keys() | where
-    dag = DAG_TABLE.keys() | IDLE_DAG.keys() | {"timezone", "default_args"}
+    dag = DAG_TABLE.keys() | IDLE_DAG.keys() | {"timezone", "default_args", "template_searchpath"}
     assert get_type_hints(DagArguments).keys() == dag
 
 

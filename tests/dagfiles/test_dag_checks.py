@@ -3,6 +3,7 @@
 import ast
 from typing import Any
 
+import msgspec
 import pytest
 
 from orchestrator.dagfiles.checks import check
@@ -42,6 +43,20 @@ def test_a_sound_dag_has_no_problems() -> None:
         ),
     )
     assert problems(*sound, source="start_date = datetime(2024, 1, 1)") == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"result_schema": {"type": "int"}}, "is no JSON schema: $.type 'int'"),
+        ({"result_schema": {}, "push_result": False}, "do_xcom_push=False keeps none"),
+    ],
+)
+def test_a_result_schema_that_cannot_be_met(fields: dict[str, Any], words: str) -> None:
+    problem = only(msgspec.structs.replace(task(), **fields))
+    assert (problem.rule, problem.line, problem.severity) == ("result_schema", 7, Severity.ERROR)
+    assert words in problem.text
+    assert problems(msgspec.structs.replace(task(), result_schema={"type": "integer"})) == []
 
 
 def test_a_schedule_that_cannot_be() -> None:

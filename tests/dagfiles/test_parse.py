@@ -71,6 +71,31 @@ def test_project_files_that_are_opened_or_imported_are_dependencies(
     assert not list(project.dags_folder.rglob("__pycache__"))
 
 
+def test_a_template_file_is_a_dependency_wherever_it_might_appear(
+    project: Project, authoring: AuthoringServer
+) -> None:
+    write(
+        project,
+        "team/sql.py",
+        """\
+        from orchestrator import DAG, DockerOperator, TemplateFile
+        with DAG("a", template_searchpath="sql"):
+            DockerOperator(task_id="t", image="x:1", command=["psql", "-c", TemplateFile("q.sql")])
+        """,
+    )
+    (project.root / "sql").mkdir()
+    places = ("dags/team/q.sql", "dags/team/sql/q.sql", "sql/q.sql")
+    missing = only_problem(authoring, "team/sql.py")
+    assert (missing.rule, missing.line) == ("template_file", 3)
+    assert authoring.parse("team/sql.py").dependencies == places
+    (project.root / "sql/q.sql").write_text("select '{{ ds }}'")
+    parsed = authoring.parse("team/sql.py")
+    assert (parsed.problems, parsed.dependencies) == ((), places)
+    container = parsed.dags[0].task("t").container
+    assert container is not None
+    assert container.command == ["psql", "-c", "select '{{ ds }}'"]
+
+
 def test_dependencies_are_known_of_a_broken_file_too(project: Project, authoring: AuthoringServer) -> None:
     write(project, "broken.py", "open('dags/limits.json')\n")
     assert authoring.parse("broken.py").dependencies == ("dags/limits.json",)
