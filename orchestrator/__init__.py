@@ -5,8 +5,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.authoring import DAG as DAG
+    from orchestrator.authoring import CronDataIntervalTimetable as CronDataIntervalTimetable
+    from orchestrator.authoring import CronTrigger as CronTrigger
+    from orchestrator.authoring import CronTriggerTimetable as CronTriggerTimetable
+    from orchestrator.authoring import DeltaDataIntervalTimetable as DeltaDataIntervalTimetable
+    from orchestrator.authoring import DeltaTriggerTimetable as DeltaTriggerTimetable
     from orchestrator.authoring import DockerOperator as DockerOperator
     from orchestrator.authoring import EmptyOperator as EmptyOperator
+    from orchestrator.authoring import Interval as Interval
     from orchestrator.authoring import Label as Label
     from orchestrator.authoring import Mount as Mount
     from orchestrator.authoring import TaskGroup as TaskGroup
@@ -19,9 +25,15 @@ if TYPE_CHECKING:
 
 #: Where each exported name lives; the module is imported when the name is first asked for.
 _HOMES = {
+    "CronDataIntervalTimetable": "orchestrator.authoring",
+    "CronTrigger": "orchestrator.authoring",
+    "CronTriggerTimetable": "orchestrator.authoring",
     "DAG": "orchestrator.authoring",
+    "DeltaDataIntervalTimetable": "orchestrator.authoring",
+    "DeltaTriggerTimetable": "orchestrator.authoring",
     "DockerOperator": "orchestrator.authoring",
     "EmptyOperator": "orchestrator.authoring",
+    "Interval": "orchestrator.authoring",
     "Label": "orchestrator.authoring",
     "Mount": "orchestrator.authoring",
     "TaskGroup": "orchestrator.authoring",

@@ -11,5 +11,11 @@ from orchestrator.authoring.groups import task_group as task_group
 from orchestrator.authoring.mounts import Mount as Mount
 from orchestrator.authoring.operators import DockerOperator as DockerOperator
 from orchestrator.authoring.operators import EmptyOperator as EmptyOperator
+from orchestrator.authoring.schedules import CronDataIntervalTimetable as CronDataIntervalTimetable
+from orchestrator.authoring.schedules import CronTrigger as CronTrigger
+from orchestrator.authoring.schedules import CronTriggerTimetable as CronTriggerTimetable
+from orchestrator.authoring.schedules import DeltaDataIntervalTimetable as DeltaDataIntervalTimetable
+from orchestrator.authoring.schedules import DeltaTriggerTimetable as DeltaTriggerTimetable
+from orchestrator.authoring.schedules import Interval as Interval
 from orchestrator.authoring.serialize import to_spec as to_spec
 from orchestrator.authoring.template_files import TemplateFile as TemplateFile

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Required, TypedDict
 
 from orchestrator.authoring.mounts import Mount
+from orchestrator.authoring.schedules import TimeSchedule
 from orchestrator.authoring.scope import Scope
 from orchestrator.authoring.template_files import Text
 from orchestrator.spec.dag import PullPolicy, ResultFrom, WeightRule
@@ -160,18 +161,18 @@ class DockerArguments(TaskArguments, total=False):
     params: Mapping[str, Any]  #: over the DAG's, for this task's templates
 
 
-ScheduleArgument = str | Sequence[str] | timedelta | None
+ScheduleArgument = str | Sequence[str] | timedelta | TimeSchedule | None
 
 
 class DagArguments(TypedDict, total=False):
     """What `DAG` and `@dag` take besides the id."""
 
     description: str  #: one line, shown beside it
-    schedule: ScheduleArgument  #: cron, several crons, a preset, a timedelta; None: runs are asked for
+    schedule: ScheduleArgument  #: cron, several, a preset, a timedelta, CronTrigger, Interval; None: asked for
     schedule_interval: ScheduleArgument  #: the same as `schedule`
     start_date: datetime | None  #: aware; the current interval
     end_date: datetime | None  #: aware, inclusive for the logical date
-    timezone: str | tzinfo | None  #: of cron and of dates in templates; the start date's zone, else UTC
+    timezone: str | tzinfo | None  #: of cron and of dates in templates; the schedule's or start date's, else UTC
     catchup: bool | None  #: run every interval since the start; setting `scheduling.catchup_by_default`
     default_args: Mapping[str, Any]  #: arguments for the operators in this DAG that take them
     max_active_runs: int  #: 16

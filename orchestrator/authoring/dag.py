@@ -10,11 +10,12 @@ from typing import Any, ParamSpec, Unpack, overload
 from msgspec.structs import replace
 
 from orchestrator.authoring.arguments import DagArguments
+from orchestrator.authoring.dates import read_zone
 from orchestrator.authoring.faults import Rule, dag_file, fault, user_line
 from orchestrator.authoring.graph import Graph
 from orchestrator.authoring.reading import DAG as TAKES
 from orchestrator.authoring.reading import IDLE_DAG, check_names, read_arguments, read_defaults, without_idle
-from orchestrator.authoring.schedules import read_zone
+from orchestrator.authoring.schedules import own_zone
 from orchestrator.authoring.scope import Scope
 from orchestrator.authoring.template_files import read_searchpath
 from orchestrator.ids import is_identifier
@@ -47,9 +48,9 @@ class DAG(Scope):
         texts = {**given, "doc_md": given.get("doc_md") or ""}
         fields = read_arguments(what, TAKES, texts, dates, graph.searchpath)
         start = given.get("start_date", dates.get("start_date"))
-        self.spec = DagSpec(
-            dag_id=dag_id, file="", line=user_line(), timezone=read_zone(zone, start), **fields.get(DagSpec, {})
-        )
+        own = fields.get(DagSpec, {})
+        timezone = read_zone(zone, own_zone(own.get("schedule")), start)
+        self.spec = DagSpec(dag_id=dag_id, file="", line=user_line(), timezone=timezone, **own)
         _check_dates(self.spec)
         super().__init__(graph, group_id=None, prefix="", default_args=defaults)
         _register(self)

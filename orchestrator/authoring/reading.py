@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from orchestrator.authoring import docker_forms, forms
+from orchestrator.authoring.dates import read_date
 from orchestrator.authoring.faults import Note, Rule, fault, nearest, user_line
 from orchestrator.authoring.graph import Graph
-from orchestrator.authoring.schedules import read_date, read_schedule
+from orchestrator.authoring.schedules import read_schedule
 from orchestrator.authoring.template_files import with_texts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, RetryPolicy, TaskSpec
 from orchestrator.spec.value import Value

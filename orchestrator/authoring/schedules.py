@@ -1,11 +1,19 @@
-"""Schedules, dates and zones as a DAG file writes them. What a cron expression means is the timetables' part."""
+"""Schedules as a DAG file writes them. What a cron expression means is the timetables' part.
+
+A bare cron expression, preset or timedelta means what the site says (setting `scheduling.bare_schedule`);
+`Interval` and `CronTrigger` say it themselves, and so do Airflow's names for them.
+"""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import timedelta, tzinfo
+from typing import Never
 
+from msgspec.structs import replace
+
+from orchestrator.authoring.dates import zone_name
 from orchestrator.authoring.faults import Rule, fault, nearest
 from orchestrator.authoring.forms import plain
+from orchestrator.errors import AuthoringError
 from orchestrator.spec.dag import (
     ContinuousSchedule,
     CronSchedule,
@@ -13,6 +21,7 @@ from orchestrator.spec.dag import (
     ManualSchedule,
     OnceSchedule,
     Schedule,
+    ScheduleMode,
 )
 
 _CRON_PRESETS: Mapping[str, str] = {
@@ -25,23 +34,146 @@ _CRON_PRESETS: Mapping[str, str] = {
     "@annually": "0 0 1 1 *",
 }
 _OTHER_PRESETS: Mapping[str, Schedule] = {"@once": OnceSchedule(), "@continuous": ContinuousSchedule()}
+_NO_TIME = timedelta(0)
+_FIXES = {
+    "run_immediately": "leave it out: with a start_date that has passed the newest run is made at once, without "
+    "one the first is the next",
+}
+
+
+class TimeSchedule:
+    """Points in time and what they mean. Constructed by the classes below, given to `schedule=`."""
+
+    __slots__ = ("spec",)
+
+    def __init__(self, spec: CronSchedule | DeltaSchedule) -> None:
+        self.spec = spec
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.spec})"
+
+
+class Interval(TimeSchedule):
+    """A run stands for the time between two points and is due at the later one. The points are those of one or
+    several cron expressions or presets, by the clocks of `timezone` (the DAG's), or a timedelta apart."""
+
+    __slots__ = ()
+
+    def __init__(self, *points: str | timedelta, timezone: str | tzinfo | None = None, **unknown: Never) -> None:
+        _refuse(self, ("timezone",), unknown)
+        super().__init__(replace(_points(points, timezone), mode=ScheduleMode.INTERVAL))
+
+
+class CronTrigger(TimeSchedule):
+    """A run at each point of one or several cron expressions or presets, by the clocks of `timezone` (the DAG's).
+    It stands for that instant, or with `interval` for so long a time before it."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        *expressions: str,
+        timezone: str | tzinfo | None = None,
+        interval: timedelta = _NO_TIME,
+        **unknown: Never,
+    ) -> None:
+        _refuse(self, ("timezone", "interval"), unknown)
+        points = _points(expressions, timezone)
+        if isinstance(points, DeltaSchedule):
+            raise _none(expressions[0])
+        super().__init__(_trigger(points, interval))
+
+
+class CronDataIntervalTimetable(Interval):
+    """Airflow's name for `Interval` of a cron expression."""
+
+    __slots__ = ()
+
+    def __init__(self, cron: str, timezone: str | tzinfo | None = None, **unknown: Never) -> None:
+        super().__init__(cron, timezone=timezone, **unknown)
+
+
+class DeltaDataIntervalTimetable(Interval):
+    """Airflow's name for `Interval` of a timedelta."""
+
+    __slots__ = ()
+
+    def __init__(self, delta: timedelta, **unknown: Never) -> None:
+        _refuse(self, ("delta",), unknown)
+        super().__init__(delta)
+
+
+class CronTriggerTimetable(CronTrigger):
+    """Airflow's name for `CronTrigger` of one expression."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        cron: str,
+        *,
+        timezone: str | tzinfo | None = None,
+        interval: timedelta = _NO_TIME,
+        **unknown: Never,
+    ) -> None:
+        super().__init__(cron, timezone=timezone, interval=interval, **unknown)
+
+
+class DeltaTriggerTimetable(TimeSchedule):
+    """A run each time a timedelta has passed since the start date; `interval` as of a `CronTrigger`."""
+
+    __slots__ = ()
+
+    def __init__(self, delta: timedelta, *, interval: timedelta = _NO_TIME, **unknown: Never) -> None:
+        _refuse(self, ("delta", "interval"), unknown)
+        super().__init__(_trigger(_points((delta,), None), interval))
 
 
 def read_schedule(written: object) -> Schedule:
-    """The schedule that a cron expression, a list of them, a preset, a timedelta or None means."""
+    """What a cron expression, a list of them, a preset, a timedelta, a `TimeSchedule` or None means."""
     if written is None:
         return ManualSchedule()
+    if isinstance(written, TimeSchedule):
+        return written.spec
     if isinstance(written, timedelta):
         return DeltaSchedule(delta=_elapsed(written))
     if isinstance(written, str):
         return _OTHER_PRESETS.get(written) or _cron([written])
     if isinstance(written, Sequence) and written and all(isinstance(each, str) for each in written):
         return _cron(written)
-    raise fault(
-        f"schedule {written!r} is none",
-        rule=Rule.BAD_SCHEDULE,
-        fix="write a cron expression, a list of them, a preset like '@daily', a timedelta, or None",
-    )
+    raise _none(written)
+
+
+def own_zone(schedule: Schedule | None) -> str | None:
+    """The zone that a schedule names for itself, if it does."""
+    return schedule.timezone if isinstance(schedule, CronSchedule) else None
+
+
+def _refuse(schedule: TimeSchedule, known: Sequence[str], unknown: Mapping[str, object]) -> None:
+    for name in unknown:
+        raise fault(
+            f"{type(schedule).__name__} takes no argument {name!r}{nearest(name, known)}",
+            rule=Rule.UNKNOWN_ARGUMENT,
+            fix=_FIXES.get(name, "correct the name, or leave it out"),
+        )
+
+
+def _points(written: Sequence[object], timezone: str | tzinfo | None) -> CronSchedule | DeltaSchedule:
+    """Of the points alone, not yet what they mean."""
+    zone = None if timezone is None else zone_name(timezone)
+    texts = [each for each in written if isinstance(each, str)]
+    if texts and len(texts) == len(written):
+        return replace(_cron(texts), timezone=zone)
+    if len(written) == 1 and isinstance(written[0], timedelta) and zone is None:
+        return DeltaSchedule(delta=_elapsed(written[0]))
+    raise _none(written[0] if len(written) == 1 else tuple(written))
+
+
+def _trigger(points: CronSchedule | DeltaSchedule, interval: timedelta) -> CronSchedule | DeltaSchedule:
+    if not isinstance(interval, timedelta):
+        raise fault(f"interval {interval!r} is no timedelta", rule=Rule.BAD_SCHEDULE, fix="write timedelta(days=1)")
+    window = _elapsed(interval, "interval") if interval else _NO_TIME
+    return replace(points, mode=ScheduleMode.TRIGGER, window=window)
 
 
 def _cron(written: Sequence[str]) -> CronSchedule:
@@ -49,7 +181,9 @@ def _cron(written: Sequence[str]) -> CronSchedule:
         if text.startswith("@") and text not in _CRON_PRESETS:
             known = (*_CRON_PRESETS, *_OTHER_PRESETS)
             raise fault(
-                f"unknown preset {text!r}{nearest(text, known)}",
+                f"{text} stands alone"
+                if text in _OTHER_PRESETS
+                else f"unknown preset {text!r}{nearest(text, known)}",
                 rule=Rule.BAD_SCHEDULE,
                 fix=f"the presets are {', '.join(known)}",
             )
@@ -59,64 +193,24 @@ def _cron(written: Sequence[str]) -> CronSchedule:
     )
 
 
-def _elapsed(delta: timedelta) -> timedelta:
+def _elapsed(delta: timedelta, what: str = "schedule") -> timedelta:
     """A plain timedelta; pendulum's durations may also hold months, which are no fixed time."""
     if getattr(delta, "months", 0) or getattr(delta, "years", 0):
         raise fault(
-            f"schedule {delta!r}: months and years are not equally long",
+            f"{what} {delta!r}: months and years are not equally long",
             rule=Rule.BAD_SCHEDULE,
             fix="write a cron expression or a preset like '@monthly'",
         )
     elapsed = plain(delta)
     if elapsed <= timedelta(0):
-        raise fault(f"schedule {delta!r} does not go on", rule=Rule.BAD_SCHEDULE, fix="write a time above 0")
+        raise fault(f"{what} {delta!r} does not go on", rule=Rule.BAD_SCHEDULE, fix="write a time above 0")
     return elapsed
 
 
-def read_date(name: str, written: object) -> datetime | None:
-    """The instant in UTC; a date without a zone is an error, because it means another instant everywhere."""
-    if written is None:
-        return None
-    if not isinstance(written, datetime):
-        raise fault(
-            f"{name} {written!r} is no datetime",
-            rule=Rule.BAD_ARGUMENT,
-            fix=f"write {name}=datetime(2024, 1, 1, tzinfo=UTC)",
-        )
-    if written.utcoffset() is None:
-        raise fault(
-            f"{name} {written.isoformat()} has no timezone",
-            rule=Rule.NAIVE_DATE,
-            fix=f'write datetime(..., tzinfo=UTC), or tzinfo=ZoneInfo("Europe/Berlin"); {name} is an instant',
-        )
-    moment = written.astimezone(UTC)
-    return datetime.combine(moment.date(), moment.time(), UTC)
-
-
-def read_zone(written: str | tzinfo | None, start: datetime | None) -> str:
-    """The name of the DAG's zone: the one given, else that of the start date if it has a name, else UTC."""
-    if written is not None:
-        name = written if isinstance(written, str) else _zone_name(written)
-        if name is None or not _exists(name):
-            raise fault(
-                f"unknown timezone {written!r}", rule=Rule.BAD_ARGUMENT, fix='write a name like "Europe/Berlin"'
-            )
-        return name
-    name = _zone_name(start.tzinfo) if isinstance(start, datetime) else None
-    return name if name is not None and _exists(name) else "UTC"
-
-
-def _zone_name(zone: tzinfo | None) -> str | None:
-    """Its name, which zoneinfo and pendulum call `key`, pytz `zone`; a fixed offset has neither."""
-    if zone is UTC:
-        return "UTC"
-    name = getattr(zone, "key", None) or getattr(zone, "zone", None)
-    return name if isinstance(name, str) else None
-
-
-def _exists(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
+def _none(written: object) -> AuthoringError:
+    return fault(
+        f"schedule {written!r} is none",
+        rule=Rule.BAD_SCHEDULE,
+        fix="write a cron expression, a list of them, a preset like '@daily', a timedelta, CronTrigger(...), "
+        "Interval(...), or None",
+    )
