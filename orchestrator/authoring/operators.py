@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from orchestrator.authoring.arguments import DockerArguments, TaskArguments
 from orchestrator.authoring.edges import Node
 from orchestrator.authoring.faults import Rule, fault, user_line
+from orchestrator.authoring.outputs import Output, with_handles
 from orchestrator.authoring.reading import (
     DOCKER,
     EMPTY,
@@ -21,6 +22,7 @@ from orchestrator.authoring.reading import (
 )
 from orchestrator.authoring.scope import Scope, scope_for
 from orchestrator.spec.dag import ContainerTemplate, RetryPolicy, TaskKind, TaskSpec
+from orchestrator.spec.handles import handles_in
 
 
 class Operator(Node):
@@ -41,11 +43,16 @@ class Operator(Node):
         what = f"{name} {task_id!r}"
         scope = scope_for(what, dag=given.pop("dag", None), group=given.pop("task_group", None))
         given = without_idle(what, self.takes, self.idle, given, scope.graph, scope.prefix + task_id)
-        defaults = _without_rivals(given, scope.default_args)
-        fields = read_arguments(what, self.takes, given, defaults)
+        given = with_handles(what, given, scope.graph)
+        defaults = with_handles(what, _without_rivals(given, scope.default_args), scope.graph)
+        fields = read_arguments(what, self.takes, given, defaults, scope.graph.searchpath)
         self.graph = scope.graph
         self.node_id = scope.prefix + task_id
-        self.graph.add_task(self._spec(scope, fields))
+        spec = self._spec(scope, fields)
+        self.graph.add_task(spec)
+        for handle in handles_in(spec):
+            if handle.task_id in self.graph.tasks:
+                self.graph.connect(handle.task_id, self.node_id)
 
     def _spec(self, scope: Scope, fields: Fields) -> TaskSpec:
         container = self.kind is TaskKind.CONTAINER
@@ -64,6 +71,11 @@ class Operator(Node):
     def task_id(self) -> str:
         """The id in the DAG, with the prefixes of its groups."""
         return self.node_id
+
+    @property
+    def output(self) -> Output:
+        """A handle on its result: an argument of other tasks, which then wait for it."""
+        return Output(self)
 
     @property
     def spec(self) -> TaskSpec:

@@ -110,6 +110,20 @@ class TaskInstanceFacade:
             return self._part(task_ids, key, default)
         return [self._part(task_id, key, default) for task_id in task_ids]
 
+    def handed(self, task_id: str, key: str = "") -> Any:
+        """What a handle stands for: the result of a task, or the part of it under a key; None where the task gave
+        nothing."""
+        value = self._value(task_id, None)
+        if value is None or not key:
+            return value
+        if not isinstance(value, dict) or key not in value:
+            known = nearest(key, value) if isinstance(value, dict) else ", which is no object"
+            raise RenderError(
+                f"the result of {task_id!r} has no part {key!r}{known}",
+                fix=f"have {task_id} hand on an object with this part",
+            )
+        return value[key]
+
     def _part(self, task_id: str, key: str, default: Any) -> Any:
         if key == "return_value":
             return self._value(task_id, default)
@@ -157,6 +171,7 @@ def build_context(facts: TemplateFacts, result: Callable[[str], bytes | None]) -
         "test_mode": facts.test_mode,
         "macros": Macros(_seed(facts)),
         "image": _image(facts.pins),
+        "result": ti.handed,
     }
 
 

@@ -23,7 +23,10 @@ class Unknown(StrictUndefined):
         name, owner = self._undefined_name, self._undefined_obj
         if owner is missing:
             return unknown(str(name))
-        return f"{_kind(owner)} has no {name!r}{nearest(str(name), _parts(owner))}"
+        hint = nearest(str(name), _parts(owner))
+        if isinstance(owner, dict) and not hint:
+            hint = f"; where it may be missing, write .get('{name}', ...) in place of .{name}"
+        return f"{_kind(owner)} has no {name!r}{hint}"
 
 
 def new_environment() -> ImmutableSandboxedEnvironment:

@@ -13,8 +13,8 @@ def strings(template: ContainerTemplate) -> Iterator[tuple[str, str]]:
     yield from _strings(msgspec.to_builtins(template), "")
 
 
-def with_strings(template: ContainerTemplate, change: Callable[[str, str], str]) -> ContainerTemplate:
-    """The template with `change(path, text)` in place of every string value."""
+def with_strings(template: ContainerTemplate, change: Callable[[str, str], Any]) -> ContainerTemplate:
+    """The template with `change(path, text)` in place of every string value, wherever that fits."""
     return msgspec.convert(_changed(msgspec.to_builtins(template), "", change), ContainerTemplate)
 
 
@@ -25,7 +25,7 @@ def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
         yield from _strings(child, place)
 
 
-def _changed(value: Any, path: str, change: Callable[[str, str], str]) -> Any:
+def _changed(value: Any, path: str, change: Callable[[str, str], Any]) -> Any:
     if isinstance(value, str):
         return change(path, value)
     parts = [_changed(child, place, change) for place, child in _children(value, path)]

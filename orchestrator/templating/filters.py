@@ -39,6 +39,12 @@ def tojson(value: Any, indent: int | None = None) -> str:
     return json.dumps(value, indent=indent, ensure_ascii=False)
 
 
+def text(value: Any) -> str:
+    """Text as it is, anything else as JSON. Alone in a function's argument or as a whole command, an expression
+    with it stands for the value itself."""
+    return value if isinstance(value, str) else tojson(value)
+
+
 def shell_quote(value: Any) -> str:
     """One word of a POSIX shell, whatever is in it."""
     if not isinstance(value, (str, int, float, date)):
@@ -66,6 +72,7 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "ds_nodash": ds_nodash,
     "ts": ts,
     "ts_nodash": ts_nodash,
+    "text": text,
     "tojson": tojson,
     "shell_quote": shell_quote,
     "sql_quote": sql_quote,

@@ -14,12 +14,12 @@ NAMES = frozenset(
         "prev_data_interval_start_success", "prev_data_interval_end_success",
         "prev_start_date_success", "prev_execution_date_success",
         "run_id", "dag_run", "dag", "task", "ti", "task_instance", "task_instance_key_str",
-        "params", "test_mode", "macros", "image",
+        "params", "test_mode", "macros", "image", "result",
     }
 )  # fmt: skip
 
 #: Names through which values enter that somebody else wrote: conf, params, notes, results.
-DATA_NAMES = frozenset({"params", "dag_run", "ti", "task_instance"})
+DATA_NAMES = frozenset({"params", "dag_run", "ti", "task_instance", "result"})
 
 #: Names that templates of Airflow know and ours do not.
 _ABSENT = {

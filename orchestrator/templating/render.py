@@ -2,7 +2,7 @@
 
 import secrets
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import Template, nodes
@@ -16,24 +16,38 @@ from orchestrator.templating.environment import new_environment
 from orchestrator.templating.fields import with_strings
 from orchestrator.templating.script import add_raw, mark_data
 from orchestrator.templating.shell import Marks, fill
+from orchestrator.templating.values import Kept, fitted, takes_values
 
 #: Arguments that must not become empty by rendering.
 _NEVER_EMPTY = ("image", "command", "script")
 
 
-def render(template: ContainerTemplate, context: Mapping[str, Any]) -> ContainerTemplate:
-    """Every string with template marks rendered. RenderError names the field and what is wrong with it."""
+def render(template: ContainerTemplate, context: Mapping[str, Any], *, native: bool = False) -> ContainerTemplate:
+    """Every string with template marks rendered; with `native` a lone expression gives its value where a value may
+    stand. RenderError names the field and what is wrong with it."""
 
-    def rendered(field: str, text: str) -> str:
-        return render_field(field, text, context) if has_templates(text) else text
+    def rendered(field: str, text: str) -> Any:
+        return render_value(field, text, context, native=native) if has_templates(text) else text
 
     return with_strings(template, rendered)
 
 
 def render_field(field: str, text: str, context: Mapping[str, Any]) -> str:
     """One string rendered; in `script` what others wrote is kept from being read as shell code."""
+    return str(_rendered(field, lambda: _text(field, text, context)))
+
+
+def render_value(field: str, text: str, context: Mapping[str, Any], *, native: bool) -> Any:
+    """One string rendered to what its field takes (`values`), which for most is text."""
+    if not takes_values(field):
+        return render_field(field, text, context)
+    return _rendered(field, lambda: _value(field, text, context, native=native))
+
+
+def _rendered(field: str, evaluate: Callable[[], Any]) -> Any:
+    """What evaluating a field gives; whatever it raises becomes a RenderError that names the field."""
     try:
-        result = _script(text, context) if field == "script" else _plain(field, text, context)
+        result = evaluate()
     except RenderError as error:
         raise RenderError(error.message, field=field, fix=error.fix) from error
     except MemoryError as error:
@@ -53,9 +67,20 @@ def file_name(field: str) -> str:
     return f"<template {field}>"
 
 
-def _plain(field: str, text: str, context: Mapping[str, Any]) -> str:
+def _text(field: str, text: str, context: Mapping[str, Any]) -> str:
+    if field == "script":
+        return _script(text, context)
     environment = new_environment()
     return _evaluated(environment, environment.parse(text, name=field), field, context)
+
+
+def _value(field: str, text: str, context: Mapping[str, Any], *, native: bool) -> Any:
+    environment = new_environment()
+    tree = environment.parse(text, name=field)
+    kept = Kept()
+    lone = kept.of_lone(tree, environment, native=native)
+    written = _evaluated(environment, tree, field, context)
+    return fitted(field, kept.values[0]) if lone else written
 
 
 def _script(text: str, context: Mapping[str, Any]) -> str:
@@ -74,11 +99,12 @@ def _evaluated(
     return Template.from_code(environment, code, environment.make_globals(None)).render(context)
 
 
-def _refuse_empty(field: str, text: str) -> None:
-    if "\0" in text:
+def _refuse_empty(field: str, result: Any) -> None:
+    texts = [each for each in (result if isinstance(result, list) else [result]) if isinstance(each, str)]
+    if any("\0" in each for each in texts) and not field.startswith("call."):
         raise RenderError("it renders to text with a NUL character, which no container takes", field=field)
     mount_end = field.startswith("mounts[") and field.endswith((".source", ".target"))
-    if (field in _NEVER_EMPTY or mount_end) and not text.strip():
+    if (field in _NEVER_EMPTY or mount_end) and isinstance(result, str) and not result.strip():
         raise RenderError("it renders to nothing", field=field, fix="give it a value in every case")
 
 

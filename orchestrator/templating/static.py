@@ -59,7 +59,9 @@ class StaticTemplate:
     def pulled_tasks(self) -> Iterator[str]:
         """The ids of tasks whose results are asked for by a literal id."""
         for call in self._tree.find_all(nodes.Call):
-            if isinstance(call.node, nodes.Getattr) and call.node.attr == "xcom_pull":
+            if isinstance(call.node, nodes.Name) and call.node.name == "result":
+                yield from _literals(call.args[:1])
+            elif isinstance(call.node, nodes.Getattr) and call.node.attr == "xcom_pull":
                 given = [keyword.value for keyword in call.kwargs if keyword.key == "task_ids"]
                 yield from _literals((given or call.args)[:1])
 

@@ -1,0 +1,76 @@
+"""What a task hands on, as a value of the DAG file: a handle on the result that it will have in each run."""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from orchestrator.authoring.edges import Node
+from orchestrator.authoring.faults import Rule, fault
+from orchestrator.authoring.graph import Graph
+from orchestrator.spec.handles import Handle
+
+
+class Output(Node):
+    """The result of a task (`.output` of its operator, or what calling a decorated function gives), or a part of
+    it: `output["rows"]`. It may stand in `>>` like its task, in arguments of other tasks, which then wait for this
+    one, and in text: `f"... {output}"`."""
+
+    __slots__ = ("graph", "handle", "node_id", "operator")
+
+    def __init__(self, operator: Node, key: str = "") -> None:
+        self.operator = operator  #: the task
+        self.graph = operator.graph
+        self.node_id = operator.node_id
+        self.handle = Handle(task_id=operator.node_id, key=key)
+
+    def __getitem__(self, key: str) -> "Output":
+        if self.handle.key or not isinstance(key, str) or not key:
+            raise fault(
+                f"{self!r}[{key!r}]: a handle takes one key, which is a text",
+                rule=Rule.BAD_ARGUMENT,
+                fix="hand the whole part on, and take what you need of it in the task that gets it",
+            )
+        return Output(self.operator, key)
+
+    def __str__(self) -> str:
+        return self.handle.text
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __repr__(self) -> str:
+        part = f"[{self.handle.key!r}]" if self.handle.key else ""
+        return f"<result of {self.graph.dag_id}.{self.node_id}{part}>"
+
+    def __bool__(self) -> NoReturn:
+        raise self._too_early("whether it is true")
+
+    def __iter__(self) -> NoReturn:
+        raise self._too_early("what is in it")
+
+    def __len__(self) -> NoReturn:
+        raise self._too_early("how long it is")
+
+    def _too_early(self, what: str) -> Exception:
+        return fault(
+            f"{self!r} is not there yet: nobody can say {what} while the DAG is written",
+            rule=Rule.BAD_ARGUMENT,
+            fix="pass it to a task, and look there",
+        )
+
+
+def with_handles(what: str, written: Any, graph: Graph) -> Any:
+    """The same value with the template of each `Output` in its place, at any depth. `what` names the thing
+    constructed; `bad_edge` where one is of another DAG."""
+    if isinstance(written, Output):
+        if written.graph is not graph:
+            raise fault(
+                f"{what}: {written!r} is of another DAG",
+                rule=Rule.BAD_EDGE,
+                fix="results go from task to task of one run; share files of two DAGs in a data root",
+            )
+        return str(written)
+    if isinstance(written, Mapping):
+        return {name: with_handles(what, value, graph) for name, value in written.items()}
+    if type(written) in (list, tuple):
+        return type(written)(with_handles(what, value, graph) for value in written)
+    return written
