@@ -18,6 +18,7 @@ from orchestrator.engines.docker.address import Address, find_address
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.docker.places import EnginePlaces
 from orchestrator.engines.owners import OWNER_LABEL, own_identity
+from orchestrator.explanations import Explanations
 from orchestrator.ids import DeploymentId, new_deployment_id, new_test_deployment_id
 from orchestrator.images.calls import ImageApi
 from orchestrator.images.service import DockerImages
@@ -62,6 +63,12 @@ class App:
         default = self.project.settings.scheduling.catchup_by_default
         with self.store() as store:
             yield Queries(store, self.logs(), catchup_by_default=default)
+
+    @contextmanager
+    def explanations(self) -> Iterator[Explanations]:
+        with self.store() as store:
+            queries = Queries(store, self.logs())
+            yield Explanations(store, queries, self.socket, self.clock, self.project.settings)
 
     @contextmanager
     def actions(self) -> Iterator[Actions]:
@@ -137,7 +144,7 @@ class App:
             with self._parts(store, authoring, DagFolder(self.project, self.clock)) as parts:
                 socket = LocalSocket(self.socket)
                 scheduler = Scheduler(parts, epoch, socket.publish)
-                socket.start(scheduler.wake)
+                socket.start(scheduler.wake, scheduler.ask)
                 try:
                     yield scheduler
                 finally:

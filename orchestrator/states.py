@@ -145,7 +145,7 @@ class ReasonCode(StrEnum):
     PAUSED = "paused"
     DAG_INACTIVE = "dag_inactive"
     NOT_DUE = "not_due"
-    NO_SCHEDULE = "no_schedule"
+    UNSCHEDULED = "unscheduled"
     OUTSIDE_SCHEDULE = "outside_schedule"
 
 

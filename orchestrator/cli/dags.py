@@ -10,6 +10,7 @@ import click
 from orchestrator.actions import Outcome
 from orchestrator.app import App
 from orchestrator.cli.check import check
+from orchestrator.cli.explain import explain_dag
 from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.cli.trial import test
@@ -25,6 +26,7 @@ def dags() -> None:
 
 dags.add_command(check)
 dags.add_command(test)
+dags.add_command(explain_dag)
 
 
 @dags.command("list")

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from orchestrator.cli.explain import explain_run
 from orchestrator.cli.live import watch_run
 from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.session import open_app, say
@@ -24,6 +25,9 @@ _LAST_LINES = 5
 @click.group()
 def runs() -> None:
     """List, show and watch DAG runs. A RUN is a run id, a logical date, or left out: the newest run."""
+
+
+runs.add_command(explain_run)
 
 
 @runs.command("list")

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.tree import Tree
 
 from orchestrator.cli.dags import task_row
+from orchestrator.cli.explain import explain_task
 from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.render import render
 from orchestrator.cli.runs import try_row
@@ -27,6 +28,7 @@ def tasks() -> None:
 
 
 tasks.add_command(render)
+tasks.add_command(explain_task)
 
 
 @tasks.command("list")

@@ -2,6 +2,8 @@
 
 import signal
 
+import msgspec
+
 from orchestrator.planning.events import Exited
 from orchestrator.planning.rows import Reason, Try, TryOutcome
 from orchestrator.spec.container import ContainerSpec, ExitFacts
@@ -12,6 +14,13 @@ from orchestrator.states import ReasonCode
 _SIGNALLED = 128
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 _MIB = 1024 * 1024
+#: What shells mean by these exit codes.
+_SHELLS = {
+    126: ", a shell's code for a command that cannot be executed",
+    127: ", a shell's code for a command that it does not find",
+}
+#: Stops of ours that are the task's own fault: what it wrote last says where it stood.
+_OVERDUE = frozenset({ReasonCode.TIMEOUT, ReasonCode.IDLE_TIMEOUT})
 
 
 class Ending(Value, frozen=True, kw_only=True):
@@ -26,7 +35,9 @@ def ending_of(event: Exited, attempt: Try, task: TaskSpec) -> Ending:
     """An exit after we asked for the end is that end's; one that others brought about is a loss, whatever its
     code; only then the code counts."""
     if attempt.stop_reason is not None and not _was_over(event.exit, attempt):
-        return Ending(outcome=TryOutcome.FAILED, reason=attempt.stop_reason, own_exit=False)
+        reason = attempt.stop_reason
+        told = _with_last_line(reason, event.last_line) if reason.code in _OVERDUE else reason
+        return Ending(outcome=TryOutcome.FAILED, reason=told, own_exit=False)
     if event.stopped_externally:
         text = "something other than the orchestrator stopped its container"
         reason = Reason(code=ReasonCode.STOPPED_EXTERNALLY, text=text)
@@ -38,7 +49,8 @@ def ending_of(event: Exited, attempt: Try, task: TaskSpec) -> Ending:
     if code == 0:
         outcome = TryOutcome.FAILED if event.result_problem else TryOutcome.SUCCESS
         return Ending(outcome=outcome, reason=event.result_problem)
-    return Ending(outcome=TryOutcome.FAILED, reason=_failure(event.exit, attempt.spec))
+    reason = _failure(event.exit, attempt.spec)
+    return Ending(outcome=TryOutcome.FAILED, reason=_with_last_line(reason, event.last_line))
 
 
 def _was_over(facts: ExitFacts, attempt: Try) -> bool:
@@ -51,10 +63,22 @@ def _failure(facts: ExitFacts, spec: ContainerSpec) -> Reason:
     code = facts.exit_code
     words = f" ({facts.error})" if facts.error else ""
     if facts.oom_killed:
-        limit = f"its mem_limit is {spec.memory / _MIB:g} MiB" if spec.memory else "it has no mem_limit"
-        return Reason(code=ReasonCode.OOM_KILLED, text=f"it ran out of memory; {limit}{words}")
+        return Reason(code=ReasonCode.OOM_KILLED, text=f"it ran out of memory; {_memory(facts, spec)}{words}")
     name = _SIGNALS.get(code - _SIGNALLED)
     if name is None:
-        return Reason(code=ReasonCode.EXIT_CODE, text=f"it exited with {code}{words}")
+        text = f"it exited with {code}{_SHELLS.get(code, '')}{words}"
+        return Reason(code=ReasonCode.EXIT_CODE, text=text)
     memory = "; possibly memory, the engine was not watching" if name == "SIGKILL" else ""
     return Reason(code=ReasonCode.SIGNAL, text=f"it was ended by {name} (exit code {code}){memory}{words}")
+
+
+def _memory(facts: ExitFacts, spec: ContainerSpec) -> str:
+    """The limit, and the most that it was seen to hold: between two samples it may have held more."""
+    limit = f"its mem_limit is {spec.memory / _MIB:g} MiB" if spec.memory else "it has no mem_limit"
+    if facts.highest_memory is None:
+        return f"{limit}, and it ended before a sample of its memory was taken" if spec.memory else limit
+    return f"{limit}, the highest sample of its memory {facts.highest_memory / _MIB:.1f} MiB"
+
+
+def _with_last_line(reason: Reason, line: str) -> Reason:
+    return msgspec.structs.replace(reason, text=f"{reason.text}; last line: {line}") if line else reason

@@ -62,6 +62,10 @@ class Engine(Protocol):
     def inspect(self, container: ContainerId) -> ContainerFacts:
         """`NoSuchContainerError` where it is gone."""
 
+    def memory(self, container: ContainerId) -> int | None:
+        """Bytes that it holds now, less what the kernel can take back at once; None where it does not run. May
+        take a second: engines count now and then. `NoSuchContainerError`."""
+
     def list_ours(self, deployment: DeploymentId) -> tuple[ContainerFacts, ...]:
         """All containers of kind `try` that carry this deployment's label, in any state, exit facts included."""
 

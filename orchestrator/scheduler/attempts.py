@@ -35,6 +35,7 @@ class OpenAttempt:
     stop_requested: bool = False
     killed_by_others: bool = False
     oom: bool = False
+    highest_memory: int | None = None  #: bytes, of the samples taken so far
     ending: threading.Event = field(default_factory=threading.Event)  #: somebody has its end in hand, or told it
     end_refused: bool = False  #: what was told of its end could not be recorded
 
@@ -64,6 +65,7 @@ class OpenAttempts:
         self._open: dict[TryId, OpenAttempt] = {}
         self._fates: dict[ContainerId, Fate] = {}
         self._listening = False
+        self._unheard: str | None = "it has not answered yet"
 
     # --- who is open ------------------------------------------------------------------------------------
 
@@ -155,15 +157,22 @@ class OpenAttempts:
         with self._lock:
             return self._listening
 
+    @property
+    def unheard(self) -> str | None:
+        """Why no event arrives; None where they do."""
+        with self._lock:
+            return None if self._listening else self._unheard
+
     def hear(self) -> None:
         """Events arrive from now on."""
         with self._lock:
             self._listening = True
 
-    def deafen(self) -> None:
+    def deafen(self, why: str = "") -> None:
         """No event arrives until `hear`."""
         with self._lock:
             self._listening = False
+            self._unheard = why or self._unheard
             for fate in self._fates.values():
                 fate.missed = True
                 fate.known.set()

@@ -156,19 +156,27 @@ class Collector:
             text = "its container was removed by others before its result was read"
             self._endings.tell_lost(entry, text, ran=True)
         else:
-            self._tell(entry, container, facts, result)
+            failed = entry.stop_requested or facts.exit_code not in (0, *entry.task.skip_on_exit_code)
+            last_line = self._results.last_line(entry.attempt.key) if failed else ""
+            self._tell(entry, container, facts, result, last_line)
 
     def _tell(
-        self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts, result: bytes | Reason | None
+        self,
+        entry: OpenAttempt,
+        container: ContainerId,
+        facts: ExitFacts,
+        result: bytes | Reason | None,
+        last_line: str = "",
     ) -> None:
         self._post(
             Exited(
                 try_id=entry.try_id,
                 container_id=container,
-                exit=facts,
+                exit=msgspec.structs.replace(facts, highest_memory=entry.highest_memory),
                 result=None if isinstance(result, Reason) else result,
                 result_problem=result if isinstance(result, Reason) else None,
                 stopped_externally=entry.killed_by_others,
+                last_line=last_line,
             )
         )
 

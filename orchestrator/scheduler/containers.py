@@ -16,6 +16,7 @@ from orchestrator.scheduler.idleness import Idleness
 from orchestrator.scheduler.inbox import Message
 from orchestrator.scheduler.keeping import Keeping
 from orchestrator.scheduler.launcher import Launcher
+from orchestrator.scheduler.memory_watch import MemoryWatch
 from orchestrator.scheduler.parts import Parts, Service
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.scheduler.reconciler import Reconciler
@@ -54,6 +55,7 @@ class Containers:
         self._tidier = Tidier(engine, self._pump, post=post, clock=clock)
         self._stopper = Stopper(engine, attempts, clock)
         self._idleness = Idleness(attempts, post=post, clock=clock)
+        self._memory = MemoryWatch(engine, attempts, clock)
         volumes = _volume_retention(parts.settings)
         self._keeping = Keeping(engine, parts.store, self._deployment, volumes=volumes, clock=clock)
         settling = self._make_settling()
@@ -63,7 +65,7 @@ class Containers:
 
     def start(self) -> None:
         """Start the threads, the event stream last: whatever it tells finds its service."""
-        for service in (self._stopper, self._reconciler, self._watch, self._idleness, self._keeping):
+        for service in (self._stopper, self._reconciler, self._idleness, self._memory, self._keeping, self._watch):
             service.start()
 
     def start_logs(self) -> None:
@@ -85,6 +87,7 @@ class Containers:
             self._collector,
             self._tidier,
             self._idleness,
+            self._memory,
             self._keeping,
         )
 

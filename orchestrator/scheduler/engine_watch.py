@@ -84,7 +84,7 @@ class EngineWatch:
                 self._post(EngineConnected())
             case EngineEventKind.DISCONNECTED:
                 _log.warning("engine.disconnected", detail=event.detail)
-                self._silence()
+                self._silence(event.detail)
             case EngineEventKind.DIE:
                 self._on_exit(event)
             case EngineEventKind.DESTROY:
@@ -93,6 +93,6 @@ class EngineWatch:
             case _:
                 self._attempts.note(event)
 
-    def _silence(self) -> None:
-        self._attempts.deafen()
+    def _silence(self, why: str = "") -> None:
+        self._attempts.deafen(why)
         self._on_silence()

@@ -1,13 +1,22 @@
 """The one way into the loop: whatever happens anywhere is posted here and taken in whole turns."""
 
 import queue
+from collections.abc import Callable
 
 from orchestrator.planning.events import Event
+from orchestrator.planning.explain import Explained, Question
 from orchestrator.spec.value import Value
 
 
 class Wake(Value, frozen=True, kw_only=True):
     """A face wrote a request: look at the unanswered ones now."""
+
+
+class Asked(Value, frozen=True, kw_only=True):
+    """A face asks why something does not run; `answer` takes what the loop knows, and never waits."""
+
+    question: Question
+    answer: Callable[[Explained], None]
 
 
 class EngineConnected(Value, frozen=True, kw_only=True):
@@ -22,7 +31,7 @@ class Quit(Value, frozen=True, kw_only=True):
     """The process is asked to stop; containers keep running."""
 
 
-Message = Event | Wake | EngineConnected | Fenced | Quit
+Message = Event | Wake | Asked | EngineConnected | Fenced | Quit
 
 
 class Inbox:

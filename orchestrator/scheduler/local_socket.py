@@ -1,4 +1,5 @@
-"""`<home>/run/scheduler.sock`: faces on this machine wake the scheduler through it, and follow its notices.
+"""`<home>/run/scheduler.sock`: faces on this machine wake the scheduler through it, follow its notices, and ask it
+why something does not run.
 
 On the wire: messages of a 4-byte big-endian length and msgpack. A client says `Hello` once; a follower then
 only listens. The socket's folder is the owner's alone (0700).
@@ -19,6 +20,7 @@ import msgspec
 import structlog
 
 from orchestrator.clock import SystemClock
+from orchestrator.planning.explain import Explained, Question
 from orchestrator.scheduler.notices import Notice, RequestAnswered
 from orchestrator.spec.value import Value
 
@@ -27,7 +29,7 @@ _log = structlog.get_logger()
 #: Bytes of notices that may wait for one follower before it is cut off (it then starts anew from the database).
 _BACKLOG = 8 * 1024 * 1024
 #: Bytes that a client may say at one time.
-_LONGEST_HELLO = 1024
+_LONGEST_HELLO = 4096
 #: Connections at one time; more wait until one ends.
 _MOST_CLIENTS = 256
 #: Seconds until a connection is taken again after one could not be.
@@ -40,10 +42,16 @@ _TIMEVAL = struct.Struct("ll")  #: seconds and microseconds, as the kernel takes
 _LONGEST_PATH = 103
 
 
-class Hello(Value, frozen=True, kw_only=True):
-    """What a client says first: `wake` (look at the requests), or `follow` (send me notices)."""
+#: Takes a question, and by its second argument, from any thread, its answer.
+Asked = Callable[[Question, Callable[[Explained], None]], None]
 
-    wants: Literal["wake", "follow"]
+
+class Hello(Value, frozen=True, kw_only=True):
+    """What a client says first: `wake` (look at the requests), `follow` (send me notices), or `explain` (answer
+    this question)."""
+
+    wants: Literal["wake", "follow", "explain"]
+    question: Question | None = None
 
 
 class _Client:
@@ -63,6 +71,7 @@ class LocalSocket:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
         self._on_wake: Callable[[], None] = lambda: None
+        self._on_question: Asked = lambda _question, _answer: None
         self._selector = selectors.DefaultSelector()
         self._listener = _bound(path)
         self._accepting = False
@@ -71,14 +80,16 @@ class LocalSocket:
         self._bell, self._ear = socket.socketpair()
         self._lock = threading.Lock()
         self._queued: list[bytes] = []
+        self._answers: list[tuple[_Client, bytes]] = []
         self._followers = 0
         self._closing = False
         self._clients: set[_Client] = set()
         self._thread = threading.Thread(target=self._run, name="local-socket", daemon=True)
 
-    def start(self, on_wake: Callable[[], None]) -> None:
-        """Serve; `on_wake` is called in this socket's thread."""
+    def start(self, on_wake: Callable[[], None], on_question: Asked) -> None:
+        """Serve; both are called in this socket's thread."""
         self._on_wake = on_wake
+        self._on_question = on_question
         self._listener.setblocking(False)
         self._ear.setblocking(False)
         self._selector.register(self._ear, selectors.EVENT_READ)
@@ -149,6 +160,11 @@ class LocalSocket:
     def _spread(self) -> None:
         with self._lock:
             queued, self._queued = b"".join(self._queued), []
+            answers, self._answers = self._answers, []
+        for client, answer in answers:
+            if client in self._clients:
+                client.unsent += answer
+                self._send(client)
         if queued:
             for client in [each for each in self._clients if each.follows]:
                 client.unsent += queued
@@ -177,13 +193,22 @@ class LocalSocket:
 
     def _obey(self, client: _Client) -> None:
         for payload in _frames(client.heard):
-            if msgspec.msgpack.decode(payload, type=Hello).wants == "wake":
+            hello = msgspec.msgpack.decode(payload, type=Hello)
+            if hello.wants == "wake":
                 self._on_wake()
+            elif hello.wants == "explain":
+                if hello.question is not None:
+                    self._on_question(hello.question, lambda answer: self._answer(client, answer))
             elif not client.follows:
                 client.follows = True
                 self._followers += 1
                 client.unsent += _frame(b"\xc0")  # nil: from here on nothing is missed
         self._send(client)
+
+    def _answer(self, client: _Client, answer: Explained) -> None:
+        with self._lock:
+            self._answers.append((client, _frame(msgspec.msgpack.encode(answer))))
+        self._ring()
 
     def _send(self, client: _Client) -> None:
         try:
@@ -218,6 +243,15 @@ def wake(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def ask(path: Path, question: Question, seconds: float) -> Explained | None:
+    """The scheduler's answer; None where it gives none for so long. OSError where no scheduler listens."""
+    end = SystemClock().monotonic() + seconds
+    with _connected(path) as connection:
+        connection.sendall(_frame(msgspec.msgpack.encode(Hello(wants="explain", question=question))))
+        payload = next(_payloads(connection, bytearray(), end), None)
+    return None if payload is None else msgspec.msgpack.decode(payload, type=Explained)
 
 
 class Following:
@@ -269,18 +303,23 @@ class Following:
         return False
 
     def _payloads(self, seconds: float | None) -> Iterator[bytes]:
-        clock = SystemClock()
-        end = None if seconds is None else clock.monotonic() + seconds
-        while True:
-            yield from _frames(self._heard)
-            try:
-                self._connection.settimeout(None if end is None else max(end - clock.monotonic(), 0.001))
-                data = self._connection.recv(65536)
-            except (ConnectionError, TimeoutError):
-                return
-            if not data:
-                return
-            self._heard += data
+        end = None if seconds is None else SystemClock().monotonic() + seconds
+        return _payloads(self._connection, self._heard, end)
+
+
+def _payloads(connection: socket.socket, heard: bytearray, end: float | None) -> Iterator[bytes]:
+    """What comes, until a monotonic instant or the other side's end; `heard` keeps what is not whole yet."""
+    clock = SystemClock()
+    while True:
+        yield from _frames(heard)
+        try:
+            connection.settimeout(None if end is None else max(end - clock.monotonic(), 0.001))
+            data = connection.recv(65536)
+        except (ConnectionError, TimeoutError):
+            return
+        if not data:
+            return
+        heard += data
 
 
 def _frame(payload: bytes) -> bytes:

@@ -18,11 +18,12 @@ from orchestrator.ids import Epoch, TryId
 from orchestrator.planning.changes import Answered, Change, Effect, PutRun, PutTask, PutTry, Row
 from orchestrator.planning.decide import PlanSettings, decide, resume
 from orchestrator.planning.events import Event, Exited, LaunchFailed, Lost, Requested, Tick
+from orchestrator.planning.explain import Explained, Present, explain
 from orchestrator.planning.rows import Answer
 from orchestrator.planning.world import World
 from orchestrator.ports import Store
 from orchestrator.scheduler.attempts import OpenAttempts
-from orchestrator.scheduler.inbox import EngineConnected, Fenced, Inbox, Message, Quit, Wake
+from orchestrator.scheduler.inbox import Asked, EngineConnected, Fenced, Inbox, Message, Quit, Wake
 from orchestrator.scheduler.notices import Notice, notices_of
 from orchestrator.scheduler.patience import Patience
 from orchestrator.scheduler.refusals import instead_of
@@ -100,6 +101,7 @@ class Loop:
     def turn(self, messages: Sequence[Message]) -> None:
         """Take in what happened and do what follows; with nothing, look whether time asks for something."""
         events: list[Event] = []
+        questions: list[Asked] = []
         woken = connected = False
         for message in messages:
             match message:
@@ -111,6 +113,8 @@ class Loop:
                     connected = True
                 case Wake():
                     woken = True
+                case Asked():
+                    questions.append(message)
                 case _:
                     events.append(message)
         if woken or self._clock.monotonic() - self._looked >= _LOOK:
@@ -118,6 +122,17 @@ class Loop:
         self._settle(events)
         if connected:
             self._effects.reconcile()
+        for asked in questions:
+            self._answer(asked)
+
+    def _answer(self, asked: Asked) -> None:
+        """From the world as it is committed. A question is no event: it changes nothing, and harms nothing."""
+        present = Present(now=self._clock.now(), settings=self._plan, engine_away=self._attempts.unheard)
+        try:
+            asked.answer(explain(self._world, asked.question, present))
+        except Exception:  # noqa: BLE001 - the shell of a loop: logged, and who asks is told that nothing is known
+            _log.exception("question.broke", question=asked.question)
+            asked.answer(Explained())
 
     def _requests(self) -> list[Requested]:
         """What faces ask and nobody has answered. While the database is away, nothing: they are asked still."""

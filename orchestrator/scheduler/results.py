@@ -1,8 +1,11 @@
-"""What a try hands downstream: its result file, else what its task asks of its output, as JSON bytes."""
+"""What a try hands downstream: its result file, else what its task asks of its output, as JSON bytes. Of one that
+failed: what it wrote last."""
+
+import re
 
 import msgspec
 
-from orchestrator.errors import FileTooLargeError, NoSuchFileError
+from orchestrator.errors import FileTooLargeError, LogUnavailableError, NoSuchFileError
 from orchestrator.ids import ContainerId, TryKey
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import Engine, LogFlag, LogStore, Stream
@@ -15,6 +18,12 @@ from orchestrator.states import ReasonCode
 _LOG_END_SECONDS = 5.0
 #: Bytes of a result that a message shows.
 _SHOWN = 60
+#: Seconds the end of a failed try's log may lag behind before its reason goes without its last line.
+_LAST_LINE_SECONDS = 0.5
+#: Bytes of a last line that are read at most, and characters of it that a reason shows.
+_LAST_LINE_LIMIT, _LAST_LINE_SHOWN = 4096, 200
+#: Colours and the like (ECMA-48 control sequences), and other characters that only move a terminal.
+_CONTROLS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f]")
 
 
 class Results:
@@ -48,6 +57,19 @@ class Results:
         if found is None and entry.attempt.spec.output_path is not None:
             return self._named(container, entry.attempt.spec.output_path)
         return self._output(entry, container) if found is None else found
+
+    def last_line(self, key: TryKey) -> str:
+        """The last line of a try's stderr, else of its stdout, for a reason; empty where there is none, or where
+        its log does not end in a moment."""
+        self._pump.wait_end(key, _LAST_LINE_SECONDS)
+        for stream in (Stream.STDERR, Stream.STDOUT):
+            try:
+                line = self._logs.last_line(key, stream, _LAST_LINE_LIMIT)
+            except (FileTooLargeError, LogUnavailableError):
+                continue
+            if line is not None and (shown := _CONTROLS.sub("", line.decode("utf-8", "replace")).strip()):
+                return shown if len(shown) <= _LAST_LINE_SHOWN else f"{shown[:_LAST_LINE_SHOWN]}..."
+        return ""
 
     def _named(self, container: ContainerId, path: str) -> bytes | Reason:
         """The file at `retrieve_output_path`: JSON where it is some, else text."""

@@ -175,13 +175,15 @@ class ContainerState(StrEnum):
 
 
 class ExitFacts(Value, frozen=True, kw_only=True):
-    """How a container ended, in the engine's words. Instants are the engine's own, UTC."""
+    """How a container ended, in the engine's words. Instants are the engine's own, UTC. `highest_memory`: the most
+    bytes that a sample saw it hold, None where none was taken."""
 
     exit_code: int
     oom_killed: bool = False
     error: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    highest_memory: int | None = None
 
 
 class ContainerFacts(Value, frozen=True, kw_only=True):

@@ -79,6 +79,10 @@ class CountingEngine:
         self.calls.add("inspect", container)
         return self._engine.inspect(container)
 
+    def memory(self, container: ContainerId) -> int | None:
+        self.calls.add("memory", container)
+        return self._engine.memory(container)
+
     def list_ours(self, deployment: DeploymentId) -> tuple[ContainerFacts, ...]:
         self.calls.add("list_ours")
         return self._engine.list_ours(deployment)

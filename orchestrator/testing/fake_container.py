@@ -49,6 +49,10 @@ class FakeContainer:
         return self.state is ContainerState.RUNNING
 
     @property
+    def memory(self) -> int | None:
+        return self.program.memory if self.runs else None
+
+    @property
     def facts(self) -> ContainerFacts:
         return ContainerFacts(
             id=self.id,

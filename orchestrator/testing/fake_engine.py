@@ -142,6 +142,9 @@ class FakeEngine:
     def inspect(self, container: ContainerId) -> ContainerFacts:
         return self._call("inspect", container, lambda: self._find(container).facts)
 
+    def memory(self, container: ContainerId) -> int | None:
+        return self._call("memory", container, lambda: self._find(container).memory)
+
     def list_ours(self, deployment: DeploymentId) -> tuple[ContainerFacts, ...]:
         return self._call("list_ours", "", lambda: self._list(DEPLOYMENT_LABEL, deployment))
 

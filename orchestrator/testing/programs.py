@@ -20,6 +20,7 @@ class Program(Value, frozen=True, kw_only=True):
     files: dict[str, bytes] = {}  #: path -> content, there from the first moment on
     exit_code: int = 0
     oom_killed: bool = False
+    memory: int = 2**20  #: bytes that it holds while it runs
     stays: bool = False
     deaf_to: frozenset[str] = frozenset()  #: signals without effect; KILL always has one
     refused: ReasonCode | None = None  #: `start` refuses the container with this code

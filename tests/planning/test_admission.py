@@ -33,7 +33,7 @@ def in_turn(leader: Leader) -> list[str]:
 
 
 def why(leader: Leader, key: object, task_id: str) -> ReasonCode:
-    reason = explain_task(leader.world, leader.task(key, task_id).key, leader.settings)
+    reason = explain_task(leader.world, leader.task(key, task_id).key, leader.present)
     assert reason is not None
     return reason.code
 

@@ -46,7 +46,7 @@ def test_a_dag_that_left_its_file_is_inactive_and_its_runs_finish() -> None:
     leader.parse(dag(container("a")))
     assert not leader.rows["dags"]["e"].active
     assert leader.rows["dags"]["d"].active
-    assert explain_dag(leader.world, "e").code is ReasonCode.DAG_INACTIVE
+    assert explain_dag(leader.world, "e", leader.present).code is ReasonCode.DAG_INACTIVE
     leader.exit(*leader.prepare_all())
     assert leader.run(key).state is RunState.SUCCESS
     answer = leader.ask(RequestKind.TRIGGER, dag_id="e")

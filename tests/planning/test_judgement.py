@@ -60,10 +60,13 @@ class TestExit:
 
     def test_an_oom_kill_names_the_limit(self) -> None:
         found = ending(137, oom=True, memory=512 * 1024 * 1024)
-        assert found.reason == Reason(
-            code=ReasonCode.OOM_KILLED, text="it ran out of memory; its mem_limit is 512 MiB"
-        )
-        assert "no mem_limit" in ending(1, oom=True).reason.text
+        text = "it ran out of memory; its mem_limit is 512 MiB"
+        assert found.reason.code is ReasonCode.OOM_KILLED
+        assert found.reason.text == f"{text}, and it ended before a sample of its memory was taken"
+        sampled = ExitFacts(exit_code=137, oom_killed=True, highest_memory=500 * 1024 * 1024 + 600_000)
+        text = "it ran out of memory; its mem_limit is 512 MiB, the highest sample of its memory 500.6 MiB"
+        assert ending(137, exit=sampled, memory=512 * 1024 * 1024).reason.text == text
+        assert ending(1, oom=True).reason.text == "it ran out of memory; it has no mem_limit"
 
     def test_137_unwatched_is_a_signal_that_may_have_been_memory(self) -> None:
         found = ending(137)
@@ -71,6 +74,18 @@ class TestExit:
         assert "possibly memory" in found.reason.text
         assert "SIGTERM" in ending(143).reason.text
         assert "memory" not in ending(143).reason.text
+
+    def test_what_it_wrote_last_is_told_of_failures_that_are_its_own(self) -> None:
+        line = "KeyError: 'x'"
+        assert ending(1, last_line=line).reason.text == "it exited with 1; last line: KeyError: 'x'"
+        assert ending(137, oom=True, last_line=line).reason.text.endswith("; last line: KeyError: 'x'")
+        late, killed = (Reason(code=code, text="so") for code in (ReasonCode.TIMEOUT, ReasonCode.KILLED_BY))
+        assert ending(143, stop=late, last_line=line).reason.text == "so; last line: KeyError: 'x'"
+        assert ending(143, stop=killed, last_line=line).reason.text == "so"
+
+    def test_codes_that_shells_give_are_named_as_such(self) -> None:
+        assert "a command that it does not find" in ending(127).reason.text
+        assert "a command that cannot be executed" in ending(126).reason.text
 
     @pytest.mark.parametrize("code", [1, 2, 128, 255])
     def test_other_codes_are_exit_codes(self, code: int) -> None:

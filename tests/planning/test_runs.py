@@ -9,7 +9,7 @@ from planning_sim import NOW, SETTINGS, Leader, container, dag, empty
 from orchestrator.ids import RunKey
 from orchestrator.planning.changes import PinImages, Prepare
 from orchestrator.planning.events import ImagesPinned
-from orchestrator.planning.explain import explain_dag, explain_run
+from orchestrator.planning.explain import Explained, explain_dag, explain_run
 from orchestrator.planning.rows import RequestKind
 from orchestrator.spec.dag import (
     ContainerTemplate,
@@ -107,9 +107,9 @@ class TestScheduled:
         leader.wait(3600)
         first, second = leader.rows["runs"].values()
         assert (first.state, second.state) == (RunState.RUNNING, RunState.QUEUED)
-        assert explain_run(leader.world, second.key).code is ReasonCode.MAX_ACTIVE_RUNS
+        assert explain_run(leader.world, second.key, leader.present).reason.code is ReasonCode.MAX_ACTIVE_RUNS
         assert leader.states(second.key) == {}
-        assert explain_dag(leader.world, "d").code is ReasonCode.MAX_ACTIVE_RUNS
+        assert explain_dag(leader.world, "d", leader.present).code is ReasonCode.MAX_ACTIVE_RUNS
         finish_all(leader)
         assert leader.run(second.key).state is RunState.RUNNING
 
@@ -120,7 +120,7 @@ class TestScheduled:
         finish_all(leader)
         leader.wait(10**6)
         assert len(starts(leader)) == 1
-        assert explain_dag(leader.world, "d").code is ReasonCode.OUTSIDE_SCHEDULE
+        assert explain_dag(leader.world, "d", leader.present).code is ReasonCode.OUTSIDE_SCHEDULE
 
     def test_continuous_runs_follow_each_other(self) -> None:
         leader = Leader()
@@ -147,10 +147,10 @@ class TestPause:
         leader = Leader(msgspec.structs.replace(SETTINGS, paused_on_creation=True))
         leader.parse(flights())
         assert starts(leader) == []
-        assert explain_dag(leader.world, "d").code is ReasonCode.PAUSED
+        assert explain_dag(leader.world, "d", leader.present).code is ReasonCode.PAUSED
         assert leader.ask(RequestKind.UNPAUSE, dag_id="d").ok
         assert starts(leader) == [day(2026, 11, 19)]
-        assert explain_dag(leader.world, "d") is None
+        assert explain_dag(leader.world, "d", leader.present).code is ReasonCode.NOT_DUE
 
     def test_what_the_file_says_of_pausing_wins_over_the_setting(self) -> None:
         leader = Leader()
@@ -177,7 +177,7 @@ class TestPause:
         finish_all(leader)
         assert leader.run(manual).state is RunState.RUNNING
         assert leader.run(held).state is RunState.QUEUED
-        assert explain_run(leader.world, held).code is ReasonCode.PAUSED
+        assert explain_run(leader.world, held, leader.present).reason.code is ReasonCode.PAUSED
         finish_all(leader)
         leader.ask(RequestKind.UNPAUSE, dag_id="d")
         assert leader.run(held).state is RunState.RUNNING
@@ -351,4 +351,4 @@ class TestEnd:
         assert leader.ask(RequestKind.CANCEL, dag_id="d", run_id=held.run_id).ok
         assert leader.run(held).state is RunState.FAILED
         assert leader.run(held).reason.text == "cancelled by ann"
-        assert explain_run(leader.world, RunKey("d", "nothing")) is None
+        assert explain_run(leader.world, RunKey("d", "nothing"), leader.present) == Explained()

@@ -161,7 +161,7 @@ class TestRetry:
             1,
             leader.now + timedelta(minutes=5),
         )
-        assert explain_task(leader.world, task.key, leader.settings).code is ReasonCode.RETRY_DELAY
+        assert explain_task(leader.world, task.key, leader.present).code is ReasonCode.RETRY_DELAY
         leader.wait(299)
         assert not leader.take(Prepare)
         leader.wait(1)
@@ -294,7 +294,7 @@ class TestExplained:
         a, b = (leader.task(key, name).key for name in "ab")
 
         def why(task: object) -> Reason | None:
-            return explain_task(leader.world, task, leader.settings)  # type: ignore[arg-type]  # a TaskKey
+            return explain_task(leader.world, task, leader.present)  # type: ignore[arg-type]  # a TaskKey
 
         assert why(b).text == "its rule all_success waits for a"
         assert "looked up" in why(a).text
@@ -322,7 +322,7 @@ class TestExplained:
         leader.exit(*leader.prepare_all(), 1)
         leader.wait(0)
         assert leader.states(key) == {"a": TaskState.QUEUED}
-        assert explain_task(leader.world, a, leader.settings).code is ReasonCode.PREPARING
+        assert explain_task(leader.world, a, leader.present).code is ReasonCode.PREPARING
 
 
 def test_a_request_told_twice_is_answered_once() -> None:

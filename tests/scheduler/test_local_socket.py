@@ -11,10 +11,12 @@ from typing import cast
 import pytest
 
 from orchestrator.ids import TaskKey, TryKey
-from orchestrator.planning.rows import Answer
+from orchestrator.planning.explain import Explained, Question
+from orchestrator.planning.rows import Answer, Reason
 from orchestrator.scheduler import local_socket
-from orchestrator.scheduler.local_socket import Following, LocalSocket, wake
+from orchestrator.scheduler.local_socket import Following, LocalSocket, ask, wake
 from orchestrator.scheduler.notices import LogGrew, Notice, RequestAnswered
+from orchestrator.states import ReasonCode
 
 SOON = 20.0
 KEY = TryKey(TaskKey("d", "r", "t"), 1)
@@ -28,7 +30,17 @@ class Served:
         self.path = path
         self.woken = threading.Semaphore(0)
         self.socket = LocalSocket(path)
-        self.socket.start(self.woken.release)
+        self.questions: list[Question] = []
+        self.socket.start(self.woken.release, self._answer)
+
+    def _answer(self, question: Question, answer: Callable[[Explained], None]) -> None:
+        """To a question about `slow` nothing, to one about `threads` from another thread."""
+        self.questions.append(question)
+        told = Explained(reason=Reason(code=ReasonCode.PAUSED, text=question.dag_id))
+        if question.dag_id == "threads":
+            in_a_thread(lambda: answer(told))
+        elif question.dag_id != "slow":
+            answer(told)
 
     def wait_woken(self) -> None:
         assert self.woken.acquire(timeout=SOON)
@@ -128,7 +140,7 @@ def test_a_follower_that_reads_nothing_is_cut_off_and_the_others_are_not(
 
 @pytest.mark.parametrize(
     "nonsense",
-    [b"\xff" * 5000, b"\x00\x00\x00\x01\xc1", b"\x00\x00\x00\x00", b"GET / HTTP/1.1\r\n\r\n" + b"x" * 2000],
+    [b"\xff" * 5000, b"\x00\x00\x00\x01\xc1", b"\x00\x00\x00\x00", b"GET / HTTP/1.1\r\n\r\n" + b"x" * 5000],
 )
 def test_a_client_that_talks_nonsense_is_cut_off(served: Served, nonsense: bytes) -> None:
     with connected(served) as client:
@@ -159,6 +171,27 @@ def test_clients_that_come_and_go_at_once_harm_nobody(served: Served) -> None:
     served.is_well()
 
 
+@pytest.mark.parametrize("dag_id", ["at_once", "threads"])
+def test_who_asks_gets_the_answer_to_the_own_question(served: Served, dag_id: str) -> None:
+    question = Question(dag_id=dag_id, run_id="r", task_id="t" * 250)
+    with Following(served.path) as following:
+        answer = ask(served.path, question, SOON)
+        served.socket.publish(LogGrew(key=KEY))
+        assert next(following.notices()) == LogGrew(key=KEY), "answers are for who asked alone"
+    assert answer == Explained(reason=Reason(code=ReasonCode.PAUSED, text=dag_id))
+    assert served.questions == [question]
+
+
+def test_who_gets_no_answer_in_time_goes_on_and_is_not_missed(served: Served) -> None:
+    assert ask(served.path, Question(dag_id="slow"), 0.01) is None
+    served.is_well()
+
+
+def test_where_no_scheduler_listens_a_question_says_so(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        ask(tmp_path / "none.sock", Question(dag_id="d"), SOON)
+
+
 def test_a_fault_in_being_woken_costs_one_client(tmp_path: Path) -> None:
     faults = iter([RuntimeError("broken")])
 
@@ -167,7 +200,7 @@ def test_a_fault_in_being_woken_costs_one_client(tmp_path: Path) -> None:
             raise fault
 
     made = LocalSocket(tmp_path / "s.sock")
-    made.start(on_wake)
+    made.start(on_wake, lambda _question, _answer: None)
     assert wake(tmp_path / "s.sock")
     with Following(tmp_path / "s.sock") as following:
         made.publish(LogGrew(key=KEY))

@@ -15,7 +15,7 @@ from orchestrator.engines.docker.archive import PathFacts, pack, path_facts, rea
 from orchestrator.engines.docker.client import Client, Reply
 from orchestrator.engines.docker.convert import create_body, create_query
 from orchestrator.engines.docker.events import EventStreams
-from orchestrator.engines.docker.facts import container_facts
+from orchestrator.engines.docker.facts import container_facts, memory_held
 from orchestrator.engines.docker.streams import Refused, SocketStream, open_socket
 from orchestrator.engines.docker.volumes import Volumes
 from orchestrator.errors import (
@@ -120,6 +120,12 @@ class DockerEngine:
 
     def inspect(self, container: ContainerId) -> ContainerFacts:
         return container_facts(self._inspected(container))
+
+    def memory(self, container: ContainerId) -> int | None:
+        reply = self._client.call("GET", f"/containers/{container}/stats", {"stream": "0", "one-shot": "1"})
+        if reply.status != http.client.OK:
+            raise faults.refused(reply)
+        return memory_held(_decode(reply))
 
     def list_ours(self, deployment: DeploymentId) -> tuple[ContainerFacts, ...]:
         return self._list(f"{DEPLOYMENT_LABEL}={deployment}")

@@ -49,6 +49,18 @@ def container_facts(inspected: dict[str, Any]) -> ContainerFacts:
     )
 
 
+def memory_held(stats: dict[str, Any]) -> int | None:
+    """The memory of one `stats`, as `docker stats` counts it: without pages of files that nobody uses (the name of
+    that count differs between cgroup v1 and v2). None of one that does not run."""
+    told = stats.get("memory_stats") or {}
+    usage = told.get("usage")
+    if usage is None:
+        return None
+    counts = told.get("stats") or {}
+    idle = int(counts.get("total_inactive_file", counts.get("inactive_file", 0)))
+    return int(usage) - idle if idle < usage else int(usage)
+
+
 def engine_event(told: dict[str, Any]) -> EngineEvent | None:
     """One line of the event stream; None where it is of no kind that we know."""
     try:

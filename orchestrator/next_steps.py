@@ -1,0 +1,71 @@
+"""What a person can do about each reason: one sentence a code. Commands in it are whole and can be copied."""
+
+from collections.abc import Mapping
+
+from orchestrator.planning.explain import Question
+from orchestrator.states import ReasonCode
+
+_R = ReasonCode
+_LOG = "`orchestrator tasks logs {dag} {task}{run}`"
+_TASK = "`orchestrator tasks show {dag} {task}{run}`"
+_RUNS = "`orchestrator runs list {dag} --state running`"
+_DOCTOR = "`orchestrator doctor`"
+_LIMIT = "wait for a slot, or raise the limit"
+
+#: Code -> what to do next. `{dag}`, `{run}` (with a space before it) and `{task}` are what was
+#: asked about.
+NEXT_STEPS: Mapping[ReasonCode, str] = {
+    # why a try ended
+    _R.EXIT_CODE: f"read what it wrote: {_LOG}",
+    _R.OOM_KILLED: "give it a greater mem_limit, or less to hold at one time; "
+    'mem_limit="{{{{ 512 * ti.try_number }}}}m" grows with each retry',
+    _R.SIGNAL: f"read what it wrote ({_LOG}); where nobody sent the signal, the machine may lack memory: {_DOCTOR}",
+    _R.TIMEOUT: f"see in its log where it stood ({_LOG}); if it may take that long, raise the limit",
+    _R.START_TIMEOUT: f"see what held it up ({_TASK}) and whether the engine is well ({_DOCTOR})",
+    _R.IDLE_TIMEOUT: f"see in its log where it stood ({_LOG}); if it may be silent that long, raise idle_timeout",
+    _R.IMAGE_MISSING: "correct the name in the DAG file, or build it from task-images/<name>/; "
+    "`orchestrator images list` shows those that can be built",
+    _R.IMAGE_PULL_FAILED: f"see whether the registry can be reached from the engine's machine: {_DOCTOR}",
+    _R.IMAGE_BUILD_FAILED: "mend its Dockerfile and try it alone: `orchestrator images build <name>`",
+    _R.PLATFORM_MISMATCH: "use an image for this engine's architecture, or an engine that emulates the platform",
+    _R.CREATE_REFUSED: f"read the engine's words above; what was asked of it: {_TASK}",
+    _R.MOUNT_MISSING: "make the folder on the engine's machine, or correct the mount's source in the DAG file",
+    _R.NETWORK_MISSING: "make it (`docker network create <name>`), or correct network_mode in the DAG file",
+    _R.COMMAND_MISSING: "correct the command in the DAG file, or install the program in the image",
+    _R.RENDER_ERROR: "mend the template and try it: `orchestrator tasks render {dag} {task}`",
+    _R.POLICY: "do without it, or have whoever runs this site write the line above into policy.toml",
+    _R.RESULT_INVALID: f"have the task write JSON to $ORCHESTRATOR_RESULT; its log: {_LOG}",
+    _R.RESULT_TOO_LARGE: "hand on a path and write the data to a mount, or raise the setting tasks.result_limit",
+    _R.KILLED_BY: "if it shall run after all: `orchestrator dags trigger {dag}`",
+    _R.SKIP_EXIT_CODE: "nothing: its code asked to be skipped (skip_on_exit_code)",
+    _R.ENGINE_LOST: "nothing, if it is tried again; rerun_lost=True says that a task may be run again after a loss",
+    _R.CONTAINER_LOST: "find out who removes containers on the engine's machine (`docker container prune`, cron?); "
+    "rerun_lost=True says that a task may be run again after a loss",
+    _R.STOPPED_EXTERNALLY: "find out who stops containers on the engine's machine; to end a run, cancel it; "
+    "rerun_lost=True says that a task may be run again after a loss",
+    _R.UPSTREAM: "see to the tasks it waits for: `orchestrator runs explain {dag}{run}`",
+    # why something waits
+    _R.NO_SCHEDULER: "start one: `orchestrator up`",
+    _R.POOL_MISSING: "name a pool that is there and large enough (pool=, pool_slots=) in the DAG file",
+    _R.ENGINE_DOWN: f"see whether it runs: {_DOCTOR}, with --fix it is started; the work then goes on by itself",
+    _R.IMAGE_BUILDING: "wait for the build; `orchestrator images list` shows what is built",
+    _R.IMAGE_PULLING: "wait for the pull; it is given up after the task's pull_timeout",
+    _R.RETRY_DELAY: f"wait for it; why the last try failed: {_LOG}",
+    _R.PARALLELISM: f"{_LIMIT}: the setting scheduling.parallelism",
+    _R.POOL_FULL: f"{_LIMIT}: the slots of the pool",
+    _R.MAX_ACTIVE_TASKS: f"{_LIMIT}: max_active_tasks of the DAG",
+    _R.MAX_ACTIVE_TIS: f"{_LIMIT}: max_active_tis_per_dag or max_active_tis_per_dagrun of the task",
+    _R.MAX_ACTIVE_RUNS: f"wait for the runs before it ({_RUNS}), or raise max_active_runs of the DAG",
+    _R.PREPARING: "wait a moment; if it stays so, the scheduler's log says why",
+    _R.PAUSED: "`orchestrator dags unpause {dag}`",
+    _R.DAG_INACTIVE: "put the file back, or see what became of it: `orchestrator dags check`",
+    _R.NOT_DUE: "wait for it, or have a run now: `orchestrator dags trigger {dag}`",
+    _R.UNSCHEDULED: "`orchestrator dags trigger {dag}`",
+    _R.OUTSIDE_SCHEDULE: "change schedule or end_date in the DAG file, or: `orchestrator dags trigger {dag}`",
+}
+
+
+def next_step(code: ReasonCode, about: Question) -> str:
+    """What to do about it. A run or task that is not known is left to be named by who reads."""
+    run = f" {about.run_id}" if about.run_id else ""
+    return NEXT_STEPS.get(code, "").format(dag=about.dag_id, run=run, task=about.task_id or "<task>")
