@@ -119,12 +119,18 @@ class ReasonCode(StrEnum):
     COMMAND_MISSING = "command_missing"
     RENDER_ERROR = "render_error"
     POLICY = "policy"
+    SECRET_MISSING = "secret_missing"  # noqa: S105 - the name of a reason
+    SECRET_INVALID = "secret_invalid"  # noqa: S105 - see above
     RESULT_INVALID = "result_invalid"
     RESULT_TOO_LARGE = "result_too_large"
     MAP_TOO_LONG = "map_too_long"
     NO_ELEMENTS = "no_elements"
     KILLED_BY = "killed_by"
     UPSTREAM = "upstream"
+    BRANCH = "branch"
+    SHORT_CIRCUIT = "short_circuit"
+    NOT_LATEST = "not_latest"
+    FAIL_FAST = "fail_fast"
     SKIP_EXIT_CODE = "skip_exit_code"
     ENGINE_LOST = "engine_lost"
     CONTAINER_LOST = "container_lost"
@@ -142,6 +148,7 @@ class ReasonCode(StrEnum):
     MAX_ACTIVE_RUNS = "max_active_runs"
     MAX_ACTIVE_TIS = "max_active_tis"
     PREPARING = "preparing"
+    SECRET_UNAVAILABLE = "secret_unavailable"  # noqa: S105 - see above
     PAUSED = "paused"
     DAG_INACTIVE = "dag_inactive"
     NOT_DUE = "not_due"

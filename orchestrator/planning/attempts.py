@@ -8,6 +8,7 @@ from types import MappingProxyType
 from orchestrator.ids import ContainerId, TryId
 from orchestrator.planning import transitions
 from orchestrator.planning.changes import Collect, PutResult, Stop
+from orchestrator.planning.choices import choice_of
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.events import Collected, Exited, LaunchFailed, Lost, Silent, Started
 from orchestrator.planning.flow import fail, settle
@@ -38,7 +39,8 @@ def on_exited(draft: Draft, event: Exited) -> None:
     attempt = _open(draft, event.try_id)
     if attempt is None or _of_another(attempt, event.container_id):
         return
-    ending = ending_of(event, attempt, draft.world.task_spec(attempt.key.task))
+    blueprint, task = draft.world.blueprint(attempt.key.task.run), draft.world.task_spec(attempt.key.task)
+    ending, skips = choice_of(blueprint, task, event.result, ending_of(event, attempt, task))
     ended = transitions.try_exited(
         attempt, draft.now, event.container_id, event.exit, ending.outcome, ending.reason
     )
@@ -46,7 +48,8 @@ def on_exited(draft: Draft, event: Exited) -> None:
         result = Result(key=attempt.key.task, data=event.result, created_at=draft.now)
         draft.do(PutResult(result=result))
     sizes = sizes_of(event.result, draft.world.sizes_wanted(attempt.key.task))
-    _close(draft, ended, exit_code=event.exit.exit_code if ending.own_exit else None, sizes=sizes)
+    exit_code = event.exit.exit_code if ending.own_exit else None
+    _close(draft, ended, exit_code=exit_code, sizes=sizes, skips=skips)
 
 
 def on_silent(draft: Draft, event: Silent) -> None:
@@ -126,15 +129,16 @@ def _close(
     exit_code: int | None = None,
     ran: bool = True,
     sizes: Mapping[str, int] = MappingProxyType({}),
+    skips: tuple[str, ...] = (),
 ) -> None:
     """Move the task instance on, then have what is left of the try collected."""
     draft.put_try(ended)
     task = draft.world.tasks[ended.key.task]
     at = ended.ended_at or draft.now
     if ended.outcome is TryOutcome.SUCCESS:
-        settle(draft, transitions.succeeded(task, at, ended.started_at, sizes))
+        settle(draft, transitions.succeeded(task, at, ended.started_at, sizes=sizes, skips=skips))
     elif ended.outcome is TryOutcome.SKIPPED and ended.reason is not None:
-        settle(draft, transitions.skipped(task, at, ended.reason))
+        settle(draft, transitions.skipped(task, at, ended.reason, skips))
     elif ended.reason is not None:
         fail(draft, task, Failure(reason=ended.reason, exit_code=exit_code, ran=ran))
     draft.do(Collect(attempt=ended))

@@ -1,9 +1,11 @@
 """What follows from one DAG version, worked out once: its graph, priorities and timetable."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from orchestrator.planning.reach import Reach
 from orchestrator.planning.rows import DagVersion
+from orchestrator.planning.setups import scopes_of
 from orchestrator.planning.units import Unit, sizes_wanted, units_of
 from orchestrator.spec.dag import DagSpec, TaskKind, TaskSpec, WeightRule
 from orchestrator.spec.marks import has_templates
@@ -14,22 +16,37 @@ from orchestrator.timetables import Timetable, timetable_for
 class Blueprint:
     """A DAG version as the planner uses it. `priority` is effective, by each task's weight rule; `place` is the
     topological order; `images` are the names that are known without rendering; `units` are what is expanded
-    together, by task id; `sizes` tells of which tasks' results the length has to be known."""
+    together, by task id; `sizes` tells of which tasks' results the length has to be known.
+
+    `leaves` decide how a run ends. `gates` are, of a task, those before it that may skip it; `setups` those that
+    must have succeeded before it runs, and `scopes`, of a setup, the tasks for which that holds."""
 
     version: DagVersion
     timetable: Timetable
     tasks: Mapping[str, TaskSpec]
     children: Mapping[str, tuple[str, ...]]
+    reach: Reach
     leaves: tuple[str, ...]
     place: Mapping[str, int]
     priority: Mapping[str, int]
     images: tuple[str, ...]
     units: Mapping[str, Unit]
     sizes: Mapping[str, frozenset[str]]
+    gates: Mapping[str, tuple[str, ...]]
+    scopes: Mapping[str, tuple[str, ...]]
+    setups: Mapping[str, tuple[str, ...]]
 
     @property
     def spec(self) -> DagSpec:
         return self.version.spec
+
+    def groups_around(self, task_id: str) -> Iterator[str]:
+        """The ids of the groups a task stands in, from the inside out."""
+        parents = {group.group_id: group.parent for group in self.spec.groups}
+        group_id = self.tasks[task_id].group
+        while group_id is not None:
+            yield group_id
+            group_id = parents[group_id]
 
 
 def blueprint_of(version: DagVersion) -> Blueprint:
@@ -39,51 +56,63 @@ def blueprint_of(version: DagVersion) -> Blueprint:
     for task in spec.tasks:
         for parent in task.upstream:
             children[parent].append(task.task_id)
-    units = units_of(spec)
+    tasks = {task.task_id: task for task in spec.tasks}
+    reach = Reach(spec.tasks, children)
+    units, scopes = units_of(spec), scopes_of(spec, reach)
     return Blueprint(
         version=version,
         timetable=timetable_for(spec),
-        tasks={task.task_id: task for task in spec.tasks},
+        tasks=tasks,
         children={task_id: tuple(ids) for task_id, ids in children.items()},
-        leaves=tuple(task_id for task_id, ids in children.items() if not ids),
+        reach=reach,
+        leaves=tuple(task_id for task_id in tasks if _is_leaf(tasks, children, task_id)),
         place={task.task_id: place for place, task in enumerate(spec.tasks)},
-        priority=_priorities(spec, children),
+        priority={task.task_id: _priority(tasks, reach, task) for task in spec.tasks},
         images=_literal_images(spec),
         units=units,
         sizes=sizes_wanted(units),
+        gates=_gates(spec, reach),
+        scopes=scopes,
+        setups=_turned(scopes),
     )
 
 
-def _priorities(spec: DagSpec, children: Mapping[str, list[str]]) -> dict[str, int]:
+def _is_leaf(tasks: Mapping[str, TaskSpec], children: Mapping[str, list[str]], task_id: str) -> bool:
+    """Whether a run cannot succeed where this task failed: nothing but teardowns comes after it. A teardown itself
+    decides only where it says so."""
+    task = tasks[task_id]
+    if task.teardown is not None:
+        return task.teardown.fails_run
+    return all(tasks[child].teardown is not None for child in children[task_id])
+
+
+def _priority(tasks: Mapping[str, TaskSpec], reach: Reach, task: TaskSpec) -> int:
     """A task's own weight, and by its rule the weights of all tasks after or before it, each once."""
-    bit = {task.task_id: 1 << place for place, task in enumerate(spec.tasks)}
-    before: dict[str, int] = {}
-    for task in spec.tasks:
-        before[task.task_id] = _union(before[parent] | bit[parent] for parent in task.upstream)
-    after: dict[str, int] = {}
-    for task in reversed(spec.tasks):
-        after[task.task_id] = _union(after[child] | bit[child] for child in children[task.task_id])
-    relatives = {WeightRule.DOWNSTREAM: after, WeightRule.UPSTREAM: before}
-    weights = [task.priority_weight for task in spec.tasks]
-    return {
-        task.task_id: task.priority_weight
-        + sum(weights[place] for place in _places(relatives.get(task.weight_rule, {}).get(task.task_id, 0)))
-        for task in spec.tasks
-    }
+    match task.weight_rule:
+        case WeightRule.ABSOLUTE:
+            relatives: tuple[str, ...] = ()
+        case WeightRule.DOWNSTREAM:
+            relatives = reach.downstream(task.task_id)
+        case WeightRule.UPSTREAM:
+            relatives = reach.upstream(task.task_id)
+    return task.priority_weight + sum(tasks[task_id].priority_weight for task_id in relatives)
 
 
-def _union(sets: Iterable[int]) -> int:
-    union = 0
-    for each in sets:
-        union |= each
-    return union
+def _gates(spec: DagSpec, reach: Reach) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for gate in spec.tasks:
+        if gate.choice is not None or gate.kind is TaskKind.LATEST_ONLY:
+            for task_id in reach.downstream(gate.task_id):
+                found[task_id] = (*found.get(task_id, ()), gate.task_id)
+    return found
 
 
-def _places(bits: int) -> Iterator[int]:
-    while bits:
-        lowest = bits & -bits
-        yield lowest.bit_length() - 1
-        bits ^= lowest
+def _turned(scopes: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for setup, tasks in scopes.items():
+        for task_id in tasks:
+            found[task_id] = (*found.get(task_id, ()), setup)
+    return found
 
 
 def _literal_images(spec: DagSpec) -> tuple[str, ...]:

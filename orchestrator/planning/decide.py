@@ -48,6 +48,9 @@ def decide(
     for due, kind, of in draft.world.timers.due(now):
         if draft.world.timers.at(kind, of) == due:
             _TIMERS[kind](draft, of)
+    for key, reason in draft.condemned():
+        if (run := draft.world.runs.get(key)) is not None and run.reason is None:
+            runs.doom(draft, run, reason)
     if draft.changes:
         admit(draft)
     for dag_id in draft.stirred():

@@ -5,9 +5,9 @@ while the world itself stays as it is until the commit.
 from collections.abc import Iterator
 from datetime import datetime
 
-from orchestrator.ids import DeploymentId, Epoch, TryId
+from orchestrator.ids import DeploymentId, Epoch, RunKey, TryId
 from orchestrator.planning.changes import Change, PutRun, PutTask, PutTry
-from orchestrator.planning.rows import Run, TaskInstance, Try
+from orchestrator.planning.rows import Reason, Run, TaskInstance, Try
 from orchestrator.planning.world import World
 from orchestrator.spec.dag import ScheduleMode
 from orchestrator.spec.value import Value
@@ -35,6 +35,7 @@ class Draft:
         self.changes: list[Change] = []
         self._ids = ids
         self._stirred: dict[str, None] = {}
+        self._condemned: dict[RunKey, Reason] = {}
 
     def do(self, change: Change) -> None:
         """Decide one more change."""
@@ -52,6 +53,16 @@ class Draft:
 
     def next_id(self) -> TryId:
         return next(self._ids)
+
+    def condemn(self, run: RunKey, reason: Reason) -> None:
+        """Have a run fail once the events of the turn are taken in; the first reason counts."""
+        self._condemned.setdefault(run, reason)
+
+    def condemned(self) -> Iterator[tuple[RunKey, Reason]]:
+        """The runs to fail since they were last looked at, until there are none."""
+        while self._condemned:
+            run = next(iter(self._condemned))
+            yield run, self._condemned.pop(run)
 
     def stir(self, dag_id: str) -> None:
         """Runs of this DAG that are held back may be able to start."""

@@ -10,13 +10,14 @@ import msgspec
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning import transitions
 from orchestrator.planning.changes import Prepare
+from orchestrator.planning.choices import overtaken
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.expansion import expand
 from orchestrator.planning.retry import Again, Failure, after_failure
 from orchestrator.planning.rows import Reason, Run, TaskInstance
 from orchestrator.planning.rules import Verdict
-from orchestrator.planning.verdicts import name_of, unit_of, verdict_of, why_not
-from orchestrator.spec.dag import TaskKind, TaskSpec
+from orchestrator.planning.verdicts import Judgement, judgement_of, name_of, unit_of
+from orchestrator.spec.dag import TaskKind
 from orchestrator.states import ReasonCode, TaskState
 
 _BAD = (TaskState.FAILED, TaskState.UPSTREAM_FAILED)
@@ -25,14 +26,17 @@ _BAD = (TaskState.FAILED, TaskState.UPSTREAM_FAILED)
 def settle(draft: Draft, task: TaskInstance) -> None:
     """Take in that a task instance is final, and all that follows."""
     draft.put_task(task)
-    spread(draft, draft.world.children(task.key))
+    if task.state is TaskState.FAILED and draft.world.dag_spec(task.key.run).fail_fast:
+        _fail_fast(draft, task)
+    spread(draft, draft.world.concerned(task))
     end_if_over(draft, task.key.run)
 
 
 def fail(draft: Draft, task: TaskInstance, failure: Failure) -> None:
-    """Try again, or fail for good. In a doomed run nothing is tried again."""
-    doom = draft.world.runs[task.key.run].reason
-    decision = after_failure(task, draft.world.task_spec(task.key).retry, failure)
+    """Try again, or fail for good. In a doomed run nothing is tried again but teardowns."""
+    spec = draft.world.task_spec(task.key)
+    doom = draft.world.runs[task.key.run].reason if spec.teardown is None else None
+    decision = after_failure(task, spec.retry, failure)
     if doom is None and isinstance(decision, Again):
         due_at = draft.now + decision.delay
         draft.put_task(
@@ -56,10 +60,10 @@ def spread(draft: Draft, keys: Iterable[TaskKey]) -> None:
         if unit is not None and (next_to_judge := expand(draft, key.run, unit)) is not None:
             look.extend(next_to_judge)
             continue
-        verdict = verdict_of(draft.world, key)
-        if verdict is not Verdict.WAITING:
-            _follow(draft, draft.world.tasks[key], draft.world.task_spec(key), verdict)
-            look.extend(draft.world.children(key))
+        judgement = judgement_of(draft.world, key)
+        if judgement.verdict is not Verdict.WAITING:
+            _follow(draft, draft.world.tasks[key], judgement)
+            look.extend(draft.world.concerned(draft.world.tasks[key]))
 
 
 def queue(draft: Draft, task: TaskInstance) -> None:
@@ -92,18 +96,38 @@ def end_if_over(draft: Draft, key: RunKey) -> None:
     draft.stir(key.dag_id)
 
 
-def _follow(draft: Draft, task: TaskInstance, spec: TaskSpec, verdict: Verdict) -> None:
-    match verdict:
-        case Verdict.READY if spec.kind is TaskKind.EMPTY:
-            draft.put_task(transitions.succeeded(task, draft.now, started_at=draft.now))
+def _follow(draft: Draft, task: TaskInstance, judgement: Judgement) -> None:
+    reason = judgement.reason or Reason(code=ReasonCode.UPSTREAM)
+    match judgement.verdict:
         case Verdict.READY:
-            queue(draft, task)
+            _begin(draft, task)
         case Verdict.SKIPPED:
-            draft.put_task(transitions.skipped(task, draft.now, why_not(draft.world, task.key)))
+            draft.put_task(transitions.skipped(task, draft.now, reason))
         case Verdict.UPSTREAM_FAILED:
-            draft.put_task(transitions.upstream_failed(task, draft.now, why_not(draft.world, task.key)))
+            draft.put_task(transitions.upstream_failed(task, draft.now, reason))
         case Verdict.WAITING:
             pass
+
+
+def _begin(draft: Draft, task: TaskInstance) -> None:
+    """Do what is decided here at once; have everything else prepared."""
+    spec = draft.world.task_spec(task.key)
+    match spec.kind:
+        case TaskKind.EMPTY:
+            draft.put_task(transitions.succeeded(task, draft.now, started_at=draft.now))
+        case TaskKind.LATEST_ONLY:
+            blueprint, run = draft.world.blueprint(task.key.run), draft.world.runs[task.key.run]
+            skips = overtaken(blueprint, spec, run, draft.now)
+            draft.put_task(transitions.succeeded(task, draft.now, started_at=draft.now, skips=skips))
+        case TaskKind.CONTAINER:
+            queue(draft, task)
+
+
+def _fail_fast(draft: Draft, task: TaskInstance) -> None:
+    """Have the run end, once this turn's events are taken in. A teardown that fails ends nothing."""
+    if draft.world.task_spec(task.key).teardown is None:
+        text = f"{name_of(task.key)} failed, and the DAG says fail_fast"
+        draft.condemn(task.key.run, Reason(code=ReasonCode.FAIL_FAST, text=text))
 
 
 def _failure_of(draft: Draft, run: Run) -> Reason | None:

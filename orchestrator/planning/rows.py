@@ -73,7 +73,8 @@ def instant_of(key: RunKey) -> datetime:
 class TaskInstance(Value, frozen=True, kw_only=True):
     """One task (and map index) in one run. `tries` numbers its newest try; `failures` are tries that spent
     `retries`, `losses` those that spent the infrastructure budget; `due_at` ends a retry delay. `sizes` tells how
-    many elements its result has, where something is mapped over it (`spec.mapping.sizes_of`)."""
+    many elements its result has, where something is mapped over it (`spec.mapping.sizes_of`); `skips` are the tasks
+    after it that its choice rules out (`planning.choices`)."""
 
     key: TaskKey
     state: TaskState = TaskState.WAITING
@@ -86,6 +87,7 @@ class TaskInstance(Value, frozen=True, kw_only=True):
     ended_at: datetime | None = None
     due_at: datetime | None = None
     sizes: dict[str, int] = {}
+    skips: tuple[str, ...] = ()
 
 
 class TryOutcome(StrEnum):

@@ -56,19 +56,24 @@ def may_start(dag: Dag, run: Run) -> bool:
     return run.run_type is not RunType.SCHEDULED or (dag.active and not dag.paused)
 
 
-def doom(draft: Draft, run: Run, reason: Reason) -> None:
-    """Have a run fail: what has not started fails now, open tries are stopped and the run ends with the last."""
+def doom(draft: Draft, run: Run, reason: Reason, *, teardowns: bool = True) -> None:
+    """Have a run fail: what has not started fails now, open tries are stopped and the run ends with the last.
+    `teardowns` of setups that succeeded still run."""
     if run.state is RunState.QUEUED:
         draft.put_run(transitions.run_failed(run, draft.now, reason))
         draft.stir(run.key.dag_id)
         return
     draft.put_run(transitions.run_doomed(run, reason))
+    kept = []
     for key in list(draft.world.tasks_of.entries(run.key)):
         task = draft.world.tasks[key]
-        if (try_id := draft.world.open_try.get(key)) is not None:
+        if teardowns and draft.world.task_spec(key).teardown is not None:
+            kept.append(key)
+        elif (try_id := draft.world.open_try.get(key)) is not None:
             request_stop(draft, draft.world.tries[try_id], reason)
         elif not task.state.final:
             draft.put_task(transitions.failed(task, draft.now, reason))
+    spread(draft, kept)
     end_if_over(draft, run.key)
 
 

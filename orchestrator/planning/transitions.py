@@ -40,16 +40,29 @@ def running(task: TaskInstance, at: datetime) -> TaskInstance:
 
 
 def succeeded(
-    task: TaskInstance, at: datetime, started_at: datetime | None, sizes: Mapping[str, int] = MappingProxyType({})
+    task: TaskInstance,
+    at: datetime,
+    started_at: datetime | None,
+    *,
+    sizes: Mapping[str, int] = MappingProxyType({}),
+    skips: tuple[str, ...] = (),
 ) -> TaskInstance:
-    """`sizes` as in `TaskInstance`."""
+    """`sizes` and `skips` as in `TaskInstance`."""
     return _moved(
-        task, TaskState.SUCCESS, started_at=started_at, ended_at=at, reason=None, sizes=dict(sizes), due_at=None
+        task,
+        TaskState.SUCCESS,
+        started_at=started_at,
+        ended_at=at,
+        due_at=None,
+        reason=None,
+        sizes=dict(sizes),
+        skips=skips,
     )
 
 
-def skipped(task: TaskInstance, at: datetime, reason: Reason) -> TaskInstance:
-    return _moved(task, TaskState.SKIPPED, ended_at=at, reason=reason, due_at=None)
+def skipped(task: TaskInstance, at: datetime, reason: Reason, skips: tuple[str, ...] = ()) -> TaskInstance:
+    """`skips` as in `TaskInstance`."""
+    return _moved(task, TaskState.SKIPPED, ended_at=at, reason=reason, due_at=None, skips=skips)
 
 
 def upstream_failed(task: TaskInstance, at: datetime, reason: Reason) -> TaskInstance:

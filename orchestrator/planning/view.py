@@ -82,16 +82,22 @@ class View:
         return [TaskKey(run.dag_id, run.run_id, task_id, index) for index in self.indexes.entries((run, task_id))]
 
     def children(self, key: TaskKey) -> Iterator[TaskKey]:
-        """The instances that depend on this one directly: of a task that is expanded with it the one of the same
-        index (which may not be there yet), of any other task all."""
+        """The instances that depend on this one directly."""
         blueprint = self.blueprint(key.run)
         for child in blueprint.children[key.task_id]:
-            yield from self._related(key, child)
+            yield from self.related(key, child)
+
+    def concerned(self, task: TaskInstance) -> Iterator[TaskKey]:
+        """The instances whose judgement may follow from this one's state: its children, those that its choice
+        rules out, and those in whose scope it is a setup."""
+        yield from self.children(task.key)
+        for task_id in (*task.skips, *self.blueprint(task.key.run).scopes.get(task.key.task_id, ())):
+            yield from self.related(task.key, task_id)
 
     def parents_of(self, key: TaskKey) -> Iterator[TaskInstance]:
         """The instances that this one depends on directly."""
         for parent in self.task_spec(key).upstream:
-            for related in self._related(key, parent):
+            for related in self.related(key, parent):
                 task = self.tasks.get(related)
                 if task is not None:
                     yield task
@@ -108,7 +114,9 @@ class View:
             return queued + self.running[dag_id] > 0
         return queued >= blueprint.spec.max_active_runs
 
-    def _related(self, key: TaskKey, task_id: str) -> list[TaskKey]:
+    def related(self, key: TaskKey, task_id: str) -> list[TaskKey]:
+        """The instances of another task that an instance has to do with: of one that is expanded with it the one
+        of the same index (which may not be there yet), of any other all."""
         units = self.blueprint(key.run).units
         unit = units.get(key.task_id)
         if unit is not None and units.get(task_id) is unit:

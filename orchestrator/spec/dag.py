@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from orchestrator.ids import VersionId
+from orchestrator.spec.artifacts import OutputRef
 from orchestrator.spec.container import DeviceRequest, Mount
 from orchestrator.spec.mapping import MapSpec
+from orchestrator.spec.secrets import Sealed, SecretUse
 from orchestrator.spec.value import Value
 from orchestrator.states import TriggerRule
 
@@ -60,6 +62,7 @@ class TaskKind(StrEnum):
 
     CONTAINER = "container"
     EMPTY = "empty"
+    LATEST_ONLY = "latest_only"
 
 
 class WeightRule(StrEnum):
@@ -96,7 +99,12 @@ class ContainerTemplate(Value, frozen=True, kw_only=True):
     entrypoint: str | list[str] | None = None
     environment: dict[str, str] = {}
     env_file: dict[str, str] = {}  #: what the file said when the DAG was parsed
-    inputs: dict[str, str] = {}
+    private_environment: dict[str, str] = {}
+    secrets: tuple[SecretUse, ...] = ()
+    connections: tuple[str, ...] = ()
+    sealed: dict[str, Sealed] = {}  #: texts that hold references, once rendered, by path: `environment.NAME`
+    inputs: dict[str, str | OutputRef] = {}  #: references to outputs are the rendering's
+    outputs: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     mounts: tuple[Mount, ...] = ()
     tmpfs: dict[str, str] = {}
@@ -116,7 +124,7 @@ class ContainerTemplate(Value, frozen=True, kw_only=True):
     dns_search: tuple[str, ...] = ()
     extra_hosts: dict[str, str] = {}
     tty: bool = False
-    init: bool = False
+    init: bool | None = None  #: None = where there is a `script`
     read_only: bool = False
     stop_signal: str | None = None
     cpus: float | str | None = None
@@ -161,6 +169,24 @@ class RetryPolicy(Value, frozen=True, kw_only=True):
     fail_exit_codes: tuple[int, ...] = ()
 
 
+class BranchChoice(Value, frozen=True, kw_only=True, tag="branch"):
+    """The task's result names which of its direct children run."""
+
+
+class ShortCircuitChoice(Value, frozen=True, kw_only=True, tag="short_circuit"):
+    """The task's result says whether anything after it runs: all of it, or only its direct children's rules."""
+
+    ignore_downstream_trigger_rules: bool = True
+
+
+class Teardown(Value, frozen=True, kw_only=True):
+    """What makes a task a teardown: the setups whose work it takes down, and whether a run in which it failed is
+    failed."""
+
+    setups: tuple[str, ...] = ()
+    fails_run: bool = False
+
+
 class TaskSpec(Value, frozen=True, kw_only=True):
     """One task of a DAG version. `upstream` holds the ids of its direct parents, in order of definition."""
 
@@ -178,6 +204,7 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     pull_timeout: timedelta = timedelta(minutes=10)
     stop_grace: timedelta = timedelta(seconds=10)
     pull: PullPolicy = PullPolicy.MISSING
+    docker_conn_id: str | None = None  #: the connection that logs in to the image's registry
     skip_on_exit_code: tuple[int, ...] = ()
     push_result: bool = True
     result_from: ResultFrom | None = ResultFrom.LAST_LINE
@@ -196,6 +223,9 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     group: str | None = None  #: id of the innermost task group
     map: MapSpec | None = None  #: one instance for each element of this
     map_index_template: str | None = None
+    choice: BranchChoice | ShortCircuitChoice | None = None
+    setup: bool = False
+    teardown: Teardown | None = None
     line: int = 0  #: where the operator was constructed in the DAG's file
 
 
@@ -231,6 +261,8 @@ class DagSpec(Value, frozen=True, kw_only=True):
     max_active_runs: int = 16
     max_active_tasks: int = 16
     dagrun_timeout: timedelta | None = None
+    fail_fast: bool = False  #: one task that fails ends the run
+    max_consecutive_failed_dag_runs: int = 0  #: after so many the DAG is paused; 0: never
     params: dict[str, Any] = {}
     tags: tuple[str, ...] = ()
     owner: str = ""
@@ -284,6 +316,11 @@ class ParsedFile(Value, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     dependencies: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """What makes the file a broken one."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
 
 def encode_dag(dag: DagSpec) -> bytes:

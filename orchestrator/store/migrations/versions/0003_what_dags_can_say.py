@@ -10,3 +10,4 @@ down_revision = "0002"
 def upgrade() -> None:
     with op.batch_alter_table("task_instances") as table:
         table.add_column(sa.Column("sizes", sa.Text(), nullable=False, server_default="{}"))
+        table.add_column(sa.Column("skips", sa.Text(), nullable=False, server_default="[]"))
