@@ -1,6 +1,7 @@
 """What may be read: the other half of `actions`, for every face alike."""
 
 import difflib
+import heapq
 import itertools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -19,13 +20,21 @@ from orchestrator.timetables import read_date, timetable_for, zone_named
 from orchestrator.timetables.timetable import Past
 
 
+class Coming(Value, frozen=True, kw_only=True):
+    """A scheduled run to be made, as if its DAG were not paused: due when its interval has ended."""
+
+    dag: Dag
+    spec: DagSpec
+    interval: Interval
+
+
 class DagView(Value, frozen=True, kw_only=True):
-    """A DAG with its current version, its newest run, and the interval of its next one (None: none by itself)."""
+    """A DAG with its current version, its newest run, and its next scheduled one (None: none by itself)."""
 
     dag: Dag
     spec: DagSpec
     last_run: Run | None
-    next_interval: Interval | None
+    next_run: Coming | None
 
 
 class RunView(Value, frozen=True, kw_only=True):
@@ -160,20 +169,33 @@ class Queries:
             dag=dag,
             spec=spec,
             last_run=last[0] if last else None,
-            next_interval=next(self._coming(dag, spec, now), None),
+            next_run=next(self._coming(dag, spec, now), None),
         )
 
-    def coming(self, dag_id: str, now: datetime, count: int) -> tuple[Interval, ...]:
-        """The intervals of the next scheduled runs, as if the DAG were not paused."""
-        dag = self.dag(dag_id, now).dag
-        return tuple(itertools.islice(self._coming(dag, self._version(dag_id, dag.version), now), count))
+    def coming(self, dag_id: str, now: datetime, count: int) -> tuple[Coming, ...]:
+        """The next scheduled runs of a DAG, as if it were not paused."""
+        view = self.dag(dag_id, now)
+        return tuple(itertools.islice(self._coming(view.dag, view.spec, now), count))
 
-    def _coming(self, dag: Dag, spec: DagSpec, now: datetime) -> Iterator[Interval]:
+    def plan(self, now: datetime, until: datetime, count: int, *, paused: bool) -> tuple[Coming, ...]:
+        """The scheduled runs of all active DAGs that are due by `until`, in order, at most `count`; with `paused`
+        also those that paused DAGs would have."""
+        wanted = [dag for dag in self._store.dags() if dag.active and (paused or not dag.paused)]
+        each = [self._coming(dag, self._version(dag.dag_id, dag.version), now) for dag in wanted]
+        merged = heapq.merge(*each, key=lambda coming: (coming.interval.end, coming.dag.dag_id))
+        return tuple(
+            itertools.islice(itertools.takewhile(lambda coming: coming.interval.end <= until, merged), count)
+        )
+
+    def _coming(self, dag: Dag, spec: DagSpec, now: datetime) -> Iterator[Coming]:
+        """Of a schedule in which each waits for the last to end, only the first: when the others are is unknown."""
         timetable = timetable_for(spec)
         catchup = self._catchup_by_default if spec.catchup is None else spec.catchup
-        last, since = dag.last, now
+        last, since = dag.last, dag.since or now
         while (interval := timetable.next(Past(last=last, since=since, catchup=catchup), now)) is not None:
-            yield interval
+            yield Coming(dag=dag, spec=spec, interval=interval)
+            if timetable.one_at_a_time:
+                return
             last, now = interval, max(interval.end, now)
 
     def _version(self, dag_id: str, version: VersionId) -> DagSpec:

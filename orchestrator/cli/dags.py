@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Collection
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -12,11 +11,12 @@ from orchestrator.app import App
 from orchestrator.cli.check import check
 from orchestrator.cli.explain import explain_dag
 from orchestrator.cli.output import describe, output_option, show, show_json
+from orchestrator.cli.plan import next_in_words, next_runs, plan
 from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.cli.trial import test
 from orchestrator.queries import DagView
-from orchestrator.spec.dag import CronSchedule, DeltaSchedule, Schedule, Severity, TaskSpec
-from orchestrator.timetables import due_in_words, zone_named
+from orchestrator.spec.dag import Severity, TaskSpec
+from orchestrator.timetables import schedule_in_words
 
 
 @click.group()
@@ -27,6 +27,8 @@ def dags() -> None:
 dags.add_command(check)
 dags.add_command(test)
 dags.add_command(explain_dag)
+dags.add_command(next_runs)
+dags.add_command(plan)
 
 
 @dags.command("list")
@@ -51,7 +53,7 @@ def _row(app: App, view: DagView, broken: Collection[str] = ()) -> dict[str, Any
     last = view.last_run
     return {
         "dag_id": view.dag.dag_id,
-        "schedule": schedule_text(view.spec.schedule),
+        "schedule": schedule_in_words(view.spec.schedule),
         "paused": view.dag.paused,
         "active": view.dag.active,
         "next_run": _next_words(app, view),
@@ -67,26 +69,7 @@ def _row(app: App, view: DagView, broken: Collection[str] = ()) -> dict[str, Any
 def _next_words(app: App, view: DagView) -> str:
     if not view.dag.active:
         return "inactive: its file is gone or broken"
-    if view.next_interval is None:
-        return ""
-    words = due_in_words(view.next_interval, _zone(view), app.clock.now())
-    return f"(paused) {words}" if view.dag.paused else words
-
-
-def _zone(view: DagView) -> ZoneInfo:
-    return zone_named(view.spec.timezone)
-
-
-def schedule_text(schedule: Schedule) -> str:
-    """A schedule in a few characters."""
-    match schedule:
-        case CronSchedule():
-            return schedule.preset or " | ".join(schedule.expressions)
-        case DeltaSchedule():
-            return f"every {schedule.delta}"
-        case _:
-            kind = schedule.__struct_config__.tag
-            return "manual" if kind == "manual" else f"@{kind}"
+    return "" if view.next_run is None else next_in_words(view.next_run, app.clock.now())
 
 
 @dags.command("show")
@@ -116,26 +99,6 @@ def task_row(task: TaskSpec) -> dict[str, Any]:
         "retries": task.retry.retries,
         "pool": task.pool,
     }
-
-
-@dags.command("next")
-@click.argument("dag_id")
-@click.option("-n", "count", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many.")
-@output_option
-def next_runs(dag_id: str, count: int, output: str | None) -> None:
-    """When the next scheduled runs are due, and what they stand for."""
-    app = open_app()
-    with app.queries() as queries:
-        view = queries.dag(dag_id, app.clock.now())
-        intervals = queries.coming(dag_id, app.clock.now(), count)
-    now = app.clock.now()
-    rows = [
-        {"due": each.end, "start": each.start, "end": each.end, "in_words": due_in_words(each, _zone(view), now)}
-        for each in intervals
-    ]
-    show(rows, ["due", "start", "end", "in_words"], output, empty=f"{dag_id} has no next scheduled run")
-    if view.dag.paused and rows:
-        say(f"{dag_id} is paused: `orchestrator dags unpause {dag_id}`")
 
 
 @dags.command()

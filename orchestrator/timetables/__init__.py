@@ -8,4 +8,5 @@ from orchestrator.timetables.timetable import Past as Past
 from orchestrator.timetables.timetable import Timetable as Timetable
 from orchestrator.timetables.words import due_in_words as due_in_words
 from orchestrator.timetables.words import interval_in_words as interval_in_words
+from orchestrator.timetables.words import schedule_in_words as schedule_in_words
 from orchestrator.timetables.zones import zone_named as zone_named
