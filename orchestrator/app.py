@@ -4,7 +4,7 @@ import dataclasses
 import getpass
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import msgspec
 from orchestrator.actions import Actions
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.dagfiles.client import AuthoringServer
+from orchestrator.dagfiles.site_rules import policy_problems
 from orchestrator.dagfiles.watch import DagFolder
 from orchestrator.engines.docker.address import Address, find_address
 from orchestrator.engines.docker.engine import DockerEngine
@@ -27,8 +28,9 @@ from orchestrator.queries import Queries
 from orchestrator.scheduler.local_socket import LocalSocket
 from orchestrator.scheduler.scheduler import Parts, Scheduler
 from orchestrator.settings import Project
+from orchestrator.spec.dag import DagSpec, Problem
 from orchestrator.spec.finalize import Site
-from orchestrator.spec.policy import Grounds, enforce
+from orchestrator.spec.policy import Grounds, enforce, violations
 from orchestrator.store.home import read_claim, trials_id
 from orchestrator.store.sql_store import SqlStore
 from orchestrator.tasklogs.store import FileLogStore
@@ -98,7 +100,7 @@ class App:
     @contextmanager
     def authoring(self) -> Iterator[AuthoringServer]:
         """The process in which DAG files are parsed and templates rendered."""
-        server = AuthoringServer(self.project, self.clock)
+        server = AuthoringServer(self.project, self.clock, self._review())
         try:
             yield server
         finally:
@@ -129,6 +131,19 @@ class App:
             policy=lambda template, network, mounts: enforce(
                 self.project.policy, lambda: self._grounds(places), template, network, mounts
             ),
+        )
+
+    def _review(self) -> Callable[[DagSpec], Iterable[Problem]]:
+        """What the site's policy has against a DAG; data roots and their owners are left alone."""
+        places = self.places()
+        site = Site(
+            network=self.project.settings.engine.network,
+            project=str(self.project.root),
+            engine_path=places.path,
+            root_path="/{}".format,
+        )
+        return lambda dag: policy_problems(
+            dag, site, lambda *asked: violations(self.project.policy, lambda: self._grounds(places), *asked)
         )
 
     def places(self) -> EnginePlaces:

@@ -53,7 +53,11 @@ class PolicyError(FinalizeError):
     """The site's policy does not allow what a task asks of the engine; `line` is the line that would."""
 
     def __init__(self, field: str, message: str, line: str) -> None:
-        super().__init__(field, message, fix=f"do without it, or write into policy.toml: {line}")
+        super().__init__(
+            field,
+            message,
+            fix=f"do without it; or, before the scheduler starts the next time, write into policy.toml: {line}",
+        )
         self.line = line
 
 

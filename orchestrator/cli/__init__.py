@@ -21,6 +21,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("orchestrator.cli.runs:runs", "List, show and watch DAG runs."),
     "tasks": ("orchestrator.cli.tasks:tasks", "List, show and render tasks, read their logs."),
     "images": ("orchestrator.cli.images:images", "List and build task images."),
+    "policy": ("orchestrator.cli.policy:policy", "Show what DAGs ask for and the site's policy does not allow."),
     "db": ("orchestrator.cli.database:db", "Look after the database."),
     "config": ("orchestrator.cli.config:config", "Show every setting and where its value came from."),
     "version": ("orchestrator.cli.config:version", "Show the version."),

@@ -1,6 +1,8 @@
-"""`orchestrator dags check`: are the DAG files sound? Needs no engine, no database, no scheduler."""
+"""`orchestrator dags check`: are the DAG files sound? Needs no database, no scheduler, and, outside a container, no
+engine."""
 
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import click
 
 from orchestrator.app import App
 from orchestrator.cli.output import show_json
-from orchestrator.cli.session import open_app, say
+from orchestrator.cli.reports import github, junit
+from orchestrator.cli.session import located, open_app, say
 from orchestrator.dagfiles.catalogue import duplicate_problems
 from orchestrator.dagfiles.discover import dag_files
 from orchestrator.errors import NotFoundError
@@ -19,23 +22,43 @@ _PARALLEL = 4
 
 
 @click.command()
-@click.argument("path", required=False, type=click.Path(path_type=Path))
-@click.option("--output", type=click.Choice(["plain", "json"]), default="plain", help="How to print.")
-def check(path: Path | None, output: str) -> None:
-    """Check DAG files: one line for each problem (file:line: rule: text). Exit code 1 if there is an error."""
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    "--format",
+    type=click.Choice(["plain", "json", "github", "junit"]),
+    default="plain",
+    help="How to print: github: annotations of a workflow; junit: XML for a CI server.",
+)
+def check(paths: tuple[Path, ...], output: str) -> None:
+    """Check DAG files, all or those at PATHS: one line for each problem (file:line: rule: text). Exit code 1 if
+    there is an error. Files at PATHS that are no DAG files, such as ignored ones, are passed over."""
     app = open_app()
-    files = _wanted(app, path)
-    with app.authoring() as authoring, ThreadPoolExecutor(_PARALLEL) as pool:
-        parsed = tuple(pool.map(authoring.parse, files))
-    problems = _problems(parsed)
-    if output == "json":
-        show_json(problems)
-    for problem in problems if output == "plain" else ():
-        click.echo(str(problem))
+    files = _wanted(app, paths)
+    parsed = parsed_files(app, files)
+    problems = [located(app, problem) for problem in _problems(parsed)]
+    _print(problems, [located(app, file) for file in files], output)
     dags = sum(len(each.dags) for each in parsed)
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     say(f"{len(files)} files, {dags} DAGs, {errors} errors, {len(problems) - errors} warnings")
     sys.exit(1 if errors else 0)
+
+
+def parsed_files(app: App, files: Iterable[str]) -> tuple[ParsedFile, ...]:
+    """What each of these files (relative to `dags/`) says, several at a time."""
+    with app.authoring() as authoring, ThreadPoolExecutor(_PARALLEL) as pool:
+        return tuple(pool.map(authoring.parse, files))
+
+
+def _print(problems: list[Problem], files: list[str], output: str) -> None:
+    match output:
+        case "json":
+            show_json(problems)
+        case "junit":
+            click.echo(junit(problems, files))
+        case _:
+            for problem in problems:
+                click.echo(github(problem) if output == "github" else str(problem))
 
 
 def _problems(parsed: tuple[ParsedFile, ...]) -> list[Problem]:
@@ -44,18 +67,20 @@ def _problems(parsed: tuple[ParsedFile, ...]) -> list[Problem]:
     return sorted(found, key=lambda problem: (problem.file, problem.line or 0, problem.rule))
 
 
-def _wanted(app: App, path: Path | None) -> tuple[str, ...]:
+def _wanted(app: App, paths: tuple[Path, ...]) -> tuple[str, ...]:
+    """The DAG files at these paths, each once; all, where there are no paths."""
     files = dag_files(app.project.dags_folder)
-    if path is None:
+    if not paths:
         return files
+    chosen = {file for path in paths for file in _at(app, path, files)}
+    return tuple(file for file in files if file in chosen)
+
+
+def _at(app: App, path: Path, files: tuple[str, ...]) -> list[str]:
+    folder = app.project.dags_folder
     wanted = path.resolve()
-    chosen = tuple(
-        file
-        for file in files
-        if (full := app.project.dags_folder / file) == wanted
-        or wanted in full.resolve().parents
-        or full.resolve() == wanted
-    )
-    if not chosen:
-        raise NotFoundError("DAG file", str(path), fix=f"DAG files live in {app.project.dags_folder}")
+    chosen = [file for file in files if wanted in (folder / file, (folder / file).resolve())
+              or wanted in (folder / file).resolve().parents]  # fmt: skip
+    if not chosen and not (wanted.exists() and wanted.is_relative_to(folder.resolve())):
+        raise NotFoundError("DAG file", str(path), fix=f"DAG files live in {folder}")
     return chosen

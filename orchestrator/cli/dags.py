@@ -46,7 +46,7 @@ def list_dags(output: str | None) -> None:
         empty="no DAGs yet: a scheduler (`orchestrator up`) reads them from dags/",
     )
     for problem in errors:
-        say(str(problem))
+        say(str(located(app, problem)))
 
 
 def _row(app: App, view: DagView, broken: Collection[str] = ()) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What commands share: the project that the user stands in, and arguments read from text."""
 
-from typing import Any
+import os
+from typing import Any, overload
 
 import click
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from orchestrator.app import App
 from orchestrator.errors import RequestRefusedError
 from orchestrator.settings import open_project
+from orchestrator.spec.dag import Problem
 
 
 def open_app() -> App:
@@ -25,6 +27,17 @@ def read_conf(text: str | None) -> dict[str, Any]:
         raise RequestRefusedError(
             f"--conf is not a JSON object: {error}", fix="""write it like --conf '{"key": "value"}'"""
         ) from error
+
+
+@overload
+def located(app: App, what: Problem) -> Problem: ...
+@overload
+def located(app: App, what: str) -> str: ...
+def located(app: App, what: Problem | str) -> Problem | str:
+    """A DAG file, or a problem of one, by its path from where the user stands, so that a click on it opens it."""
+    if isinstance(what, Problem):
+        return msgspec.structs.replace(what, file=located(app, what.file))
+    return os.path.relpath(app.project.dags_folder / what)
 
 
 def say(text: str) -> None:

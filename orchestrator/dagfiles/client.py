@@ -2,9 +2,11 @@
 Nothing imported here loads Jinja, and no user code runs in this process.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from orchestrator.clock import Clock
 from orchestrator.dagfiles.ends import End, refusal
@@ -27,17 +29,21 @@ from orchestrator.ids import TaskKey
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import RenderFacts
 from orchestrator.settings import Project
-from orchestrator.spec.dag import ContainerTemplate, ParsedFile, Problem
+from orchestrator.spec.dag import ContainerTemplate, DagSpec, ParsedFile, Problem
 
 _MIB = 1024 * 1024
 
 
 class AuthoringServer:
     """`Parser`, `Renderer` and `Checker` over one server process, which is started at the first request and
-    started again whenever it died. Any thread, several requests at once."""
+    started again whenever it died. Any thread, several requests at once. `review` finds what is wrong with a DAG
+    at this site, though its file is sound."""
 
-    def __init__(self, project: Project, clock: Clock) -> None:
+    def __init__(
+        self, project: Project, clock: Clock, review: Callable[[DagSpec], Iterable[Problem]] = lambda _: ()
+    ) -> None:
         self._project = project
+        self._review = review
         self._process = ServerProcess(starter(project.root, project.nursery), clock)
         settings = project.settings.dags
         self._parse_limits = Limits(seconds=settings.parse_timeout, memory=settings.parse_memory * _MIB)
@@ -57,7 +63,7 @@ class AuthoringServer:
         )
         said = self._process.ask(task, _no_answer)
         if isinstance(said, Parsed):
-            return said.parsed
+            return self._reviewed(said.parsed)
         if said is None or isinstance(said, End):
             return ParsedFile(file=file, problems=(self._parse_problem(file, said),))
         raise _wrong(said)
@@ -90,6 +96,10 @@ class AuthoringServer:
     def close(self) -> None:
         """End the server and all it started; idempotent."""
         self._process.close()
+
+    def _reviewed(self, parsed: ParsedFile) -> ParsedFile:
+        found = tuple(problem for dag in parsed.dags for problem in self._review(dag))
+        return replace(parsed, dags=(), problems=(*parsed.problems, *found)) if found else parsed
 
     def _parse_problem(self, file: str, end: End | None) -> Problem:
         rule, fix = "parse_ended", "a DAG file only describes: take out what ends processes"

@@ -155,7 +155,10 @@ def with_try(
     )
 
 
-def check_literals(task: TaskSpec) -> None:
+_ANYWHERE = Site(network="bridge", project="/", root_path=lambda name: f"/{name}")
+
+
+def check_literals(task: TaskSpec, site: Site = _ANYWHERE) -> None:
     """Finalize what is known without rendering, so that a wrong size or mount shows when a file is parsed.
     `FinalizeError` as `finalize`; nothing for a task without a container."""
     if task.container is None:
@@ -170,7 +173,7 @@ def check_literals(task: TaskSpec) -> None:
         run=_StandInRun(),
         key=TaskKey("dag", "run", task.task_id),
         image=ImageFacts(id="image"),
-        site=Site(network="bridge", project="/", root_path=lambda name: f"/{name}"),
+        site=site,
     )
 
 

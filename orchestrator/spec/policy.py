@@ -54,30 +54,42 @@ def enforce(
     network: str | None,
     mounts: Iterable[Mount],
 ) -> None:
-    """`PolicyError` for the first thing that is not allowed. `grounds` are asked for only where a path of the host
-    is mounted. `mounts` are settled and hold no data roots."""
+    """`PolicyError` for the first of the `violations`."""
+    for violation in violations(policy, grounds, template, network, mounts):
+        raise violation
+
+
+def violations(
+    policy: Policy,
+    grounds: Callable[[], Grounds],
+    template: ContainerTemplate,
+    network: str | None,
+    mounts: Iterable[Mount],
+) -> Iterator[PolicyError]:
+    """Everything that is not allowed. `grounds` are asked for only where a path of the host is mounted. `mounts`
+    are settled and hold no data roots."""
     if template.privileged and not policy.privileged:
-        raise PolicyError("privileged", "a privileged container is root on the engine's host", "privileged = true")
+        yield PolicyError("privileged", "a privileged container is root on the engine's host", "privileged = true")
     for field, kind, mode in _namespaces(template, network):
         if kind not in policy.host_namespaces:
-            raise PolicyError(
+            yield PolicyError(
                 field, f"{mode!r} is not allowed", _line("host_namespaces", policy.host_namespaces, kind)
             )
-    _refuse("devices", [each.partition(":")[0] for each in template.devices], "devices", policy.devices)
+    yield from _outside("devices", [each.partition(":")[0] for each in template.devices], "devices", policy.devices)
     wanted = [each.upper().removeprefix("CAP_") for each in template.cap_add]
-    _refuse("cap_add", wanted, "capabilities", policy.capabilities)
+    yield from _outside("cap_add", wanted, "capabilities", policy.capabilities)
     options = [each.replace(":", "=", 1) for each in template.security_opt]
-    _refuse("security_opt", options, "security_options", policy.security_options)
+    yield from _outside("security_opt", options, "security_options", policy.security_options)
     for mount in mounts:
         for path in _host_paths(mount):
-            _refuse_path(policy, grounds(), mount, path)
+            yield from _outside_folders(policy, grounds, mount, path)
 
 
-def _refuse(field: str, wanted: Iterable[str], key: str, allowed: tuple[str, ...]) -> None:
+def _outside(field: str, wanted: Iterable[str], key: str, allowed: tuple[str, ...]) -> Iterator[PolicyError]:
     for each in wanted:
         harmless = field == "security_opt" and each in ("no-new-privileges", "no-new-privileges=true")
         if each and not harmless and not any(fnmatch.fnmatchcase(each, pattern) for pattern in allowed):
-            raise PolicyError(field, f"{each!r} is not allowed", _line(key, allowed, each))
+            yield PolicyError(field, f"{each!r} is not allowed", _line(key, allowed, each))
 
 
 def _namespaces(template: ContainerTemplate, network: str | None) -> Iterator[tuple[str, str, str]]:
@@ -101,18 +113,20 @@ def _host_paths(mount: Mount) -> Iterator[str]:
         yield posixpath.normpath(device)
 
 
-def _refuse_path(policy: Policy, grounds: Grounds, mount: Mount, path: str) -> None:
+def _outside_folders(
+    policy: Policy, grounds: Callable[[], Grounds], mount: Mount, path: str
+) -> Iterator[PolicyError]:
     field = f"mounts[{mount.target!r}].source"
     line = _line("host_paths", policy.host_paths, path)
     if any(inside(socket, path) for socket in _SOCKETS):
         if path not in policy.host_paths:
-            raise PolicyError(field, f"{path} holds the engine's socket, which is root on its host", line)
+            yield PolicyError(field, f"{path} holds the engine's socket, which is root on its host", line)
     elif not any(inside(path, allowed) for allowed in policy.host_paths):
-        home, project = grounds.home, grounds.project
-        if home is not None and (inside(path, home) or inside(home, path)):
-            raise PolicyError(field, f"{path} holds what is the orchestrator's own, its database among it", line)
-        if project is None or not inside(path, project):
-            raise PolicyError(field, f"{path} is outside the project folder and the data roots", line)
+        ours = grounds()
+        if ours.home is not None and (inside(path, ours.home) or inside(ours.home, path)):
+            yield PolicyError(field, f"{path} holds what is the orchestrator's own, its database among it", line)
+        elif ours.project is None or not inside(path, ours.project):
+            yield PolicyError(field, f"{path} is outside the project folder and the data roots", line)
 
 
 def _line(key: str, allowed: tuple[str, ...], wanted: str) -> str:

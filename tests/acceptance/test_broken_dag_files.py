@@ -94,8 +94,8 @@ def test_check_names_every_broken_file_with_line_and_fix(project: CliProject) ->
     assert said.code == 1
     lines = said.stdout.splitlines()
     for file, (begin, fix) in NAMED.items():
-        (line,) = (line for line in lines if line.startswith(file))
-        assert line.startswith(begin)
+        (line,) = (line for line in lines if line.startswith(f"dags/{file}"))
+        assert line.startswith(f"dags/{begin}")
         assert fix in line
     assert "6 files, 2 DAGs, 4 errors, 0 warnings\n" in said.stderr
 
@@ -128,8 +128,8 @@ def test_a_list_of_dags_names_every_broken_file_with_line_and_fix(project: CliPr
     said = project.ok("dags", "list")
     lines = said.stderr.splitlines()
     for file, (begin, fix) in NAMED.items():
-        (line,) = (line for line in lines if line.startswith(file))
-        assert line.startswith(begin)
+        (line,) = (line for line in lines if line.startswith(f"dags/{file}"))
+        assert line.startswith(f"dags/{begin}")
         assert fix in line
     assert [line.split()[0] for line in said.stdout.splitlines()] == ["dag_id", "forever", "hello"]
 

@@ -104,11 +104,13 @@ def test_files_in_a_data_root_are_whose_the_site_says(
     assert [(each.st_uid, each.st_gid) for each in found] == [owner] * 2
 
 
-def test_what_the_site_does_not_allow_fails_with_the_line_that_would(real_runs: RealRuns) -> None:
+def test_what_renders_to_something_the_site_does_not_allow_fails_with_the_line_that_would(
+    real_runs: RealRuns,
+) -> None:
     tasks = [
-        "DockerOperator(task_id='pid', script='true', pid_mode='host', retries=3)",
-        "DockerOperator(task_id='socket', script='true', mounts=['/var/run/docker.sock:/s'])",
-        "DockerOperator(task_id='home', script='true', mounts=['./.orchestrator:/s'])",
+        "DockerOperator(task_id='pid', script='true', pid_mode='{{ \"host\" }}', retries=3)",
+        "DockerOperator(task_id='socket', script='true', mounts=['/var/run/{{ \"docker\" }}.sock:/s'])",
+        "DockerOperator(task_id='home', script='true', mounts=['./{{ \".orchestrator\" }}:/s'])",
         "DockerOperator(task_id='fine', script='cat /in/d.py', mounts=['./dags:/in:ro'])",
     ]
     ended = real_runs.run(*tasks)
