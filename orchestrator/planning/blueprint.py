@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.planning.reach import Reach
 from orchestrator.planning.rows import DagVersion
-from orchestrator.planning.setups import scopes_of
+from orchestrator.planning.setups import enclosed_by, scopes_of
 from orchestrator.planning.units import Unit, sizes_wanted, units_of
 from orchestrator.spec.dag import DagSpec, TaskKind, TaskSpec, WeightRule
 from orchestrator.spec.marks import has_templates
@@ -19,7 +19,8 @@ class Blueprint:
     together, by task id; `sizes` tells of which tasks' results the length has to be known.
 
     `leaves` decide how a run ends. `gates` are, of a task, those before it that may skip it; `setups` those that
-    must have succeeded before it runs, and `scopes`, of a setup, the tasks for which that holds."""
+    must have succeeded before it runs; `enclosed`, of a teardown, those that must have ended before it does;
+    `listeners`, of a task, those that are judged again when it ends, beside its children."""
 
     version: DagVersion
     timetable: Timetable
@@ -33,8 +34,9 @@ class Blueprint:
     units: Mapping[str, Unit]
     sizes: Mapping[str, frozenset[str]]
     gates: Mapping[str, tuple[str, ...]]
-    scopes: Mapping[str, tuple[str, ...]]
     setups: Mapping[str, tuple[str, ...]]
+    enclosed: Mapping[str, tuple[str, ...]]
+    listeners: Mapping[str, tuple[str, ...]]
 
     @property
     def spec(self) -> DagSpec:
@@ -58,7 +60,7 @@ def blueprint_of(version: DagVersion) -> Blueprint:
             children[parent].append(task.task_id)
     tasks = {task.task_id: task for task in spec.tasks}
     reach = Reach(spec.tasks, children)
-    units, scopes = units_of(spec), scopes_of(spec, reach)
+    units, scopes, enclosed = units_of(spec), scopes_of(spec, reach), enclosed_by(spec, reach)
     return Blueprint(
         version=version,
         timetable=timetable_for(spec),
@@ -72,8 +74,9 @@ def blueprint_of(version: DagVersion) -> Blueprint:
         units=units,
         sizes=sizes_wanted(units),
         gates=_gates(spec, reach),
-        scopes=scopes,
         setups=_turned(scopes),
+        enclosed=enclosed,
+        listeners=_merged(scopes, _turned(enclosed)),
     )
 
 
@@ -107,12 +110,17 @@ def _gates(spec: DagSpec, reach: Reach) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _turned(scopes: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+def _turned(lists: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """In whose lists a name stands, by name."""
     found: dict[str, tuple[str, ...]] = {}
-    for setup, tasks in scopes.items():
-        for task_id in tasks:
-            found[task_id] = (*found.get(task_id, ()), setup)
+    for owner, names in lists.items():
+        for name in names:
+            found[name] = (*found.get(name, ()), owner)
     return found
+
+
+def _merged(one: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    return {name: (*one.get(name, ()), *other.get(name, ())) for name in {**one, **other}}
 
 
 def _literal_images(spec: DagSpec) -> tuple[str, ...]:

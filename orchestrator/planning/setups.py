@@ -23,6 +23,17 @@ def scopes_of(spec: DagSpec, reach: Reach) -> Mapping[str, tuple[str, ...]]:
     return found
 
 
+def enclosed_by(spec: DagSpec, reach: Reach) -> Mapping[str, tuple[str, ...]]:
+    """Of each teardown the tasks on a way to it from a setup of its own: they may use what it takes down."""
+    return {
+        task.task_id: tuple(
+            dict.fromkeys(name for setup in task.teardown.setups for name in reach.between(setup, task.task_id))
+        )
+        for task in spec.tasks
+        if task.teardown is not None
+    }
+
+
 def judge_setups(setups: Collection[TaskState]) -> Verdict:
     """What its setups let a task in their scope become; READY: they do not hinder it."""
     if TaskState.FAILED in setups or TaskState.UPSTREAM_FAILED in setups:
@@ -32,9 +43,10 @@ def judge_setups(setups: Collection[TaskState]) -> Verdict:
     return Verdict.READY if all(state is TaskState.SUCCESS for state in setups) else Verdict.WAITING
 
 
-def judge_teardown(setups: Collection[TaskState], *, parents_done: bool) -> Verdict:
-    """What becomes of a teardown once all its parents are done; one without setups runs then."""
-    if not parents_done or any(not state.final for state in setups):
+def judge_teardown(setups: Collection[TaskState], *, users_done: bool) -> Verdict:
+    """What becomes of a teardown once all its parents, and all that may use what it takes down, are done; one
+    without setups runs then."""
+    if not users_done or any(not state.final for state in setups):
         return Verdict.WAITING
     if not setups or TaskState.SUCCESS in setups:
         return Verdict.READY

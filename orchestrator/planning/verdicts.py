@@ -41,7 +41,9 @@ def judgement_of(world: View, key: TaskKey) -> Judgement:
         return Judgement(verdict=Verdict.SKIPPED, reason=_chosen_against(world, gate))
     if (teardown := world.task_spec(key).teardown) is not None:
         states = _states(world, key, teardown.setups)
-        verdict = judge_teardown(states, parents_done=world.parents[key].all_finished)
+        users = _states(world, key, world.blueprint(key.run).enclosed.get(key.task_id, ()))
+        done = world.parents[key].all_finished and all(state.final for state in users)
+        verdict = judge_teardown(states, users_done=done)
         return _judged(verdict, _not_taken_down(teardown.setups, verdict))
     hindered = _hindered(world, key)
     if hindered.verdict in _DEAD:

@@ -89,9 +89,9 @@ class View:
 
     def concerned(self, task: TaskInstance) -> Iterator[TaskKey]:
         """The instances whose judgement may follow from this one's state: its children, those that its choice
-        rules out, and those in whose scope it is a setup."""
+        rules out, and those that a setup or a teardown ties to it."""
         yield from self.children(task.key)
-        for task_id in (*task.skips, *self.blueprint(task.key.run).scopes.get(task.key.task_id, ())):
+        for task_id in (*task.skips, *self.blueprint(task.key.run).listeners.get(task.key.task_id, ())):
             yield from self.related(task.key, task_id)
 
     def parents_of(self, key: TaskKey) -> Iterator[TaskInstance]:

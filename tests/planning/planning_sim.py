@@ -4,7 +4,7 @@ after any turn checked after every turn, and an engine that does as it was told.
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from random import Random
@@ -379,3 +379,12 @@ class FatefulEngine:
                 return [started(attempt), exited(attempt, 0, stopped_externally=True)]
             case Fate.NO_RENDER:
                 raise AssertionError("it was never prepared")
+
+
+def played(leader: Leader, results: Mapping[str, bytes], codes: Mapping[str, int]) -> None:
+    """Let everything that can run now run to its end, with these results (JSON) and exit codes by task id; 0 and
+    none for the others."""
+    while launches := leader.prepare_all():
+        for launch in launches:
+            name = launch.attempt.key.task.task_id
+            leader.exit(launch, codes.get(name, 0), result=results.get(name))
