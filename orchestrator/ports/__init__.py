@@ -3,12 +3,15 @@ suites (`tests/contract`) check over every implementation, the fakes in `orchest
 """
 
 from orchestrator.ports.authoring import Batch as Batch
+from orchestrator.ports.authoring import Checker as Checker
 from orchestrator.ports.authoring import Folder as Folder
 from orchestrator.ports.authoring import Parser as Parser
 from orchestrator.ports.authoring import Renderer as Renderer
 from orchestrator.ports.authoring import RenderFacts as RenderFacts
 from orchestrator.ports.engine import ByteStream as ByteStream
 from orchestrator.ports.engine import Engine as Engine
+from orchestrator.ports.engine import FoundFile as FoundFile
+from orchestrator.ports.engine import FoundKind as FoundKind
 from orchestrator.ports.engine import Stream as Stream
 from orchestrator.ports.images import Images as Images
 from orchestrator.ports.logs import LogFlag as LogFlag

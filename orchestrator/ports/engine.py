@@ -1,10 +1,11 @@
 """What services may expect of the place where containers run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import IO, Protocol
 
 from orchestrator.ids import ContainerId, DeploymentId
+from orchestrator.spec.artifacts import ArtifactId, none_stored
 from orchestrator.spec.container import (
     ContainerFacts,
     ContainerSpec,
@@ -13,6 +14,7 @@ from orchestrator.spec.container import (
     InputFile,
     VolumeFacts,
 )
+from orchestrator.spec.value import Value
 
 
 class Stream(StrEnum):
@@ -35,6 +37,25 @@ class ByteStream(Protocol):
     def fileno(self) -> int: ...
     def recv(self) -> bytes | None: ...
     def close(self) -> None: ...
+
+
+class FoundKind(StrEnum):
+    """What lies at a path besides folders. A hard link is another name of a file that was handed out before."""
+
+    FILE = "file"
+    HARD_LINK = "hard_link"
+    OTHER = "other"
+
+
+class FoundFile(Value, frozen=True, kw_only=True):
+    """One path of a container that is no folder. `size` is in bytes, `mode` as `chmod` takes it; `target` is the
+    path that a hard link repeats."""
+
+    path: str
+    kind: FoundKind
+    size: int = 0
+    mode: int = 0o644
+    target: str = ""
 
 
 class Engine(Protocol):
@@ -98,8 +119,28 @@ class Engine(Protocol):
     def read_file(self, container: ContainerId, path: str, limit: int) -> bytes:
         """A file's bytes, running or not. `NoSuchFileError`; `FileTooLargeError` above `limit` bytes."""
 
-    def put_files(self, container: ContainerId, files: Sequence[InputFile]) -> None:
-        """Copy files and directories in: one call for the container, one for each volume they name."""
+    def file_size(self, container: ContainerId, path: str) -> int | None:
+        """Bytes of a file, running or not; None where there is no regular file."""
+
+    def changed_paths(self, container: ContainerId) -> tuple[str, ...]:
+        """Files (and empty directories) that are in the container and not so in its image, as far as no mount holds
+        them, in order. `EngineError` where there are too many to tell."""
+
+    def copy_out(
+        self, container: ContainerId, path: str, take: Callable[[FoundFile, IO[bytes] | None], bool]
+    ) -> None:
+        """Hand out the file at `path`, or all that lies below it, also in mounts; running or not. `take` gets each
+        with its bytes, None of what is no file, and says whether to go on. A link at `path` itself is followed,
+        none below it. `NoSuchFileError` where nothing is there."""
+
+    def put_files(
+        self,
+        container: ContainerId,
+        files: Sequence[InputFile],
+        artifact: Callable[[ArtifactId], IO[bytes]] = none_stored,
+    ) -> None:
+        """Copy files and directories in: one call for the container, one for each volume they name. `artifact`
+        opens those that are kept files."""
 
     def capacity(self) -> EngineCapacity: ...
 

@@ -2,10 +2,12 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
 
 from orchestrator.ids import ContainerId, DeploymentId
-from orchestrator.ports import ByteStream, Engine
+from orchestrator.ports import ByteStream, Engine, FoundFile
+from orchestrator.spec.artifacts import ArtifactId, none_stored
 from orchestrator.spec.container import (
     ContainerFacts,
     ContainerSpec,
@@ -111,9 +113,28 @@ class CountingEngine:
         self.calls.add("read_file", container)
         return self._engine.read_file(container, path, limit)
 
-    def put_files(self, container: ContainerId, files: Sequence[InputFile]) -> None:
+    def put_files(
+        self,
+        container: ContainerId,
+        files: Sequence[InputFile],
+        artifact: Callable[[ArtifactId], IO[bytes]] = none_stored,
+    ) -> None:
         self.calls.add("put_files", container)
-        self._engine.put_files(container, files)
+        self._engine.put_files(container, files, artifact)
+
+    def file_size(self, container: ContainerId, path: str) -> int | None:
+        self.calls.add("file_size", container)
+        return self._engine.file_size(container, path)
+
+    def changed_paths(self, container: ContainerId) -> tuple[str, ...]:
+        self.calls.add("changed_paths", container)
+        return self._engine.changed_paths(container)
+
+    def copy_out(
+        self, container: ContainerId, path: str, take: Callable[[FoundFile, IO[bytes] | None], bool]
+    ) -> None:
+        self.calls.add("copy_out", container)
+        self._engine.copy_out(container, path, take)
 
     def capacity(self) -> EngineCapacity:
         self.calls.add("capacity")

@@ -13,6 +13,7 @@ from orchestrator.spec.container import (
     ExitFacts,
     InputFile,
 )
+from orchestrator.spec.mounting import inside
 from orchestrator.spec.value import Value
 from orchestrator.states import ReasonCode
 from orchestrator.testing.fake_output import FakeStream, KeptLog, frame
@@ -127,6 +128,22 @@ class FakeContainer:
         if len(file.data) > limit:
             raise FileTooLargeError(path, len(file.data), limit)
         return file.data
+
+    def size(self, path: str) -> int | None:
+        file = self.files.get(path)
+        return None if file is None or file.data is None else len(file.data)
+
+    def changed(self) -> tuple[str, ...]:
+        """Files that no mount holds."""
+        mounts = (*self.spec.volumes, *self.spec.tmpfs, *(mount.target for mount in self.spec.mounts))
+        return tuple(sorted(path for path in self.files if not any(inside(path, place) for place in mounts)))
+
+    def below(self, path: str) -> list[tuple[str, bytes]]:
+        """Files at or below a path, with their bytes."""
+        found = [(name, file.data) for name, file in sorted(self.files.items()) if inside(name, path)]
+        if not found:
+            raise NoSuchFileError(f"container {self.id} has nothing at {path}")
+        return [(name, data) for name, data in found if data is not None]
 
     def heeds(self, signal: str) -> bool:
         return signal == "KILL" or signal not in self.program.deaf_to

@@ -9,8 +9,11 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from io import BytesIO
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
+
+import msgspec
 
 from orchestrator.clock import Clock
 from orchestrator.errors import (
@@ -21,7 +24,8 @@ from orchestrator.errors import (
     NoSuchContainerError,
 )
 from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, TRY_KIND, ContainerId, DeploymentId
-from orchestrator.ports import ByteStream, Stream
+from orchestrator.ports import ByteStream, FoundFile, FoundKind, Stream
+from orchestrator.spec.artifacts import ArtifactId, none_stored
 from orchestrator.spec.container import (
     ContainerFacts,
     ContainerSpec,
@@ -176,8 +180,26 @@ class FakeEngine:
     def read_file(self, container: ContainerId, path: str, limit: int) -> bytes:
         return self._call("read_file", container, lambda: self._find(container).read(path, limit))
 
-    def put_files(self, container: ContainerId, files: Sequence[InputFile]) -> None:
-        self._call("put_files", container, lambda: self._put(self._find(container), files))
+    def file_size(self, container: ContainerId, path: str) -> int | None:
+        return self._call("file_size", container, lambda: self._find(container).size(path))
+
+    def changed_paths(self, container: ContainerId) -> tuple[str, ...]:
+        return self._call("changed_paths", container, lambda: self._find(container).changed())
+
+    def copy_out(
+        self, container: ContainerId, path: str, take: Callable[[FoundFile, IO[bytes] | None], bool]
+    ) -> None:
+        found = self._call("copy_out", container, lambda: self._find(container).below(path))
+        all(take(FoundFile(path=each, kind=FoundKind.FILE, size=len(data)), BytesIO(data)) for each, data in found)
+
+    def put_files(
+        self,
+        container: ContainerId,
+        files: Sequence[InputFile],
+        artifact: Callable[[ArtifactId], IO[bytes]] = none_stored,
+    ) -> None:
+        filled = [_filled(file, artifact) for file in files]
+        self._call("put_files", container, lambda: self._put(self._find(container), filled))
 
     def capacity(self) -> EngineCapacity:
         return self._call("capacity", "", lambda: _CAPACITY)

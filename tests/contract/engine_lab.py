@@ -53,6 +53,10 @@ RESULT = Play(
     sh="printf '[1]' > /tmp/result; ln -s result /tmp/link",
     program=Program(files={"/tmp/result": b"[1]", "/tmp/link": b"[1]"}),
 )
+SHELF = Play(
+    sh="mkdir -p /out/deep; printf a > /out/a.txt; printf bb > /out/deep/b.txt; printf c > /vol/c.txt",
+    program=Program(files={"/out/a.txt": b"a", "/out/deep/b.txt": b"bb", "/vol/c.txt": b"c"}),
+)
 OBEDIENT = Play(
     sh="trap 'exit 143' TERM; echo ready; while :; do sleep 60 & wait; done",
     program=Program(output=(_out(b"ready\n"),), stays=True),
@@ -62,7 +66,7 @@ DEAF = Play(
     program=Program(output=(_out(b"ready\n"),), stays=True, deaf_to=frozenset({"TERM"})),
 )
 NOWHERE = Play(sh="", program=Program(refused=ReasonCode.COMMAND_MISSING))
-PLAYS = (ONCE_MORE, QUIET, TALK, COUNT, RAW, LONG, CUT, RESULT, OBEDIENT, DEAF)
+PLAYS = (ONCE_MORE, QUIET, TALK, COUNT, RAW, LONG, CUT, RESULT, SHELF, OBEDIENT, DEAF)
 
 
 def script(spec: ContainerSpec) -> Program:

@@ -6,12 +6,14 @@ sockets can be waited for, and every way to an engine (unix, TCP, TLS, SSH) is o
 """
 
 import http.client
+import io
 import re
 import select
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import IO
 from urllib.parse import urlencode
 
 import msgspec
@@ -23,6 +25,9 @@ from orchestrator.spec.value import Json, Value
 
 #: The oldest API that has all we use (engine 20.10), and the newest whose answers we know.
 OLDEST_API, NEWEST_API = (1, 41), (1, 47)
+
+#: What is sent with a call: bytes, or a file that can be sought in.
+Body = bytes | IO[bytes] | None
 
 _MAX_IDLE = 16
 _MAX_HEAD = 64 * 1024
@@ -86,12 +91,16 @@ class Client:
         method: str,
         path: str,
         query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: Body = None,
         content_type: str = "application/json",
     ) -> Reply:
-        """One call, its answer whole. `EngineUnavailableError` where it was not sent, `EngineTimeoutError`
-        where it was sent and not answered."""
-        return self._exchange(method, self.target(path, query), body, {"Content-Type": content_type})
+        """One call, its answer whole; a file is sent from its beginning. `EngineUnavailableError` where it was not
+        sent, `EngineTimeoutError` where it was sent and not answered."""
+        headers = {"Content-Type": content_type}
+        if body is not None and not isinstance(body, bytes):
+            headers["Content-Length"] = str(body.seek(0, io.SEEK_END))
+            body.seek(0)
+        return self._exchange(method, self.target(path, query), body, headers)
 
     @contextmanager
     def open(
@@ -121,7 +130,7 @@ class Client:
         for connection in idle:
             connection.close()
 
-    def _exchange(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> Reply:
+    def _exchange(self, method: str, target: str, body: Body, headers: dict[str, str]) -> Reply:
         connection = self._take()
         try:
             response = connection.ask(method, target, body, headers)
@@ -176,9 +185,7 @@ class _Connection(http.client.HTTPConnection):
         poll.register(self.sock, select.POLLIN)
         return not poll.poll(0)
 
-    def ask(
-        self, method: str, target: str, body: bytes | None, headers: dict[str, str]
-    ) -> http.client.HTTPResponse:
+    def ask(self, method: str, target: str, body: Body, headers: dict[str, str]) -> http.client.HTTPResponse:
         """Send; the answer's head. Errors from here on mean: sent. `EngineUnavailableError`: not sent."""
         self._response = None
         try:

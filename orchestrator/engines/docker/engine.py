@@ -2,7 +2,7 @@
 
 import http.client
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import msgspec
@@ -11,21 +11,21 @@ import structlog
 from orchestrator.clock import Clock
 from orchestrator.engines.docker import faults
 from orchestrator.engines.docker.address import Address
-from orchestrator.engines.docker.archive import PathFacts, pack, path_facts, read_only_member
 from orchestrator.engines.docker.client import Client, Reply
 from orchestrator.engines.docker.convert import create_body, create_query
 from orchestrator.engines.docker.events import EventStreams
 from orchestrator.engines.docker.facts import container_facts, memory_held
+from orchestrator.engines.docker.files import Files
 from orchestrator.engines.docker.streams import Refused, SocketStream, open_socket
 from orchestrator.engines.docker.volumes import Volumes
 from orchestrator.errors import (
     EngineError,
-    FileTooLargeError,
     LaunchRefusedError,
     NoSuchContainerError,
-    NoSuchFileError,
 )
 from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, TRY_KIND, ContainerId, DeploymentId
+from orchestrator.ports import FoundFile
+from orchestrator.spec.artifacts import ArtifactId, none_stored
 from orchestrator.spec.container import (
     ContainerFacts,
     ContainerSpec,
@@ -54,6 +54,7 @@ class DockerEngine:
         self._client = Client(find, timeout)
         self._events = EventStreams(self._client, clock)
         self._volumes = Volumes(self._client, clock)
+        self._files = Files(self._client, clock)
         #: whether containers made here have a tty, until their log is attached: it saves an inspect at launch
         self._ttys: dict[ContainerId, bool] = {}
 
@@ -162,19 +163,26 @@ class DockerEngine:
                 yield chunk
 
     def read_file(self, container: ContainerId, path: str, limit: int) -> bytes:
-        facts, content = self._read_path(container, path, limit)
-        if facts.link:
-            facts, content = self._read_path(container, facts.link, limit)
-        if not facts.regular:
-            raise NoSuchFileError(f"{path} is not a regular file")
-        return content
+        return self._files.read(container, path, limit)
 
-    def put_files(self, container: ContainerId, files: Sequence[InputFile]) -> None:
-        place = f"/containers/{container}/archive"
-        for folder, packed in pack(files, self._clock.now()).items():
-            reply = self._client.call("PUT", place, {"path": folder}, packed, "application/x-tar")
-            if reply.status != http.client.OK:
-                raise faults.refused_launch(reply, container)
+    def file_size(self, container: ContainerId, path: str) -> int | None:
+        return self._files.size(container, path)
+
+    def changed_paths(self, container: ContainerId) -> tuple[str, ...]:
+        return self._files.changed(container)
+
+    def copy_out(
+        self, container: ContainerId, path: str, take: Callable[[FoundFile, IO[bytes] | None], bool]
+    ) -> None:
+        self._files.copy_out(container, path, take)
+
+    def put_files(
+        self,
+        container: ContainerId,
+        files: Sequence[InputFile],
+        artifact: Callable[[ArtifactId], IO[bytes]] = none_stored,
+    ) -> None:
+        self._files.put(container, files, artifact)
 
     def capacity(self) -> EngineCapacity:
         reply = self._client.call("GET", "/info")
@@ -228,20 +236,6 @@ class DockerEngine:
             return SocketStream(open_socket(self._client, path, query, hijack=hijack), tty=tty)
         except Refused as answer:
             raise faults.refused(answer.reply) from answer
-
-    def _read_path(self, container: ContainerId, path: str, limit: int) -> tuple[PathFacts, bytes]:
-        """What is at `path`, and its bytes if it is a file; a file above `limit` is not read at all."""
-        with self._client.open(f"/containers/{container}/archive", {"path": path}) as response:
-            if response.status != http.client.OK:
-                raise faults.refused_file(Reply(status=response.status, body=response.read()))
-            facts = path_facts(response.getheader("X-Docker-Container-Path-Stat", ""))
-            if not facts.regular:
-                return facts, b""
-            if facts.size > limit:
-                raise FileTooLargeError(path, facts.size, limit)
-            content = read_only_member(response, path, limit)
-            response.read()
-            return facts, content
 
 
 def _decode(reply: Reply) -> dict[str, Any]:
