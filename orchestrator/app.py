@@ -191,6 +191,7 @@ class App:
                 logs=self.logs(),
                 images=images,
                 renderer=authoring,
+                checker=authoring,
                 parser=authoring,
                 settings=self.project.settings,
                 site=self.site(),

@@ -11,7 +11,12 @@ import msgspec
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.errors import EngineUnavailableError, LogUnavailableError, NoSuchContainerError
+from orchestrator.errors import (
+    AuthoringServerError,
+    EngineUnavailableError,
+    LogUnavailableError,
+    NoSuchContainerError,
+)
 from orchestrator.ids import TRY_LABEL, ContainerId, TryKey
 from orchestrator.planning.events import Exited
 from orchestrator.planning.rows import Reason
@@ -136,12 +141,12 @@ class Collector:
             self._tell(entry, container, facts, Reason(code=ReasonCode.RESULT_INVALID, text=text))
 
     def _patiently(self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts) -> None:
-        """Again and again while the engine or the disk is away."""
+        """Again and again while the engine, the disk or the authoring server is away."""
         patience = Patience(self._clock, self._stop)
         while not self._stop.is_set():
             try:
                 return self._collect(entry, container, facts)
-            except (EngineUnavailableError, LogUnavailableError) as trouble:
+            except (EngineUnavailableError, LogUnavailableError, AuthoringServerError) as trouble:
                 _log.warning("collect.waits", try_id=entry.try_id, trouble=trouble.message)
                 patience.wait()
         return None

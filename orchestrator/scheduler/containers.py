@@ -129,7 +129,7 @@ class Containers:
             self._parts.engine,
             self._attempts,
             self._endings,
-            Results(self._parts.engine, self._pump, self._parts.logs, limit=limit),
+            Results(self._parts.engine, self._parts.checker, self._pump, self._parts.logs, limit=limit),
             post=self._post,
             doubt=self.reconcile,
             clock=self._parts.clock,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.clock import Clock
-from orchestrator.ports import Engine, Folder, Images, LogStore, Parser, Renderer, Store
+from orchestrator.ports import Checker, Engine, Folder, Images, LogStore, Parser, Renderer, Store
 from orchestrator.settings import Settings
 from orchestrator.spec.finalize import Site
 
@@ -26,6 +26,7 @@ class Parts:
     logs: LogStore
     images: Images
     renderer: Renderer
+    checker: Checker
     parser: Parser
     settings: Settings
     site: Site

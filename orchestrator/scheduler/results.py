@@ -8,7 +8,7 @@ import msgspec
 from orchestrator.errors import FileTooLargeError, LogUnavailableError, NoSuchFileError
 from orchestrator.ids import ContainerId, TryKey
 from orchestrator.planning.rows import Reason
-from orchestrator.ports import Engine, LogFlag, LogStore, Stream
+from orchestrator.ports import Checker, Engine, LogFlag, LogStore, Stream
 from orchestrator.scheduler.attempts import OpenAttempt
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.spec.dag import ResultFrom, TaskSpec
@@ -29,9 +29,10 @@ _CONTROLS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f]")
 class Results:
     """Reads results of containers that have ended well."""
 
-    def __init__(self, engine: Engine, pump: LogPump, logs: LogStore, *, limit: int) -> None:
+    def __init__(self, engine: Engine, checker: Checker, pump: LogPump, logs: LogStore, *, limit: int) -> None:
         """`limit` is in bytes."""
         self._engine = engine
+        self._checker = checker
         self._pump = pump
         self._logs = logs
         self._limit = limit
@@ -40,16 +41,30 @@ class Results:
         """JSON bytes, None where it hands nothing on, or why what it handed on cannot be used.
 
         Raises `NoSuchContainerError` where the container is gone before its result file was read, and
-        `EngineUnavailableError`, `LogUnavailableError`: try again later."""
+        `EngineUnavailableError`, `LogUnavailableError`, `AuthoringServerError`: try again later."""
         try:
             found = self._written(entry, container)
-            return _refusal(found, entry.task) or found if isinstance(found, bytes) else found
+            return found if isinstance(found, Reason) else self._refusal(found, entry.task) or found
         except FileTooLargeError as large:
             text = f"its result has {large.size} B, the limit is {large.limit} B; large data belongs in mounts"
             return Reason(code=ReasonCode.RESULT_TOO_LARGE, text=text)
         except (msgspec.DecodeError, RecursionError) as error:
             text = f"what it wrote to $ORCHESTRATOR_RESULT is not JSON that can be read: {error}"
             return Reason(code=ReasonCode.RESULT_INVALID, text=text)
+
+    def _refusal(self, result: bytes | None, task: TaskSpec) -> Reason | None:
+        """Why a result, or none, is not what its task promises."""
+        if task.multiple_outputs and result is not None and not result.startswith(b"{"):
+            shown = result[:_SHOWN].decode("utf-8", "replace")
+            text = f"with multiple_outputs its result must be an object with a part for each output, not {shown}"
+            return Reason(code=ReasonCode.RESULT_INVALID, text=text)
+        if task.result_schema is None:
+            return None
+        misfit = self._checker.misfit(task.result_schema, b"null" if result is None else result)
+        if misfit is None:
+            return None
+        what = "its result does not fit" if result is not None else "it handed on no result, and null does not fit"
+        return Reason(code=ReasonCode.RESULT_INVALID, text=f"{what} result_schema: {misfit}")
 
     def _written(self, entry: OpenAttempt, container: ContainerId) -> bytes | Reason | None:
         """The result file, else the file that the task names, else what is asked of the output."""
@@ -122,12 +137,3 @@ class Results:
                 if size > self._limit:
                     raise FileTooLargeError("stdout", size, self._limit)
         return msgspec.json.encode(b"".join(chunks).decode("utf-8", "replace").splitlines())
-
-
-def _refusal(result: bytes, task: TaskSpec) -> Reason | None:
-    """Why a result is not what its task promises."""
-    if task.multiple_outputs and not result.startswith(b"{"):
-        shown = result[:_SHOWN].decode("utf-8", "replace")
-        text = f"with multiple_outputs its result must be an object with a part for each output, not {shown}"
-        return Reason(code=ReasonCode.RESULT_INVALID, text=text)
-    return None

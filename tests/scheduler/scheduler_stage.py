@@ -181,6 +181,7 @@ class Stage:
             logs=self.logs,
             images=self.images,
             renderer=self.authoring,
+            checker=self.authoring,
             parser=self.authoring,
             settings=self.settings,
             site=SITE,

@@ -1,11 +1,12 @@
 """Runs from trigger to end, by a whole scheduler: order, results, retries, refusals."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from scheduler_stage import RESULT, RESULT_LIMIT, Stage, dag, retries, task
 
-from orchestrator.errors import LaunchRefusedError
+from orchestrator.errors import AuthoringServerError, LaunchRefusedError
 from orchestrator.planning.rows import Reason, TryOutcome
 from orchestrator.spec.container import EngineEventKind
 from orchestrator.spec.dag import ContainerTemplate, ResultFrom, TaskKind
@@ -116,6 +117,30 @@ def test_a_result_that_cannot_be_used_fails_its_try(
     assert reason is not None
     assert reason.code is code
     assert words in reason.text
+
+
+def test_a_result_that_does_not_fit_its_schema_fails_its_try(stage: Stage) -> None:
+    asked: list[tuple[dict[str, Any], bytes]] = []
+
+    def checking(schema: dict[str, Any], data: bytes) -> str | None:
+        asked.append((schema, data))
+        return None if data == b"1" else "$: it is not 1"
+
+    stage.authoring.checking = checking
+    stage.authoring.faults.fail("misfit", AuthoringServerError("it is starting"))
+    stage.script.programs = {"good": writes(b"1"), "bad": writes(b"2"), "none": Program(), "free": writes(b"3")}
+    stage.begin()
+    schema = {"const": 1}
+    tasks = [task(name, result_schema=schema) for name in ("good", "bad", "none")]
+    view = stage.wait(stage.trigger(dag(*tasks, task("free"))))
+    stage.check_end(view, {"good": SUCCESS, "bad": FAILED, "none": FAILED, "free": SUCCESS})
+    reasons = {each.key.task_id: each.reason.text for each in view.tasks if each.reason}
+    assert reasons == {
+        "bad": "its result does not fit result_schema: $: it is not 1",
+        "none": "it handed on no result, and null does not fit result_schema: $: it is not 1",
+    }
+    assert sorted(data for _, data in asked) == [b"1", b"2", b"null"]
+    assert view.results["bad"] is None
 
 
 def test_too_much_output_for_a_result_fails_its_try(stage: Stage) -> None:

@@ -21,6 +21,7 @@ from orchestrator.scheduler.settling import Settled, Settling
 from orchestrator.spec.container import ContainerSpec, EngineEvent, EngineEventKind, ExitFacts
 from orchestrator.spec.dag import TaskSpec
 from orchestrator.tasklogs.store import FileLogStore
+from orchestrator.testing.fake_authoring import FakeAuthoring
 from orchestrator.testing.fake_engine import FakeEngine
 from orchestrator.testing.programs import Program
 
@@ -51,7 +52,7 @@ class Bench:
             self.engine,
             self.attempts,
             endings,
-            Results(self.engine, self.pump, FileLogStore(folder), limit=100),
+            Results(self.engine, FakeAuthoring(), self.pump, FileLogStore(folder), limit=100),
             post=self.told.put,
             doubt=lambda: None,
             clock=clock,
