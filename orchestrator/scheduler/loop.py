@@ -23,6 +23,7 @@ from orchestrator.planning.rows import Answer
 from orchestrator.planning.world import World
 from orchestrator.ports import Store
 from orchestrator.scheduler.attempts import OpenAttempts
+from orchestrator.scheduler.chronicle import Chronicle
 from orchestrator.scheduler.inbox import Asked, EngineConnected, Fenced, Inbox, Message, Quit, Wake
 from orchestrator.scheduler.notices import Notice, notices_of
 from orchestrator.scheduler.patience import Patience
@@ -71,6 +72,7 @@ class Loop:
         self._ids = ids
         self._clock = clock
         self._publish = publish
+        self._chronicle = Chronicle()
         self._stop = threading.Event()
         self._world = World()
         self._quit = False
@@ -220,6 +222,7 @@ class Loop:
                 self._effects.dispatch(change, self._world)
 
     def _tell(self, changes: tuple[Change, ...]) -> None:
+        self._chronicle.tell(changes)
         for notice in notices_of(changes):
             self._publish(notice)
 

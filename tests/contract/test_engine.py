@@ -63,6 +63,17 @@ def test_a_running_container_says_so(lab: Lab) -> None:
     assert facts.exit is None
 
 
+def test_the_memory_of_a_container_is_known_while_it_runs(lab: Lab) -> None:
+    running = lab.running(OBEDIENT)
+    held = lab.engine.memory(running)
+    assert held is not None
+    assert 2**12 < held < 2**30
+    assert lab.engine.memory(lab.finished(QUIET)) is None
+    assert lab.engine.memory(lab.create(QUIET)) is None
+    with pytest.raises(NoSuchContainerError):
+        lab.engine.memory(NOBODY)
+
+
 def test_start_leaves_a_running_container_alone(lab: Lab) -> None:
     container = lab.running(OBEDIENT)
     before = lab.engine.inspect(container)
@@ -104,6 +115,13 @@ def test_create_refuses_a_bind_whose_source_is_missing_and_makes_no_folder(lab: 
         with pytest.raises(LaunchRefusedError, match="/never/made") as refusal:
             lab.create(QUIET, mounts=(missing,))
         assert refusal.value.code == ReasonCode.MOUNT_MISSING
+
+
+@pytest.mark.parametrize("asked", [{"cpus": 10_000.0}, {"memory": 2**60}])
+def test_create_refuses_more_than_the_engine_has(lab: Lab, asked: dict[str, float]) -> None:
+    with pytest.raises(LaunchRefusedError) as refusal:
+        lab.create(QUIET, **asked)
+    assert (refusal.value.code, bool(refusal.value.fix)) == (ReasonCode.CREATE_REFUSED, True)
 
 
 def test_start_refuses_a_network_that_is_not_there(lab: Lab) -> None:
