@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.authoring import DAG as DAG
+    from orchestrator.authoring import BranchDockerOperator as BranchDockerOperator
     from orchestrator.authoring import CronDataIntervalTimetable as CronDataIntervalTimetable
     from orchestrator.authoring import CronTrigger as CronTrigger
     from orchestrator.authoring import CronTriggerTimetable as CronTriggerTimetable
@@ -14,17 +15,22 @@ if TYPE_CHECKING:
     from orchestrator.authoring import EmptyOperator as EmptyOperator
     from orchestrator.authoring import Interval as Interval
     from orchestrator.authoring import Label as Label
+    from orchestrator.authoring import LatestOnlyOperator as LatestOnlyOperator
     from orchestrator.authoring import Mount as Mount
+    from orchestrator.authoring import Secret as Secret
+    from orchestrator.authoring import ShortCircuitDockerOperator as ShortCircuitDockerOperator
     from orchestrator.authoring import TaskGroup as TaskGroup
     from orchestrator.authoring import TemplateFile as TemplateFile
     from orchestrator.authoring import chain as chain
     from orchestrator.authoring import cross_downstream as cross_downstream
     from orchestrator.authoring import dag as dag
+    from orchestrator.authoring import task as task
     from orchestrator.authoring import task_group as task_group
     from orchestrator.states import TriggerRule as TriggerRule
 
 #: Where each exported name lives; the module is imported when the name is first asked for.
 _HOMES = {
+    "BranchDockerOperator": "orchestrator.authoring",
     "CronDataIntervalTimetable": "orchestrator.authoring",
     "CronTrigger": "orchestrator.authoring",
     "CronTriggerTimetable": "orchestrator.authoring",
@@ -35,13 +41,17 @@ _HOMES = {
     "EmptyOperator": "orchestrator.authoring",
     "Interval": "orchestrator.authoring",
     "Label": "orchestrator.authoring",
+    "LatestOnlyOperator": "orchestrator.authoring",
     "Mount": "orchestrator.authoring",
+    "Secret": "orchestrator.authoring",
+    "ShortCircuitDockerOperator": "orchestrator.authoring",
     "TaskGroup": "orchestrator.authoring",
     "TemplateFile": "orchestrator.authoring",
     "TriggerRule": "orchestrator.states",
     "chain": "orchestrator.authoring",
     "cross_downstream": "orchestrator.authoring",
     "dag": "orchestrator.authoring",
+    "task": "orchestrator.authoring",
     "task_group": "orchestrator.authoring",
 }
 

@@ -1,5 +1,8 @@
 """What a DAG file may say. `orchestrator` hands these names on; `collecting` and `to_spec` are the parser's."""
 
+from orchestrator.authoring.control import BranchDockerOperator as BranchDockerOperator
+from orchestrator.authoring.control import LatestOnlyOperator as LatestOnlyOperator
+from orchestrator.authoring.control import ShortCircuitDockerOperator as ShortCircuitDockerOperator
 from orchestrator.authoring.dag import DAG as DAG
 from orchestrator.authoring.dag import collecting as collecting
 from orchestrator.authoring.dag import dag as dag
@@ -17,5 +20,7 @@ from orchestrator.authoring.schedules import CronTriggerTimetable as CronTrigger
 from orchestrator.authoring.schedules import DeltaDataIntervalTimetable as DeltaDataIntervalTimetable
 from orchestrator.authoring.schedules import DeltaTriggerTimetable as DeltaTriggerTimetable
 from orchestrator.authoring.schedules import Interval as Interval
+from orchestrator.authoring.secrets import Secret as Secret
 from orchestrator.authoring.serialize import to_spec as to_spec
+from orchestrator.authoring.taskflow import task as task
 from orchestrator.authoring.template_files import TemplateFile as TemplateFile

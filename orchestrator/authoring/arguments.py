@@ -10,6 +10,7 @@ from typing import Any, Literal, Required, TypedDict
 from orchestrator.authoring.mounts import Mount
 from orchestrator.authoring.schedules import TimeSchedule
 from orchestrator.authoring.scope import Scope
+from orchestrator.authoring.secrets import Secret
 from orchestrator.authoring.template_files import Text
 from orchestrator.spec.dag import PullPolicy, ResultFrom, WeightRule
 from orchestrator.states import TriggerRule
@@ -55,13 +56,16 @@ class DockerArguments(TaskArguments, total=False):
     hostname: str | None  #: the name that the container gives itself
     container_name: str | None  #: the first part of the container's name, in place of `orc-` and the ids
     tty: bool  #: a terminal, on which stdout and stderr are one; False
-    init: bool  #: a small init process reaps orphans; False
+    init: bool  #: a small init process passes signals on and reaps orphans; True where there is a `script`
     platform: str | None  #: as in `linux/amd64`
     runtime: str | None  #: of the engine, as in `runc`
     stop_signal: str | None  #: the image's own, else TERM
     # environment
     environment: Mapping[str, Text | float]  #: variables; ours cannot be replaced
     env_file: str | None  #: file of NAME=value lines, beside the DAG file or in the project; under `environment`
+    private_environment: Mapping[str, Text] | None  #: over `environment`: templates of `var` and `conn` only
+    secrets: Sequence[Secret | str] | None  #: files `/run/secrets/<id>`, or `Secret(id, env=...)`
+    connections: Sequence[str] | None  #: files `/run/secrets/conn_<id>.json`, `.uri`; `ORCHESTRATOR_CONN_<ID>_FILE`
     # files
     mounts: Sequence[Mount | Mapping[str, Any] | str]  #: `Mount(...)`, its arguments, or "source:target[:ro]"
     volumes: Sequence[Mount | Mapping[str, Any] | str]  #: the same as `mounts`
@@ -71,6 +75,7 @@ class DockerArguments(TaskArguments, total=False):
     shm_size: Size | None  #: of /dev/shm; the engine's 64m
     read_only: bool  #: the container's own files cannot be written
     inputs: Mapping[str, Text]  #: path -> text of a file copied in before start, or `{{ output(task, path) }}`
+    outputs: Sequence[str]  #: paths and globs of files that are kept after its end, also of a failed try
     # limits
     cpus: float | str | None  #: cores, a hard limit
     cpu_shares: int | str | None  #: share of the processors where they are scarce; the engine's 1024
@@ -109,6 +114,7 @@ class DockerArguments(TaskArguments, total=False):
     labels: Mapping[str, str] | Sequence[str]  #: none under `orchestrator.`
     pull: PullPolicy | Literal["missing", "always", "never"]  #: when a registry is asked for the image; missing
     force_pull: bool  #: True: pull="always"
+    docker_conn_id: str | None  #: the connection that logs in to the image's registry for its pull
     engine: str | None  #: "default", or a socket of this machine, which means the same: there is one engine yet
     docker_url: str | Sequence[str] | None  #: the same as `engine`
     log_opts_max_size: Size | None  #: of each file of the engine's own log; ours then promises less
@@ -161,6 +167,12 @@ class DockerArguments(TaskArguments, total=False):
     params: Mapping[str, Any]  #: over the DAG's, for this task's templates
 
 
+class ShortCircuitArguments(DockerArguments, total=False):
+    """What `ShortCircuitDockerOperator` takes."""
+
+    ignore_downstream_trigger_rules: bool  #: skip everything after it, not its direct children only; True
+
+
 ScheduleArgument = str | Sequence[str] | timedelta | TimeSchedule | None
 
 
@@ -178,6 +190,9 @@ class DagArguments(TypedDict, total=False):
     max_active_runs: int  #: 16
     max_active_tasks: int  #: 16
     concurrency: int  #: the same as `max_active_tasks`
+    dagrun_timeout: Duration | None  #: how long a run may take: then it fails, and its tasks are stopped
+    fail_fast: bool  #: one task that fails for good ends the run; False
+    max_consecutive_failed_dag_runs: int  #: after so many failed runs in a row the DAG is paused; 0: never
     params: Mapping[str, Any]  #: names and defaults of what a run may be given
     template_searchpath: str | Path | Sequence[str | Path]  #: folders of `TemplateFile`s, besides the DAG file's
     tags: Sequence[str]  #: to find it by

@@ -104,8 +104,8 @@ _N = TypeVar("_N", bound=Nodes)
 
 def connect(upstream: Nodes, downstream: Nodes, label: Label | None = None) -> None:
     """An edge from each of `upstream` to each of `downstream`."""
-    for parent in _each(upstream):
-        for child in _each(downstream):
+    for parent in each_node(upstream):
+        for child in each_node(downstream):
             if parent.graph is not child.graph:
                 raise fault(
                     f"{parent.node_id!r} is a part of DAG {parent.graph.dag_id!r}, "
@@ -157,7 +157,8 @@ def _join(before: Nodes, after: Nodes, label: Label | None) -> None:
         connect(parent, child, label)
 
 
-def _each(nodes: Nodes) -> Sequence[Node]:
+def each_node(nodes: Nodes) -> Sequence[Node]:
+    """One node or several as several; `bad_edge` for anything else."""
     found = [nodes] if isinstance(nodes, Node) else nodes
     if not isinstance(found, list | tuple):
         raise _no_node(found)

@@ -16,7 +16,7 @@ Edges = dict[tuple[str, str], str]
 class Graph:
     """What has been written of one DAG so far. Tasks and groups share one namespace."""
 
-    __slots__ = ("_group_lines", "dag_id", "edges", "groups", "notes", "searchpath", "tasks")
+    __slots__ = ("_group_lines", "_scopes", "dag_id", "edges", "groups", "notes", "searchpath", "tasks")
 
     def __init__(self, dag_id: str, searchpath: tuple[str, ...] = ()) -> None:
         self.dag_id = dag_id
@@ -26,6 +26,7 @@ class Graph:
         self.edges: Edges = {}
         self.notes: list[Note] = []
         self._group_lines: dict[str, int] = {}
+        self._scopes: list[int] = []  #: how many tasks there were when each teardown's scope was opened
 
     def add_task(self, task: TaskSpec) -> None:
         self._claim("task", task.task_id)
@@ -59,6 +60,22 @@ class Graph:
                 )
         pair = (upstream, downstream)
         self.edges[pair] = label or self.edges.get(pair, "")
+
+    def open_scope(self) -> None:
+        """From here on tasks are in the scope of a teardown, until it is closed."""
+        self._scopes.append(len(self.tasks))
+
+    def close_scope(self, teardown: str) -> None:
+        """Put the tasks defined since the scope was opened after the teardown's setups and before it."""
+        inner = list(self.tasks)[self._scopes.pop() :]
+        within = [(up, down) for up, down in self.edges if up in inner and down in inner]
+        setups = [up for up, down in self.edges if down == teardown and up in self.tasks and self.tasks[up].setup]
+        for task in inner:
+            if all(down != task for _, down in within):
+                for setup in setups:
+                    self.connect(setup, task)
+            if all(up != task for up, _ in within):
+                self.connect(task, teardown)
 
     def task_edges(self) -> Edges:
         """The edges between tasks: a group stands for its first tasks downstream of an edge, and for its last
@@ -118,6 +135,8 @@ class Graph:
                 fix="put a task in it (an EmptyOperator will do), or remove the edge",
                 line=self._group_lines[name],
             )
+        if last:  # what comes after a group does not wait for its teardowns
+            tasks = {task: None for task in tasks if self.tasks[task].teardown is None} or tasks
         inner = [(up, down) for up, down in edges if up in tasks and down in tasks]
         taken = {up if last else down for up, down in inner}
         return [task for task in tasks if task not in taken]

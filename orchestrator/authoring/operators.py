@@ -2,12 +2,12 @@
 `TaskSpec` in the DAG's graph at once, and the operator stays as the handle that edges are written with."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar, Self, Unpack
 
 from msgspec.structs import replace
 
 from orchestrator.authoring.arguments import DockerArguments, TaskArguments
-from orchestrator.authoring.edges import Node
+from orchestrator.authoring.edges import Node, Nodes, connect, each_node
 from orchestrator.authoring.faults import Rule, fault, user_line
 from orchestrator.authoring.outputs import Output, with_handles
 from orchestrator.authoring.reading import (
@@ -21,21 +21,26 @@ from orchestrator.authoring.reading import (
     without_idle,
 )
 from orchestrator.authoring.scope import Scope, scope_for
-from orchestrator.spec.dag import ContainerTemplate, RetryPolicy, TaskKind, TaskSpec
+from orchestrator.spec.dag import ContainerTemplate, RetryPolicy, TaskKind, TaskSpec, Teardown
 from orchestrator.spec.handles import handles_in
 
 
 class Operator(Node):
-    """A task of a DAG. What it takes is in `takes`, what it takes without effect in `idle`; `kind` says who does
-    its work."""
+    """A task of a DAG. What it takes is in `takes`, what it takes without effect in `idle`, what it is given where
+    nobody says otherwise in `presets`; `kind` says who does its work, `title` is how people are told of it."""
 
     __slots__ = ("graph", "node_id")
     kind: ClassVar[TaskKind]
     takes: ClassVar[Mapping[str, Argument]]
     idle: ClassVar[Mapping[str, str]]
+    presets: ClassVar[Mapping[str, Any]] = {}
+    title: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        cls.title = cls.__name__
 
     def __init__(self, **arguments: Any) -> None:
-        name = type(self).__name__
+        name = self.title
         given = dict(arguments)
         task_id = given.pop("task_id", None)
         if not isinstance(task_id, str):
@@ -44,7 +49,8 @@ class Operator(Node):
         scope = scope_for(what, dag=given.pop("dag", None), group=given.pop("task_group", None))
         given = without_idle(what, self.takes, self.idle, given, scope.graph, scope.prefix + task_id)
         given = with_handles(what, given, scope.graph)
-        defaults = with_handles(what, _without_rivals(given, scope.default_args), scope.graph)
+        defaults = {**self.presets, **_without_rivals(given, scope.default_args)}
+        defaults = with_handles(what, defaults, scope.graph)
         fields = read_arguments(what, self.takes, given, defaults, scope.graph.searchpath)
         self.graph = scope.graph
         self.node_id = scope.prefix + task_id
@@ -59,7 +65,7 @@ class Operator(Node):
         return TaskSpec(
             task_id=self.node_id,
             kind=self.kind,
-            operator=type(self).__name__,
+            operator=self.title,
             container=ContainerTemplate(**fields.get(ContainerTemplate, {})) if container else None,
             retry=RetryPolicy(**fields.get(RetryPolicy, {})),
             group=scope.group_id,
@@ -90,6 +96,41 @@ class Operator(Node):
     @doc_md.setter
     def doc_md(self, text: str | None) -> None:
         self.graph.tasks[self.node_id] = replace(self.spec, doc_md=text)
+
+    def as_setup(self) -> Self:
+        """Make it a setup: tasks between it and a teardown run only where it succeeded."""
+        self.graph.tasks[self.node_id] = replace(self.spec, setup=True)
+        return self
+
+    def as_teardown(self, *, setups: Nodes | None = None, on_failure_fail_dagrun: bool = False) -> Self:
+        """Make it a teardown of `setups` (which it makes setups), and of every setup with an edge to it: it runs
+        once all before it is done, whatever came of it, where a setup succeeded. Its own failure fails the run
+        only where `on_failure_fail_dagrun`. In `with` it is put after, and its setups before, what is defined
+        inside."""
+        for setup in each_node(setups or ()):
+            if not isinstance(setup, Operator):
+                raise fault(
+                    f"as_teardown: {setup!r} cannot be a setup",
+                    rule=Rule.BAD_ARGUMENT,
+                    fix="a setup is a task: name the task itself",
+                )
+            connect(setup.as_setup(), self)
+        teardown = Teardown(fails_run=on_failure_fail_dagrun)
+        self.graph.tasks[self.node_id] = replace(self.spec, teardown=teardown)
+        return self
+
+    def __enter__(self) -> Self:
+        if self.spec.teardown is None:
+            raise fault(
+                f"`with` {self!r}: only a teardown has a scope",
+                rule=Rule.BAD_ARGUMENT,
+                fix="write `with task.as_teardown(setups=...):`",
+            )
+        self.graph.open_scope()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.graph.close_scope(self.node_id)
 
 
 class EmptyOperator(Operator):

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from orchestrator.authoring import docker_forms, forms
+from orchestrator.authoring import docker_forms, forms, secrets
 from orchestrator.authoring.dates import read_date
 from orchestrator.authoring.faults import Note, Rule, fault, nearest, user_line
 from orchestrator.authoring.graph import Graph
 from orchestrator.authoring.schedules import read_schedule
 from orchestrator.authoring.template_files import with_texts
-from orchestrator.spec.dag import ContainerTemplate, DagSpec, RetryPolicy, TaskSpec
+from orchestrator.spec.dag import ContainerTemplate, DagSpec, RetryPolicy, ShortCircuitChoice, TaskSpec
 from orchestrator.spec.value import Value
 
 
@@ -36,12 +36,20 @@ _COMMON = {
     "owner": Argument(TaskSpec, "owner"),
     "doc_md": Argument(TaskSpec, "doc_md"),
 }
-_CONTAINER = {field: Argument(ContainerTemplate, field) for field in ContainerTemplate.__struct_fields__} | {
+_CONTAINER = {
+    field: Argument(ContainerTemplate, field)
+    for field in ContainerTemplate.__struct_fields__
+    if field not in ("sealed", "call")
+} | {
     "command": Argument(ContainerTemplate, "command", forms.words),
     "entrypoint": Argument(ContainerTemplate, "entrypoint", forms.words),
     "user": Argument(ContainerTemplate, "user", forms.number_or_text),
     "environment": Argument(ContainerTemplate, "environment", forms.texts),
+    "private_environment": Argument(ContainerTemplate, "private_environment", secrets.private),
+    "secrets": Argument(ContainerTemplate, "secrets", secrets.secrets),
+    "connections": Argument(ContainerTemplate, "connections", secrets.connections),
     "inputs": Argument(ContainerTemplate, "inputs", forms.texts),
+    "outputs": Argument(ContainerTemplate, "outputs", docker_forms.texts),
     "labels": Argument(ContainerTemplate, "labels", forms.labels),
     "mounts": Argument(ContainerTemplate, "mounts", forms.mounts),
     "volumes": Argument(ContainerTemplate, "mounts", forms.mounts),
@@ -82,6 +90,7 @@ _LIFE = {
     "pull_timeout": Argument(TaskSpec, "pull_timeout", forms.duration, _A_MOMENT),
     "stop_grace": Argument(TaskSpec, "stop_grace", forms.duration, timedelta(0)),
     "pull": Argument(TaskSpec, "pull"),
+    "docker_conn_id": Argument(TaskSpec, "docker_conn_id", secrets.connection),
     "force_pull": Argument(TaskSpec, "pull", forms.always_pull),
     "skip_on_exit_code": Argument(TaskSpec, "skip_on_exit_code", forms.exit_codes),
     "do_xcom_push": Argument(TaskSpec, "push_result"),
@@ -102,6 +111,9 @@ _LIFE = {
 #: What each constructor takes, by the argument's name.
 EMPTY: dict[str, Argument] = _COMMON
 DOCKER: dict[str, Argument] = _COMMON | _CONTAINER | _RETRY | _LIFE
+SHORT_CIRCUIT: dict[str, Argument] = DOCKER | {
+    "ignore_downstream_trigger_rules": Argument(ShortCircuitChoice, "ignore_downstream_trigger_rules")
+}
 DAG: dict[str, Argument] = {
     "description": Argument(DagSpec, "description"),
     "schedule": Argument(DagSpec, "schedule", read_schedule),
@@ -112,6 +124,9 @@ DAG: dict[str, Argument] = {
     "max_active_runs": Argument(DagSpec, "max_active_runs", least=1),
     "max_active_tasks": Argument(DagSpec, "max_active_tasks", least=1),
     "concurrency": Argument(DagSpec, "max_active_tasks", least=1),
+    "dagrun_timeout": Argument(DagSpec, "dagrun_timeout", forms.duration, _A_MOMENT),
+    "fail_fast": Argument(DagSpec, "fail_fast"),
+    "max_consecutive_failed_dag_runs": Argument(DagSpec, "max_consecutive_failed_dag_runs", least=0),
     "params": Argument(DagSpec, "params", forms.json_values),
     "tags": Argument(DagSpec, "tags"),
     "owner": Argument(DagSpec, "owner"),
@@ -119,7 +134,7 @@ DAG: dict[str, Argument] = {
     "is_paused_upon_creation": Argument(DagSpec, "paused_on_creation"),
 }
 #: What `default_args` may hold: any argument of any operator, and the dates, which are the DAG's.
-DEFAULTS: dict[str, Argument] = DOCKER | EMPTY | {name: DAG[name] for name in ("start_date", "end_date")}
+DEFAULTS: dict[str, Argument] = SHORT_CIRCUIT | EMPTY | {name: DAG[name] for name in ("start_date", "end_date")}
 
 #: What names the engine; a socket of this machine means the one that the settings name.
 ENGINE_NAMES = frozenset({"engine", "docker_url"})
@@ -154,11 +169,6 @@ _ASKING_ALWAYS = frozenset({"auto_remove"})
 
 #: What is refused for now, rather than accepted without effect.
 _NOT_YET: Mapping[str, str] = {
-    "private_environment": "its values would be stored in clear; mount a file that only the task can read",
-    "secrets": "there is no store of secrets yet; mount a file that only the task can read",
-    "connections": "there is no store of connections yet; mount a file that only the task can read",
-    "docker_conn_id": "there is no store of connections yet; log the engine's user in with `docker login`",
-    "outputs": "nothing is copied out yet; write to a data root: Mount.root(...)",
     **dict.fromkeys(("start_date", "end_date"), "dates are the DAG's, for all of its tasks"),
     **dict.fromkeys(("depends_on_past", "wait_for_downstream"), "a task does not wait for earlier runs yet"),
     "concurrency_key": "write max_active_tis_per_dag=1, which holds for this task",
@@ -169,9 +179,6 @@ _NOT_YET: Mapping[str, str] = {
     ),
     **dict.fromkeys(("inlets", "outlets"), "there are no assets yet"),
     "cache": "every run runs every task",
-    "dagrun_timeout": "write execution_timeout for each task",
-    "fail_fast": "tasks that do not depend on the one that failed go on",
-    "max_consecutive_failed_dag_runs": "pause it by hand: `orchestrator dags pause`",
 }
 
 

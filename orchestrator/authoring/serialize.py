@@ -1,5 +1,7 @@
 """From a DAG as constructed to its spec, and the checks that need all of it."""
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from orchestrator.authoring.dag import DAG
@@ -23,6 +25,7 @@ def to_spec(dag: DAG, file: str) -> DagSpec:
     tasks = tuple(
         replace(graph.tasks[task], upstream=tuple(sorted(parents[task], key=defined.__getitem__))) for task in order
     )
+    tasks = tuple(_with_setups(graph.tasks, task) for task in tasks)
     for task in tasks:
         _check_container(task)
     position = {task: index for index, task in enumerate(order)}
@@ -37,6 +40,14 @@ def to_spec(dag: DAG, file: str) -> DagSpec:
         groups=tuple(graph.groups.values()),
         edge_labels=tuple(EdgeLabel(upstream=up, downstream=down, label=label) for (up, down), label in labels),
     )
+
+
+def _with_setups(tasks: Mapping[str, TaskSpec], task: TaskSpec) -> TaskSpec:
+    """A teardown with all setups that have an edge to it."""
+    if task.teardown is None:
+        return task
+    setups = tuple(parent for parent in task.upstream if tasks[parent].setup)
+    return replace(task, teardown=replace(task.teardown, setups=setups))
 
 
 def _check_container(task: TaskSpec) -> None:

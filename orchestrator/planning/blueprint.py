@@ -91,13 +91,8 @@ def _is_leaf(tasks: Mapping[str, TaskSpec], children: Mapping[str, list[str]], t
 
 def _priority(tasks: Mapping[str, TaskSpec], reach: Reach, task: TaskSpec) -> int:
     """A task's own weight, and by its rule the weights of all tasks after or before it, each once."""
-    match task.weight_rule:
-        case WeightRule.ABSOLUTE:
-            relatives: tuple[str, ...] = ()
-        case WeightRule.DOWNSTREAM:
-            relatives = reach.downstream(task.task_id)
-        case WeightRule.UPSTREAM:
-            relatives = reach.upstream(task.task_id)
+    related = {WeightRule.DOWNSTREAM: reach.downstream, WeightRule.UPSTREAM: reach.upstream}.get(task.weight_rule)
+    relatives = () if related is None else related(task.task_id)
     return task.priority_weight + sum(tasks[task_id].priority_weight for task_id in relatives)
 
 

@@ -32,10 +32,6 @@ def refusal(**arguments: Any) -> AuthoringError:
 @pytest.mark.parametrize(
     "name",
     [
-        "private_environment",
-        "secrets",
-        "connections",
-        "docker_conn_id",
         "outputs",
         "result_schema",
         "depends_on_past",
@@ -56,13 +52,13 @@ def test_what_cannot_be_had_yet_is_refused_and_says_what_to_do(name: str) -> Non
     assert refused.fix.startswith("leave it out: ")
 
 
-@pytest.mark.parametrize("name", ["dagrun_timeout", "fail_fast", "max_consecutive_failed_dag_runs", "deadline"])
+@pytest.mark.parametrize("name", ["deadline", "on_deadline_miss"])
 def test_what_a_dag_cannot_have_yet_is_refused_too(name: str) -> None:
     with pytest.raises(AuthoringError, match=f"DAG 'd' takes no argument {name!r} yet"):
         DAG("d", **{name: 3})  # type: ignore[arg-type]  # names that the signature does not have
 
 
-@pytest.mark.parametrize("name", ["depends_on_past", "secrets", "cache"])
+@pytest.mark.parametrize("name", ["depends_on_past", "inlets", "cache"])
 @pytest.mark.parametrize("empty", [False, None, []])
 def test_an_empty_wish_is_none(name: str, empty: Any) -> None:
     with DAG("d") as made:
