@@ -14,11 +14,12 @@ Say = Callable[[str], None]
 
 
 class Status(StrEnum):
-    """A warning is worth reading and stops nothing."""
+    """A warning is worth reading and stops nothing; what was skipped could not be looked at."""
 
     OK = "ok"
     WARN = "warn"
     FAIL = "fail"
+    SKIP = "skip"
 
 
 class Finding(Value, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class Check(Value, frozen=True, kw_only=True):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One thing to look at. `repair` makes it so, or raises `RepairError`; `needs` are names of steps that must
-    not have failed for this one to be looked at."""
+    not have failed, or been skipped, for this one to be looked at."""
 
     name: str
     look: Callable[[], Finding]
@@ -63,20 +64,24 @@ def fail(text: str, fix: str, *, repairable: bool = False) -> Finding:
     return Finding(status=Status.FAIL, text=text, fix=fix, repairable=repairable)
 
 
+def _skipped(needed: str) -> Finding:
+    return Finding(status=Status.SKIP, text=f"not looked at: it needs {needed}")
+
+
 def run_steps(
     steps: Iterable[Step], say: Say, allowed: Callable[[Check], bool] = lambda _: False
 ) -> Iterator[Check]:
     """Look at each thing in order; one that is not well and can be repaired is repaired if `allowed` says so
     of its line, and looked at again. Yields the last line of each step."""
-    failed: set[str] = set()
+    out: set[str] = set()
     for step in steps:
-        missing = [name for name in step.needs if name in failed]
-        finding = fail(f"not looked at: it needs {missing[0]}", "") if missing else _look(step)
+        missing = [name for name in step.needs if name in out]
+        finding = _skipped(missing[0]) if missing else _look(step)
         check = _line(step, finding)
         if finding.repairable and step.repair and allowed(check):
             check = _line(step, _repaired(step, step.repair, say))
-        if check.status is Status.FAIL:
-            failed.add(step.name)
+        if check.status in (Status.FAIL, Status.SKIP):
+            out.add(step.name)
         yield check
 
 

@@ -11,11 +11,16 @@ from orchestrator.bootstrap.steps import Check, Finding, Say, Status, fail, ok, 
 from orchestrator.cli.output import show_json
 from orchestrator.cli.session import open_app, say
 from orchestrator.engines.owners import OWNER_LABEL
-from orchestrator.errors import EngineUnavailableError, SchemaError
+from orchestrator.errors import EngineUnavailableError, SchemaError, StoreError
 from orchestrator.leftovers import sweep_trials
 from orchestrator.store.migrate import upgrade
 
-_LOOKS = {Status.OK: ("ok  ", "green"), Status.WARN: ("warn", "yellow"), Status.FAIL: ("FAIL", "red")}
+_LOOKS = {
+    Status.OK: ("ok  ", "green"),
+    Status.WARN: ("warn", "yellow"),
+    Status.FAIL: ("FAIL", "red"),
+    Status.SKIP: ("skip", "bright_black"),
+}
 
 
 @click.command()
@@ -78,7 +83,7 @@ def _sweep(app: App) -> None:
     engine = app.engine()
     try:
         removed = sweep_trials(engine, app.trials_id())
-    except EngineUnavailableError:
+    except (EngineUnavailableError, StoreError):  # a line above tells of the engine, or of the home
         return
     finally:
         engine.close()

@@ -81,6 +81,7 @@ def test_a_step_is_not_looked_at_while_what_it_needs_has_failed() -> None:
         "not looked at: it needs first",
         "not looked at: it needs second",
     ]
+    assert [check.status for check in checks] == [Status.FAIL, Status.SKIP, Status.SKIP]
     assert (second.looks, third.looks) == (0, 0)
 
 

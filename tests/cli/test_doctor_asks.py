@@ -60,5 +60,5 @@ def test_without_a_terminal_nothing_is_asked(project: CliProject) -> None:
 def test_without_fix_nothing_is_touched(project: CliProject) -> None:
     said = project.run("doctor")
     assert said.code == 1
-    assert "fix: run: orchestrator db upgrade" in said.stderr
+    assert "orchestrator db upgrade" in said.stderr
     assert not (project.home / "orchestrator.db").exists()
