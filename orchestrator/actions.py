@@ -69,7 +69,8 @@ class Actions:
 
     def _known(self, dag_id: str) -> None:
         if self._store.dag(dag_id) is None:
-            raise unknown_dag(dag_id, [dag.dag_id for dag in self._store.dags()])
+            broken = [each.parsed.file for each in self._store.files() if each.parsed.errors]
+            raise unknown_dag(dag_id, [dag.dag_id for dag in self._store.dags()], broken)
 
     def _ask(self, kind: RequestKind, payload: dict[str, Any]) -> Outcome:
         with Following.if_any(self._socket) as following:

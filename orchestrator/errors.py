@@ -4,6 +4,7 @@ not errors.
 """
 
 import difflib
+from collections.abc import Sequence
 
 
 class OrchestratorError(Exception):
@@ -91,15 +92,14 @@ class NotFoundError(OrchestratorError):
         self.name = name
 
 
-def unknown_dag(dag_id: str, known: list[str]) -> NotFoundError:
-    """The error for a DAG id that nobody knows."""
+def unknown_dag(dag_id: str, known: list[str], broken: Sequence[str] = ()) -> NotFoundError:
+    """The error for a DAG id that nobody knows; `broken` are the files that cannot be read now."""
     nearest = difflib.get_close_matches(dag_id, known, n=1)
-    return NotFoundError(
-        "DAG",
-        dag_id,
-        nearest=nearest[0] if nearest else None,
-        fix="`orchestrator dags list` shows all; a new file is known once a scheduler has parsed it",
-    )
+    fix = "`orchestrator dags list` shows all; a new file is known once a scheduler has parsed it"
+    if broken:
+        names = ", ".join(dict.fromkeys(broken))
+        fix = f"it may be in a file that is broken now ({names}): `orchestrator dags check`. Else {fix}"
+    return NotFoundError("DAG", dag_id, nearest=nearest[0] if nearest else None, fix=fix)
 
 
 class RequestRefusedError(OrchestratorError):
@@ -115,6 +115,17 @@ class EngineError(OrchestratorError):
 
 class EngineUnavailableError(EngineError):
     """The engine cannot be reached, or did not answer in time. Infrastructure: wait, then ask again."""
+
+
+class EngineDeniedError(EngineUnavailableError):
+    """The engine at `url` is there, and does not let this user in."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"you may not use the Docker engine at {url}: permission denied",
+            fix="add your user to the group that owns the socket: sudo usermod -aG docker $USER, then log in again",
+        )
+        self.url = url
 
 
 class EngineTimeoutError(EngineUnavailableError):

@@ -61,7 +61,7 @@ class Queries:
     def dag(self, dag_id: str, now: datetime) -> DagView:
         dag = self._store.dag(dag_id)
         if dag is None:
-            raise unknown_dag(dag_id, [each.dag_id for each in self._store.dags()])
+            raise self._unknown_dag(dag_id)
         return self._view(dag, now)
 
     def files(self) -> tuple[FileRecord, ...]:
@@ -71,6 +71,12 @@ class Queries:
         """What the newest parses found, errors first."""
         found = [problem for record in self._store.files() for problem in record.parsed.problems]
         return tuple(sorted(found, key=lambda problem: (problem.severity, problem.file, problem.line or 0)))
+
+    def broken(self, dag_id: str) -> tuple[Problem, ...]:
+        """Errors in the file of a known DAG, which then runs as it was before them."""
+        dag = self._store.dag(dag_id)
+        parsed = [each.parsed for each in self._store.files() if dag is not None and each.parsed.file == dag.file]
+        return parsed[0].errors if parsed else ()
 
     def runs(self, dag_id: str | None, page: Page, states: tuple[RunState, ...] = ()) -> tuple[Run, ...]:
         return self._store.runs(dag_id, page, states)
@@ -83,7 +89,7 @@ class Queries:
         if found:
             return found[0].key
         if self._store.dag(dag_id) is None:
-            raise unknown_dag(dag_id, [each.dag_id for each in self._store.dags()])
+            raise self._unknown_dag(dag_id)
         raise NotFoundError(
             "run", f"{dag_id} {run or ''}".strip(), fix=f"`orchestrator runs list {dag_id}` shows its runs"
         )
@@ -161,6 +167,10 @@ class Queries:
     def log(self, attempt: Try, start: int = 0) -> tuple[LogRecord, ...]:
         """What is stored of a try's log from byte `start` on."""
         return tuple(self._logs.records(attempt.key, start))
+
+    def _unknown_dag(self, dag_id: str) -> NotFoundError:
+        broken = [each.parsed.file for each in self._store.files() if each.parsed.errors]
+        return unknown_dag(dag_id, [each.dag_id for each in self._store.dags()], broken)
 
     def _view(self, dag: Dag, now: datetime) -> DagView:
         spec = self._version(dag.dag_id, dag.version)

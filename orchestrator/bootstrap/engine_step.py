@@ -11,9 +11,9 @@ from orchestrator.bootstrap.engine_process import STANDARD_SOCKET, Daemon, answe
 from orchestrator.bootstrap.machine import Machine, install_packages
 from orchestrator.bootstrap.steps import Finding, Say, Step, fail, ok
 from orchestrator.clock import Clock
-from orchestrator.engines.docker.address import Attempt, Search
+from orchestrator.engines.docker.address import DENIED, Attempt, Search
 from orchestrator.engines.docker.engine import DockerEngine
-from orchestrator.errors import EngineUnavailableError, RepairError
+from orchestrator.errors import EngineDeniedError, EngineUnavailableError, RepairError
 
 NAME = "engine"
 _PACKAGES = ("docker.io", "iptables")
@@ -41,6 +41,8 @@ def _look(search: Search, machine: Machine, clock: Clock) -> Finding:
     engine = DockerEngine(lambda: address, clock, timeout=10)
     try:
         capacity = engine.capacity()
+    except EngineDeniedError as error:
+        return fail(error.message, error.fix)
     except EngineUnavailableError as error:
         source = search.attempts[-1].source
         if address.url == f"unix://{STANDARD_SOCKET}":
@@ -55,10 +57,12 @@ def _look(search: Search, machine: Machine, clock: Clock) -> Finding:
 
 
 def _none_found(attempts: Sequence[Attempt], machine: Machine) -> Finding:
+    denied = [each.url for each in attempts if each.problem == DENIED]
+    if denied:
+        error = EngineDeniedError(denied[0])
+        return fail(error.message, error.fix)
     tried = "; ".join(f"{each.url}: {each.problem or 'does not answer'}" for each in attempts)
     text = f"no Docker engine answers ({tried})"
-    if any("permission" in each.problem for each in attempts):
-        return fail(text, f"sudo usermod -aG docker {getpass.getuser()}, then log in again")
     if not machine.is_root() or not (machine.which("dockerd") or machine.is_debian()):
         return fail(text, _by_hand(machine))
     if machine.which("dockerd"):

@@ -1,6 +1,7 @@
 """The command `orchestrator`: thin faces of actions and queries, one file for each noun. A noun's file is loaded
 when it is used, so that `--help` stays quick."""
 
+import errno
 import importlib
 import os
 import sys
@@ -25,6 +26,17 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "db": ("orchestrator.cli.database:db", "Look after the database."),
     "config": ("orchestrator.cli.config:config", "Show every setting and where its value came from."),
     "version": ("orchestrator.cli.config:version", "Show the version."),
+}
+
+_CLOSED = "make it readable and writable for your user; with ORCHESTRATOR_HOME all state is kept elsewhere"
+_FULL = "free some space on that disk; with ORCHESTRATOR_HOME all state is kept elsewhere"
+#: What to do about what the machine says of a file.
+_FIXES = {
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+    errno.EROFS: _CLOSED,
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
 }
 
 #: Exit codes: a wrong call is click's 2; 130 is a shell's own for Ctrl-C.
@@ -76,7 +88,7 @@ def _called() -> int:
     except OrchestratorError as error:
         _tell(error.message, error.fix)
     except OSError as error:  # a full disk, a folder that is not ours
-        _tell(f"the machine refuses: {error}", "`orchestrator doctor` looks at disk and folders")
+        _tell(f"the machine refuses: {error}", _FIXES.get(error.errno or 0, "`orchestrator doctor` looks around"))
     return FAILED
 
 

@@ -80,12 +80,24 @@ def show_dag(dag_id: str, output: str | None) -> None:
     app = open_app()
     with app.queries() as queries:
         view = queries.dag(dag_id, app.clock.now())
+    broken = _tell_broken(app, dag_id)
     if output == "json":
         show_json({"dag": view.dag, "spec": view.spec})
         return
-    describe(_row(app, view))
+    describe(_row(app, view, {view.dag.file} if broken else ()))
     click.echo()
     show([task_row(task) for task in view.spec.tasks], ["task_id", "after", "image", "trigger_rule"], output)
+
+
+def _tell_broken(app: App, dag_id: str) -> bool:
+    """Tell what is wrong with the DAG's file now, if anything is."""
+    with app.queries() as queries:
+        broken = queries.broken(dag_id)
+    if broken:
+        say(f"warning: {broken[0].file} is broken now; {dag_id} stays as it was before:")
+    for problem in broken:
+        say(f"    {problem}")
+    return bool(broken)
 
 
 def task_row(task: TaskSpec) -> dict[str, Any]:
@@ -109,8 +121,10 @@ def task_row(task: TaskSpec) -> dict[str, Any]:
 @output_option
 def trigger(dag_id: str, logical_date: str | None, conf: str | None, note: str | None, output: str | None) -> None:
     """Ask for a run now."""
-    with open_app().actions() as actions:
+    app = open_app()
+    with app.actions() as actions:
         outcome = actions.trigger(dag_id, logical_date=logical_date, conf=read_conf(conf), note=note)
+    _tell_broken(app, dag_id)
     _tell(outcome, output, "triggered")
     if outcome.answer and output != "json":
         say(f"watch it: orchestrator runs watch {dag_id} {outcome.answer.data['run_id']}")
@@ -130,8 +144,11 @@ def pause(dag_id: str, output: str | None) -> None:
 @output_option
 def unpause(dag_id: str, output: str | None) -> None:
     """Scheduled runs again."""
-    with open_app().actions() as actions:
-        _tell(actions.unpause(dag_id), output, f"{dag_id} is active")
+    app = open_app()
+    with app.actions() as actions:
+        outcome = actions.unpause(dag_id)
+    _tell_broken(app, dag_id)
+    _tell(outcome, output, f"{dag_id} is not paused any more")
 
 
 def _tell(outcome: Outcome, output: str | None, done: str) -> None:

@@ -29,7 +29,7 @@ def _trigger(draft: Draft, request: Request) -> Answer:
     if dag is None:
         return _unknown_dag(request)
     if not dag.active:
-        return _refused(f"the DAG {dag.dag_id!r} is inactive: its file {dag.file} no longer defines it")
+        return _refused(f"{_inactive(dag)}. Put it back, or see what became of it: `orchestrator dags check`")
     conf, note = request.payload.get("conf") or {}, request.payload.get("note")
     if not isinstance(conf, dict):
         return _refused("conf must be a JSON object")
@@ -64,7 +64,8 @@ def _set_paused(draft: Draft, request: Request, *, paused: bool) -> Answer:
     if dag.paused is not paused:
         draft.do(PutDag(dag=msgspec.structs.replace(dag, paused=paused)))
         draft.stir(dag.dag_id)
-    return Answer(ok=True, data={"dag_id": dag.dag_id, "paused": paused})
+    warnings = [] if dag.active else [f"{_inactive(dag)}; nothing of it runs until one does"]
+    return Answer(ok=True, data={"dag_id": dag.dag_id, "paused": paused, "warnings": warnings})
 
 
 def _cancel(draft: Draft, request: Request) -> Answer:
@@ -79,6 +80,10 @@ def _cancel(draft: Draft, request: Request) -> Answer:
 
 def _dag(draft: Draft, request: Request) -> Dag | None:
     return draft.world.dags.get(str(request.payload.get("dag_id")))
+
+
+def _inactive(dag: Dag) -> str:
+    return f"the DAG {dag.dag_id!r} is inactive: its file {dag.file} no longer defines it"
 
 
 def _unknown_dag(request: Request) -> Answer:

@@ -124,7 +124,7 @@ class ContainerTemplate(Value, frozen=True, kw_only=True):
     dns_search: tuple[str, ...] = ()
     extra_hosts: dict[str, str] = {}
     tty: bool = False
-    init: bool | None = None  #: None = where there is a `script`
+    init: bool | None = None  #: None = where a `script` would be the first process
     read_only: bool = False
     stop_signal: str | None = None
     cpus: float | str | None = None
@@ -316,6 +316,11 @@ class ParsedFile(Value, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     dependencies: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """What makes the file a broken one."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
     @property
     def errors(self) -> tuple[Problem, ...]:

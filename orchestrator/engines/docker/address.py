@@ -13,11 +13,14 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from orchestrator.errors import EngineUnavailableError, SettingsError
+from orchestrator.errors import EngineDeniedError, EngineUnavailableError, SettingsError
 from orchestrator.spec.value import Value
 
 _SCHEMES = ("unix", "tcp", "ssh")
 _PROBE_TIMEOUT = 2.0
+
+#: The problem of a socket that is there for others.
+DENIED = "permission denied"
 
 
 class TlsFiles(Value, frozen=True, kw_only=True):
@@ -58,14 +61,14 @@ class Search(Value, frozen=True, kw_only=True):
         """The address; `EngineUnavailableError` that tells everything tried."""
         if self.address is not None:
             return self.address
+        denied = [each.url for each in self.attempts if each.problem == DENIED]
+        if denied:
+            raise EngineDeniedError(denied[0])
         tried = "; ".join(f"{each.source} {each.url}: {each.problem}" for each in self.attempts)
-        denied = any("permission" in each.problem for each in self.attempts)
-        fix = (
-            "add your user to the group that owns the socket (usually: usermod -aG docker USER), log in again"
-            if denied
-            else "start Docker, or set DOCKER_HOST, or run `orchestrator doctor --fix`"
+        raise EngineUnavailableError(
+            f"no Docker engine found; tried {tried}",
+            fix="start Docker, or set DOCKER_HOST, or run `orchestrator doctor --fix`",
         )
-        raise EngineUnavailableError(f"no Docker engine found; tried {tried}", fix=fix)
 
 
 def find_address(setting: str, environment: Mapping[str, str]) -> Search:
@@ -146,16 +149,31 @@ def _config_folder(environment: Mapping[str, str]) -> Path | None:
 
 
 def _current_context(folder: Path | None) -> str | None:
-    if folder is None or not (folder / "config.json").is_file():
+    if folder is None or not _is_there(folder / "config.json"):
         return None
     name = _read_json(folder / "config.json").get("currentContext")
     return str(name) if name else None
 
 
+def _is_there(file: Path) -> bool:
+    """Whether there is such a file; `SettingsError` where its folder does not let us see."""
+    try:
+        return file.is_file()
+    except PermissionError as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: Exception) -> SettingsError:
+    return SettingsError(
+        f"{file} cannot be read: {error}",
+        fix="repair it or make it readable for your user, or set DOCKER_HOST, or DOCKER_CONFIG to another folder",
+    )
+
+
 def _context_address(folder: Path, name: str) -> Address:
     digest = hashlib.sha256(name.encode()).hexdigest()
     file = folder / "contexts" / "meta" / digest / "meta.json"
-    if not file.is_file():
+    if not _is_there(file):
         raise SettingsError(f"the docker context {name!r} does not exist", fix="see `docker context ls`")
     endpoint = _read_json(file).get("Endpoints", {}).get("docker", {})
     certificates = folder / "contexts" / "tls" / digest / "docker"
@@ -169,7 +187,7 @@ def _read_json(file: Path) -> dict[str, Any]:
     try:
         return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.MsgspecError) as error:
-        raise SettingsError(f"{file} cannot be read: {error}", fix="repair it, or set DOCKER_HOST") from error
+        raise _unreadable(file, error) from error
 
 
 def _probe(path: Path) -> str:
@@ -183,7 +201,7 @@ def _probe(path: Path) -> str:
     except FileNotFoundError:
         return "does not exist"
     except PermissionError:
-        return "permission denied"
+        return DENIED
     except OSError as error:
         return f"nothing answers ({error.strerror or error})"
     return ""

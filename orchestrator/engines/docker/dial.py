@@ -6,7 +6,7 @@ import subprocess
 from contextlib import suppress
 
 from orchestrator.engines.docker.address import Address, TlsFiles
-from orchestrator.errors import EngineUnavailableError
+from orchestrator.errors import EngineDeniedError, EngineUnavailableError
 
 _PLAIN_PORT, _TLS_PORT = 2375, 2376
 _KEEPALIVE_IDLE = 30
@@ -24,6 +24,8 @@ def dial(address: Address, timeout: float) -> socket.socket:
                 return _dial_ssh(address, timeout)
             case _:
                 return _dial_tcp(address, timeout)
+    except PermissionError as error:
+        raise EngineDeniedError(address.url) from error
     except OSError as error:
         raise EngineUnavailableError(
             f"no Docker engine answers at {address.url}: {error.strerror or error}",
