@@ -237,6 +237,7 @@ class FakeEngine:
                 raise NameTakenError(spec.name, other.id)
         if self._images is not None and spec.image not in self._images:
             raise LaunchRefusedError(ReasonCode.IMAGE_MISSING, f"No such image: {spec.image}")
+        _refuse_excess(spec)
         for mount in spec.mounts:
             if mount.type is MountType.BIND and not Path(mount.source).exists():
                 text = f"bind source path does not exist: {mount.source}"
@@ -317,6 +318,11 @@ class FakeEngine:
                 detail=detail,
             )
         )
+
+
+def _refuse_excess(spec: ContainerSpec) -> None:
+    if (spec.memory or 0) > _CAPACITY.memory or (spec.cpus or 0) > _CAPACITY.cpus:
+        raise LaunchRefusedError(ReasonCode.CREATE_REFUSED, "more than the engine has", fix="ask for less")
 
 
 _CAPACITY = EngineCapacity(

@@ -39,6 +39,7 @@ from orchestrator.states import ReasonCode
 _log = structlog.get_logger()
 
 _CHUNK = 64 * 1024
+_GIB = 1 << 30
 _SUBPATH_API = (1, 45)
 _BOTH = {"stdout": "1", "stderr": "1"}
 
@@ -57,9 +58,11 @@ class DockerEngine:
         self._files = Files(self._client, clock)
         #: whether containers made here have a tty, until their log is attached: it saves an inspect at launch
         self._ttys: dict[ContainerId, bool] = {}
+        self._memory = 0  #: bytes that the engine has, as far as that was asked for
 
     def create(self, spec: ContainerSpec) -> ContainerId:
         self._refuse_subpaths(spec)
+        self._refuse_excess(spec)
         body = msgspec.json.encode(create_body(spec))
         reply = self._client.call("POST", "/containers/create", create_query(spec), body)
         if reply.status != http.client.CREATED:
@@ -87,6 +90,19 @@ class DockerEngine:
                 f"subpath={asked.subpath!r} of the mount at {asked.target} needs an engine that speaks API"
                 f" {_SUBPATH_API[0]}.{_SUBPATH_API[1]}; this one speaks {self._client.api_version}",
                 fix="mount the whole volume, or use Docker Engine 26 or newer",
+            )
+
+    def _refuse_excess(self, spec: ContainerSpec) -> None:
+        """Of cores the engine refuses itself what it does not have; of memory it promises any amount. What it has
+        is asked for again before anything is refused, for an engine may come back with more."""
+        if spec.memory is None or spec.memory <= self._memory:
+            return
+        self._memory = self.capacity().memory
+        if spec.memory > self._memory:
+            raise LaunchRefusedError(
+                ReasonCode.CREATE_REFUSED,
+                f"mem_limit asks for {spec.memory / _GIB:.4g} GiB, the engine has {self._memory / _GIB:.4g} GiB",
+                fix="lower `mem_limit`, or use an engine with more",
             )
 
     def _join(self, network: str, container: ContainerId) -> None:

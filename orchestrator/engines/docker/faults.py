@@ -5,7 +5,15 @@ matches keeps the engine's own words as `create_refused`, which is not infrastru
 """
 
 import re
-from http.client import BAD_GATEWAY, BAD_REQUEST, CONFLICT, GATEWAY_TIMEOUT, NOT_FOUND, SERVICE_UNAVAILABLE
+from http.client import (
+    BAD_GATEWAY,
+    BAD_REQUEST,
+    CONFLICT,
+    GATEWAY_TIMEOUT,
+    INTERNAL_SERVER_ERROR,
+    NOT_FOUND,
+    SERVICE_UNAVAILABLE,
+)
 
 from orchestrator.engines.docker.client import Reply
 from orchestrator.errors import (
@@ -23,12 +31,14 @@ from orchestrator.states import ReasonCode
 
 
 class Sentence(Value, frozen=True, kw_only=True):
-    """One row: an answer with this status whose text this pattern is found in."""
+    """One row: an answer with this status whose text this pattern is found in. `brief`: what is found says it all,
+    the text around it is the engine's own business."""
 
     status: int
     pattern: str
     code: ReasonCode
     fix: str
+    brief: bool = False
 
 
 SENTENCES = (
@@ -61,6 +71,31 @@ SENTENCES = (
         pattern=r'exec: ".*": (executable file not found|stat .*: no such file or directory|permission denied)',
         code=ReasonCode.COMMAND_MISSING,
         fix="the image has no such program, or it is not executable: correct `command`, `entrypoint` or the image",
+        brief=True,
+    ),
+    Sentence(
+        status=BAD_REQUEST,
+        pattern=r"Range of CPUs is from .*",
+        code=ReasonCode.CREATE_REFUSED,
+        fix="lower `cpus`, or use an engine with more",
+    ),
+    Sentence(
+        status=BAD_REQUEST,
+        pattern=r"Minimum memory limit allowed is",
+        code=ReasonCode.CREATE_REFUSED,
+        fix="raise `mem_limit`; a number without a unit means bytes",
+    ),
+    Sentence(
+        status=INTERNAL_SERVER_ERROR,
+        pattern=r"unable to find (user|group) .*: no matching entries",
+        code=ReasonCode.CREATE_REFUSED,
+        fix="correct `user`: a name must be known in the image, a number need not",
+    ),
+    Sentence(
+        status=INTERNAL_SERVER_ERROR,
+        pattern=r"could not select device driver",
+        code=ReasonCode.CREATE_REFUSED,
+        fix="install the device's container toolkit on the engine's host, or drop `device_requests`",
     ),
 )
 
@@ -76,8 +111,9 @@ def refused_launch(reply: Reply, container: ContainerId | None = None) -> Engine
     if container is not None and f"No such container: {container}" in text:
         return NoSuchContainerError(text)
     for row in SENTENCES:
-        if row.status == reply.status and re.search(row.pattern, text):
-            return LaunchRefusedError(row.code, text, fix=row.fix)
+        found = re.search(row.pattern, text) if row.status == reply.status else None
+        if found:
+            return LaunchRefusedError(row.code, found[0] if row.brief else text, fix=row.fix)
     return LaunchRefusedError(ReasonCode.CREATE_REFUSED, text)
 
 
