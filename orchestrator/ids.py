@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+from collections.abc import Mapping
 from typing import NewType
 
 import msgspec
@@ -20,9 +21,9 @@ UNMAPPED = -1
 LABEL_PREFIX = "orchestrator."
 DEPLOYMENT_LABEL = "orchestrator.deployment"
 KIND_LABEL = "orchestrator.kind"
-#: Of what belongs to one process: `<boot id>:<pid>:<start time in clock ticks since boot>`.
 #: Label that names the try a container belongs to.
 TRY_LABEL = "orchestrator.try_id"
+#: Of what belongs to one process: `<boot id>:<pid>:<start time in clock ticks since boot>`.
 OWNER_LABEL = "orchestrator.owner"
 TRY_KIND = "try"
 PROBE_KIND = "probe"  #: of containers that only look at something, and are gone at once
@@ -92,9 +93,29 @@ def container_name(deployment: DeploymentId, key: TryKey, *, first: str = "") ->
     return f"{place}-{digest}-{index}-{key.number}"
 
 
+def is_container_name(name: str, labels: Mapping[str, str]) -> bool:
+    """Whether a container of this name is the one whose labels it carries. A copy of it, as one run from an image
+    that was made of it, inherits the labels and not the name."""
+    number, index = labels.get("orchestrator.try_number", ""), labels.get("orchestrator.map_index", "")
+    if not (number.isdigit() and index.lstrip("-").isdigit()):
+        return False
+    dag, run, task = (labels.get(f"{LABEL_PREFIX}{part}", "") for part in ("dag_id", "run_id", "task_id"))
+    key = TryKey(TaskKey(dag, run, task, int(index)), int(number))
+    deployment = DeploymentId(labels.get(DEPLOYMENT_LABEL, ""))
+    usual, chosen = container_name(deployment, key), container_name(deployment, key, first="x")
+    return name == usual or name.endswith(chosen[1:])
+
+
 def run_volume_name(deployment: DeploymentId, run: RunKey) -> str:
     """`orc-<deployment>-run-<hash 12>`"""
     return f"orc-{deployment}-run-{_digest(run.dag_id, run.run_id)}"
+
+
+def is_run_volume(name: str, labels: Mapping[str, str]) -> bool:
+    """Whether a volume of this name is the one of the run that its labels name."""
+    run = RunKey(labels.get("orchestrator.dag_id", ""), labels.get("orchestrator.run_id", ""))
+    ours = labels.get(KIND_LABEL) == RUN_VOLUME_KIND
+    return ours and name == run_volume_name(DeploymentId(labels.get(DEPLOYMENT_LABEL, "")), run)
 
 
 def dag_volume_name(deployment: DeploymentId, dag_id: str) -> str:

@@ -1,26 +1,31 @@
 """Containers and volumes of foreground runs whose process was killed: recognised by a dead owner, and removed. Only
-those of this home's own test deployments, by their ids (invariant I13)."""
+those of this home's own test deployments, by their ids and under their own names (invariant I13)."""
 
+import re
 from collections.abc import Mapping
 
 import structlog
 
 from orchestrator.engines.owners import OWNER_LABEL, is_alive
-from orchestrator.ids import DEPLOYMENT_LABEL, ContainerId, DeploymentId
+from orchestrator.ids import DEPLOYMENT_LABEL, ContainerId, DeploymentId, is_container_name, is_run_volume
 from orchestrator.ports import Engine
 
 _log = structlog.get_logger()
+
+#: What the engine calls volumes that nobody named, as those of a try's own are.
+_NAMELESS = re.compile(r"[0-9a-f]{64}")
 
 
 def sweep_trials(engine: Engine, trials: DeploymentId) -> int:
     """Remove what dead foreground runs left whose deployments begin with `trials`; returns how many containers."""
     removed = 0
     for facts in engine.list_owned(OWNER_LABEL):
-        if _is_orphan(facts.labels, trials):
+        if _is_orphan(facts.labels, trials) and is_container_name(facts.name, facts.labels):
             _log.info("trial.leftover_removed", container=facts.id, name=facts.name)
             removed += engine.remove(ContainerId(facts.id), force=True)
     for volume in engine.list_owned_volumes(OWNER_LABEL):
-        if _is_orphan(volume.labels, trials):
+        nameless = _NAMELESS.fullmatch(volume.name) is not None
+        if _is_orphan(volume.labels, trials) and (nameless or is_run_volume(volume.name, volume.labels)):
             _log.info("trial.leftover_removed", volume=volume.name)
             engine.remove_volume(volume.name)
     return removed

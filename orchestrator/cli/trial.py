@@ -17,7 +17,7 @@ from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.dagfiles.lookup import find_dag
 from orchestrator.errors import EngineError, NotFoundError
 from orchestrator.foreground import Foreground
-from orchestrator.ids import ContainerId, TaskKey, TryKey
+from orchestrator.ids import ContainerId, TaskKey, TryKey, is_container_name
 from orchestrator.leftovers import sweep_trials
 from orchestrator.ports import LogFlag, LogStore, Stream
 from orchestrator.queries import RunView
@@ -103,7 +103,8 @@ class _Trial:
         say("removing its containers (again to leave at once)")
         try:
             for facts in self._engine.list_ours(self._deployment):
-                self._engine.remove(ContainerId(facts.id), force=True)
+                if is_container_name(facts.name, facts.labels):
+                    self._engine.remove(ContainerId(facts.id), force=True)
         except EngineError as error:
             say(f"they are still there: {error}")
 

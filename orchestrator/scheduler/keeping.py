@@ -9,7 +9,7 @@ import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.errors import EngineError, StoreUnavailableError
-from orchestrator.ids import KIND_LABEL, RUN_VOLUME_KIND, TRY_LABEL, ContainerId, DeploymentId, RunKey, TryId
+from orchestrator.ids import TRY_LABEL, ContainerId, DeploymentId, RunKey, TryId, is_run_volume
 from orchestrator.planning.rows import Try, TryOutcome
 from orchestrator.ports import Engine, Store
 from orchestrator.spec.container import ContainerFacts, ContainerState, VolumeFacts
@@ -88,7 +88,7 @@ class Keeping:
             self._engine.remove(ContainerId(facts.id))
 
     def _volume(self, volume: VolumeFacts) -> None:
-        if volume.labels.get(KIND_LABEL) != RUN_VOLUME_KIND:
+        if not is_run_volume(volume.name, volume.labels):
             return
         key = RunKey(volume.labels.get("orchestrator.dag_id", ""), volume.labels.get("orchestrator.run_id", ""))
         run = self._store.run(key)

@@ -187,6 +187,24 @@ def test_the_volume_of_a_run_that_is_not_known_is_left_alone(still_stage: Stage,
     assert [volume.name for volume in stage.engine.list_volumes(deployment)] == ["vol"]
 
 
+def test_another_volume_that_carries_the_labels_of_a_run_is_left_alone(
+    still_stage: Stage, clock: ManualClock
+) -> None:
+    stage = still_stage
+    stage.begin()
+    run = stage.wait(stage.trigger(dag(task("a", container=mounting(MountType.RUN))))).run
+    deployment = stage.store.deployment()
+    (made,) = stage.engine.list_volumes(deployment)
+    spec = ContainerSpec(
+        name="x", image="i", image_name="i", mounts=(Mount(source="mine", target="/v", labels=made.labels),)
+    )
+    stage.engine.remove(stage.engine.create(spec))
+    assert run.ended_at is not None
+    clock.advance(7 * 86400)
+    look(stage)
+    assert [volume.name for volume in stage.engine.list_volumes(deployment)] == ["mine"]
+
+
 # --- results --------------------------------------------------------------------------------------------
 
 
