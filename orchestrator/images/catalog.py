@@ -62,6 +62,15 @@ class Catalog:
             return ()
         return tuple(sorted(each.parent.name for each in self._folder.glob(f"*/{DOCKERFILE}")))
 
+    def hint(self, name: str) -> str:
+        """What may have been meant by an image's name that is none of `names()`; "" where nothing is near."""
+        if not is_image_name(name):
+            return ""
+        if (self._folder / name).is_dir():
+            return f"{self._folder.name}/{name} has no {DOCKERFILE}"
+        nearest = difflib.get_close_matches(name, self.names(), n=1)
+        return f"did you mean the task image {nearest[0]!r}?" if nearest else ""
+
     def load(self, wanted: Iterable[str]) -> dict[str, Source]:
         """These images and all they are built from, bases first. `NotFoundError` for a name that has no
         folder; `ImageError` for a Dockerfile that cannot be read or a circle of bases."""

@@ -15,12 +15,15 @@ from orchestrator.images.once import Progress
 from orchestrator.images.references import TaskTag, parse_task_tag
 from orchestrator.images.resolve import Architecture, ExternalImages, Local
 from orchestrator.planning.rows import Reason
-from orchestrator.ports import ImageRecord
+from orchestrator.ports import ImageRecord, RegistryLogin
 from orchestrator.settings import Project
 from orchestrator.spec.container import ImageFacts
 from orchestrator.spec.dag import PullPolicy
 from orchestrator.spec.value import Value
 from orchestrator.states import ReasonCode
+
+#: How an image fares that is nowhere.
+_NOT_THERE = (ReasonCode.IMAGE_MISSING, ReasonCode.IMAGE_PULL_FAILED)
 
 
 class BuildOutcome(Value, frozen=True, kw_only=True):
@@ -96,16 +99,20 @@ class DockerImages:
         pull: PullPolicy = PullPolicy.MISSING,
         platform: str | None = None,
         timeout: timedelta = timedelta(minutes=10),
+        login: RegistryLogin | None = None,
         progress: Callable[[Reason], None] = lambda _: None,
     ) -> ImageFacts:
-        """See `ports.Images`. `pull` and `timeout` concern external images."""
+        """See `ports.Images`. `pull`, `timeout` and `login` concern external images."""
         task_tag = parse_task_tag(pinned)
         if task_tag:
             local = self._task_image(task_tag, progress)
         else:
-            local = self._external.obtain(
-                pinned, policy=pull, platform=platform, timeout=timeout, progress=progress
-            )
+            try:
+                local = self._external.obtain(
+                    pinned, policy=pull, platform=platform, timeout=timeout, login=login, progress=progress
+                )
+            except ImageError as error:
+                raise self._misspelt(pinned, error) from error
         self._architecture.check(local, pinned, platform)
         with engine_calls():
             return self._facts.read(local.inspected)
@@ -123,6 +130,13 @@ class DockerImages:
                 fix=f"`orchestrator images build {wanted.name}`, or load it with `docker load`",
             )
         return self._builder.make(wanted.name, progress).local
+
+    def _misspelt(self, name: str, error: ImageError) -> ImageError:
+        """An image that cannot be had, with what of task-images/ may have been meant by its name."""
+        hint = self._catalog.hint(name) if error.code in _NOT_THERE else ""
+        if not hint:
+            return error
+        return ImageError(error.code, f"{error.message}; {hint}", wait=error.wait, fix=error.fix)
 
     def _is_current(self, wanted: TaskTag) -> bool:
         if wanted.name not in self._catalog.names():
