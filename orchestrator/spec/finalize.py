@@ -96,7 +96,9 @@ def finalize(
     if not image_name:
         raise FinalizeError("image", "is empty", fix="name an image, or leave it out for the default one")
     entrypoint, command = _process(template)
-    template = msgspec.structs.replace(template, user=template.user or site.run_as(_roots(template)))
+    template = msgspec.structs.replace(
+        template, user=template.user or site.run_as(_roots(template)), init=_init(template)
+    )
     placement = place(
         template, image=image, project=site.project, engine_path=site.engine_path, root_path=site.root_path
     )
@@ -225,6 +227,12 @@ def _process(template: ContainerTemplate) -> tuple[tuple[str, ...] | None, tuple
     if not template.script.strip():
         raise FinalizeError("script", "is empty", fix="write the lines that sh shall run")
     return (), ("sh", "-ec", template.script)
+
+
+def _init(template: ContainerTemplate) -> bool:
+    """The kernel keeps TERM from a container's first process unless that handles it, which shells and most programs
+    do not: a stop would always take the whole grace. Under an init process they hear it; that costs 2.5 ms."""
+    return template.script is not None if template.init is None else template.init
 
 
 def _command(command: str | list[str] | None) -> tuple[str, ...] | None:
