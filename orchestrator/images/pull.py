@@ -3,6 +3,7 @@ or worth trying again.
 """
 
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from docker.utils import parse_repository_tag
 from orchestrator.clock import Clock
 from orchestrator.errors import ImageError
 from orchestrator.images.calls import BROKEN, is_silence
+from orchestrator.ports import RegistryLogin
 from orchestrator.states import ReasonCode
 
 #: What engines and registries say of an image that waiting will not bring, tried against a real registry.
@@ -51,14 +53,15 @@ def pull(
     *,
     platform: str | None,
     limit: timedelta,
+    login: RegistryLogin | None = None,
     clock: Clock,
     tell: Callable[[str], None],
 ) -> None:
-    """Pull `reference`, telling of each layer. `ImageError` with `wait=True` where the registry cannot be
-    reached, answers nonsense, or `limit` is over."""
+    """Pull `reference`, telling of each layer, with this login, else that which `docker login` left. `ImageError`
+    with `wait=True` where the registry cannot be reached, answers nonsense, or `limit` is over."""
     end = clock.monotonic() + limit.total_seconds()
     try:
-        for line in _lines(api, reference, platform, limit):
+        for line in _lines(api, reference, platform, limit, login):
             if "error" in line:
                 raise refusal(reference, str(line["error"]))
             if clock.monotonic() > end:
@@ -100,14 +103,16 @@ def refusal(reference: str, words: str) -> ImageError:
     )
 
 
-def _lines(api: APIClient, reference: str, platform: str | None, silence: timedelta) -> Iterator[dict[str, Any]]:
+def _lines(
+    api: APIClient, reference: str, platform: str | None, silence: timedelta, login: RegistryLogin | None
+) -> Iterator[dict[str, Any]]:
     """The engine's report, line by line. Sent by hand, because `APIClient.pull` waits without limit."""
     repository, tag = parse_repository_tag(reference)
     parameters = {"fromImage": repository, "tag": tag or "latest"} | ({"platform": platform} if platform else {})
     with api.post(
         f"{api.base_url}/v{api.api_version}/images/create",
         params=parameters,
-        headers=_credentials(api, repository),
+        headers=_login(reference, repository, login) if login else _credentials(api, repository),
         stream=True,
         timeout=silence.total_seconds(),
     ) as response:
@@ -130,6 +135,25 @@ def _credentials(api: APIClient, repository: str) -> Mapping[str, str]:
             fix="correct credsStore or credHelpers in ~/.docker/config.json",
         ) from error
     return {"X-Registry-Auth": header.decode() if isinstance(header, bytes) else header} if header else {}
+
+
+def _login(reference: str, repository: str, login: RegistryLogin) -> Mapping[str, str]:
+    """The header with a login, which no other registry is told."""
+    registry, _ = auth.resolve_repository_name(repository)
+    if _plain(login.registry) != _plain(registry):
+        raise ImageError(
+            ReasonCode.IMAGE_PULL_FAILED,
+            f"the image {reference} is at {registry}, and the login is for {_plain(login.registry)}",
+            fix="correct docker_conn_id, or the host of its connection",
+        )
+    told = {"username": login.username, "password": login.password, "serveraddress": registry}
+    return {"X-Registry-Auth": urlsafe_b64encode(msgspec.json.encode(told)).decode()}
+
+
+def _plain(registry: str) -> str:
+    """A registry's place, whichever way it is written; Docker's own has several names."""
+    place = registry.removeprefix("https://").removeprefix("http://").partition("/")[0].lower()
+    return "docker.io" if place in ("index.docker.io", "registry-1.docker.io", "hub.docker.com") else place
 
 
 def _message(response: requests.Response) -> str:

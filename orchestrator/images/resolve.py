@@ -14,6 +14,7 @@ from orchestrator.images.once import Once, Progress
 from orchestrator.images.pull import pull, refusal
 from orchestrator.images.references import stand_in
 from orchestrator.planning.rows import Reason
+from orchestrator.ports import RegistryLogin
 from orchestrator.spec.dag import PullPolicy
 from orchestrator.spec.value import Value
 from orchestrator.states import ReasonCode
@@ -55,7 +56,14 @@ class ExternalImages:
         return {reference: local.id for reference, local in found.items() if local}
 
     def obtain(
-        self, reference: str, *, policy: PullPolicy, platform: str | None, timeout: timedelta, progress: Progress
+        self,
+        reference: str,
+        *,
+        policy: PullPolicy,
+        platform: str | None,
+        timeout: timedelta,
+        login: RegistryLogin | None = None,
+        progress: Progress,
     ) -> Local:
         """The image by this policy, pulled if need be. `ImageError`, `EngineUnavailableError`."""
         local = None if policy is PullPolicy.ALWAYS else self.find(reference)
@@ -66,22 +74,38 @@ class ExternalImages:
                 fix=f"docker pull {reference}, or set pull=missing",
             )
         if local is None:
-            self._pull(reference, platform, timeout, progress)
+            self._pull(reference, platform, timeout, login, progress)
             local = self.find(reference)
         if local is None:
             raise refusal(reference, "the engine does not have it after its pull")
         return local
 
-    def _pull(self, reference: str, platform: str | None, timeout: timedelta, progress: Progress) -> None:
+    def _pull(
+        self,
+        reference: str,
+        platform: str | None,
+        timeout: timedelta,
+        login: RegistryLogin | None,
+        progress: Progress,
+    ) -> None:
         def work(tell: Progress) -> None:
             def say(line: str) -> None:
                 tell(Reason(code=ReasonCode.IMAGE_PULLING, text=f"pulling {reference}: {line}"))
 
             with engine_calls():
-                pull(self._api.client(), reference, platform=platform, limit=timeout, clock=self._clock, tell=say)
+                pull(
+                    self._api.client(),
+                    reference,
+                    platform=platform,
+                    limit=timeout,
+                    login=login,
+                    clock=self._clock,
+                    tell=say,
+                )
 
         try:
-            self._pulls.run(f"{reference} {platform}", work, progress, timeout)
+            who = login.username if login else ""
+            self._pulls.run(f"{reference} {platform} {who}", work, progress, timeout)
         except TimeoutError:
             raise refusal(reference, f"its pull is not complete after {timeout.total_seconds():g} s") from None
         except ImageError as error:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from orchestrator.errors import ImageError
 from orchestrator.planning.rows import Reason
+from orchestrator.ports import RegistryLogin
 from orchestrator.spec.container import ImageFacts
 from orchestrator.spec.dag import PullPolicy
 from orchestrator.states import ReasonCode
@@ -20,6 +21,7 @@ class FakeImages:
         self.missing = missing
         self.errors: dict[str, Exception] = {}
         self.calls = CallLog()
+        self.logins: list[RegistryLogin | None] = []  #: of each call of `ensure`
         self.faults = FaultPlan()
 
     def pin(self, names: Sequence[str]) -> dict[str, str]:
@@ -33,10 +35,12 @@ class FakeImages:
         pull: PullPolicy = PullPolicy.MISSING,
         platform: str | None = None,
         timeout: timedelta = timedelta(minutes=10),
+        login: RegistryLogin | None = None,
         progress: Callable[[Reason], None] = lambda _: None,
     ) -> ImageFacts:
         del pull, platform, timeout
         self.calls.add("ensure", pinned)
+        self.logins.append(login)
         progress(Reason(code=ReasonCode.IMAGE_PULLING, text=f"looking for {pinned}"))
         return self.faults.around("ensure", lambda: self._facts(pinned))
 

@@ -25,6 +25,9 @@ http: {{addr: "{address}"}}
 {auth}
 """
 _LOCKED = "auth: {{htpasswd: {{realm: test, path: {path}}}}}"
+#: Who is let in, with which password, and what registries are told of it.
+READER, PASSWORD = "reader", "correct-horse"
+_READERS = f"{READER}:$2b$04$UzNC3SW71.ExINeQn97aveAfBK1rN206ZJT.Thr9.YmUVRiv1uYVu\n"
 
 
 def need_registry_program(folder: Path) -> Path:
@@ -46,12 +49,12 @@ def need_registry_program(folder: Path) -> Path:
 
 
 class Registry:
-    """One running registry. `locked` lets nobody in."""
+    """One running registry. `locked` lets nobody in but READER."""
 
     def __init__(self, program: Path, folder: Path, *, locked: bool = False) -> None:
         self.address = f"127.0.0.1:{free_port()}"
-        auth = _LOCKED.format(path=folder / "nobody") if locked else ""
-        (folder / "nobody").touch()
+        auth = _LOCKED.format(path=folder / "readers") if locked else ""
+        (folder / "readers").write_text(_READERS)
         config = folder / "config.yml"
         config.write_text(_CONFIG.format(data=folder / "data", address=self.address, auth=auth))
         with (folder / "log").open("w") as log:

@@ -1,0 +1,1 @@
+"""Where secrets, variables and connections are kept: places behind `orchestrator.ports.Secrets`."""
