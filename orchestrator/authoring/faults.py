@@ -23,6 +23,7 @@ class Rule(StrEnum):
     BAD_ARGUMENT = "bad_argument"
     BAD_ID = "bad_id"
     DUPLICATE_ID = "duplicate_id"
+    BAD_FUNCTION = "bad_function"
     NAIVE_DATE = "naive_date"
     BAD_SCHEDULE = "bad_schedule"
     BAD_EDGE = "bad_edge"

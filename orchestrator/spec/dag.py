@@ -10,6 +10,7 @@ import msgspec
 from orchestrator.ids import VersionId
 from orchestrator.spec.artifacts import OutputRef
 from orchestrator.spec.container import DeviceRequest, Mount
+from orchestrator.spec.functions import Call, Function
 from orchestrator.spec.mapping import MapSpec
 from orchestrator.spec.secrets import Sealed, SecretUse
 from orchestrator.spec.value import Value
@@ -96,6 +97,7 @@ class ContainerTemplate(Value, frozen=True, kw_only=True):
     image: str | None = None  #: None = setting `tasks.default_image`
     command: str | list[str] | None = None
     script: str | None = None
+    call: Call | None = None  #: of the task's `function`
     entrypoint: str | list[str] | None = None
     environment: dict[str, str] = {}
     env_file: dict[str, str] = {}  #: what the file said when the DAG was parsed
@@ -195,6 +197,7 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     operator: str = "DockerOperator"
     upstream: tuple[str, ...] = ()
     container: ContainerTemplate | None = None
+    function: Function | None = None  #: what the container runs, in place of a command
     trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
     retry: RetryPolicy = RetryPolicy()
     execution_timeout: timedelta | None = None
@@ -316,11 +319,6 @@ class ParsedFile(Value, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     dependencies: tuple[str, ...] = ()
     seconds: float = 0.0
-
-    @property
-    def errors(self) -> tuple[Problem, ...]:
-        """What makes the file a broken one."""
-        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
     @property
     def errors(self) -> tuple[Problem, ...]:

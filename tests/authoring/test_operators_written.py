@@ -185,9 +185,9 @@ def test_the_signature_names_just_what_is_read() -> None:
 
 def test_every_field_of_a_task_can_be_written() -> None:
     ours = {"task_id", "kind", "operator", "upstream", "container", "retry", "group", "line"}
-    ours |= {"choice", "setup", "teardown", "map", "map_index_template"}
+    ours |= {"choice", "setup", "teardown", "map", "map_index_template", "function"}
     filled = {(argument.part, argument.field) for argument in DOCKER.values()}
-    for part, hidden in ((ContainerTemplate, {"sealed"}), (RetryPolicy, set()), (TaskSpec, ours)):
+    for part, hidden in ((ContainerTemplate, {"sealed", "call"}), (RetryPolicy, set()), (TaskSpec, ours)):
         assert {field for of, field in filled if of is part} == set(part.__struct_fields__) - hidden
     dag_ours = {"dag_id", "file", "line", "timezone", "tasks", "groups", "edge_labels"}
     assert {argument.field for argument in DAG_TABLE.values()} == set(DagSpec.__struct_fields__) - dag_ours
