@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from orchestrator.ports import Images, Renderer
 from orchestrator.scheduler.facts import render_facts
 from orchestrator.spec.container import ContainerSpec, ImageFacts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec, version_of
-from orchestrator.spec.finalize import finalize, has_templates, with_try
+from orchestrator.spec.finalize import Site, finalize, has_templates, with_try
 from orchestrator.spec.interval import Interval
 from orchestrator.states import RunState, RunType
 from orchestrator.timetables import interval_by_hand, take_over, timetable_for, zone_named
@@ -27,12 +28,13 @@ def render_task(
     task_id: str,
     *,
     date: str | None,
-    conf: dict[str, Any],
+    conf: dict[str, Any] | None,
     build: bool,
     warn: Callable[[str], None],
 ) -> ContainerSpec:
     """The container of a task for the interval that `date` names (None: the newest). With `build` its image is
-    made present; without, an image that is missing, or an engine, is only warned about.
+    made present; without, an image that is missing, or an engine, is only warned about. With `conf` None it is that
+    of the newest run of the interval, whose results templates see.
 
     Raises `NotFoundError`, `AuthoringError`, `RenderError`, `FinalizeError`, `ImageError`, `TimetableError`."""
     with app.authoring() as authoring:
@@ -40,15 +42,34 @@ def render_task(
         dag = take_over(found, app.project.settings.scheduling.bare_schedule)
         task = _task(dag, task_id)
         images = app.images(app.deployment(), build=build)
-        run = _run(dag, _interval(dag, date, app.clock.now(), warn), conf, app.clock.now())
+        interval = _interval(dag, date, app.clock.now(), warn)
+        run = _run(
+            dag, interval, _newest_conf(app, dag_id, interval, warn) if conf is None else conf, app.clock.now()
+        )
         template = _rendered(app, authoring, dag, run, task)
     template = msgspec.structs.replace(template, image=template.image or app.project.settings.default_image)
     facts = _image(images, str(template.image), task, None if build else warn)
     key = TaskKey(dag_id, run.key.run_id, task_id)
-    spec = finalize(template, dag=dag, task=task, run=run, key=key, image=facts, site=app.site())
+    made = partial(finalize, template, dag=dag, task=task, run=run, key=key, image=facts)
+    try:
+        spec = made(site=app.site())
+    except EngineUnavailableError:
+        if build:
+            raise
+        warn("warning: the engine is taken to find folders where they are here")
+        spec = made(site=_here(app))
     if spec.entrypoint == () and spec.command is None:  # then an engine takes the image's command: say which
         spec = msgspec.structs.replace(spec, command=facts.command)
     return with_try(spec, deployment=app.deployment(), key=TryKey(key, 1), try_id=TryId("render"), epoch=Epoch(0))
+
+
+def _here(app: App) -> Site:
+    """The site as far as it is known without an engine; what it allows is then for the launch to say."""
+    return Site(
+        network=app.project.settings.engine.network,
+        project=str(app.project.root),
+        root_path=lambda name: str(app.project.data_root(name)),
+    )
 
 
 def _task(dag: DagSpec, task_id: str) -> TaskSpec:
@@ -69,6 +90,14 @@ def _interval(dag: DagSpec, date: str | None, now: datetime, warn: Callable[[str
     for doubt in timetable.doubts(interval, now):
         warn(f"warning: {doubt}")
     return interval
+
+
+def _newest_conf(app: App, dag_id: str, interval: Interval, warn: Callable[[str], None]) -> dict[str, Any]:
+    newest = next(iter(_runs_of(app, dag_id, interval)), None)
+    if newest is None or not newest.conf:
+        return {}
+    warn(f"conf is that of the run {newest.key.run_id}")
+    return newest.conf
 
 
 def _run(dag: DagSpec, interval: Interval, conf: dict[str, Any], now: datetime) -> Run:
@@ -117,12 +146,17 @@ def _previous(app: App, run: Run) -> Run | None:
 
 def _result(app: App, run: Run, key: TaskKey) -> bytes | None:
     """The task's result in the newest run of the same interval that has one."""
-    if not app.project.database.exists():
-        return None
-    with app.store() as store:
-        start = run.interval.start
-        for earlier in store.runs_between(key.dag_id, start, start + timedelta(microseconds=1)):
+    for earlier in _runs_of(app, key.dag_id, run.interval):
+        with app.store() as store:
             found = store.result(TaskKey(key.dag_id, earlier.key.run_id, key.task_id, key.map_index))
-            if found is not None:
-                return found
+        if found is not None:
+            return found
     return None
+
+
+def _runs_of(app: App, dag_id: str, interval: Interval) -> tuple[Run, ...]:
+    """The runs of an interval, the newest first; none where there is no database."""
+    if not app.project.database.exists():
+        return ()
+    with app.store() as store:
+        return store.runs_between(dag_id, interval.start, interval.start + timedelta(microseconds=1))

@@ -87,7 +87,7 @@ class ImagesSettings(Value, frozen=True, kw_only=True):
 
 
 class RootsSettings(Value, frozen=True, kw_only=True):
-    """`[roots]`: data roots by name -> absolute path; others live in `<home>/data/<name>`."""
+    """`[roots]`: data roots, each written as NAME = "/absolute/path"; others live in `<home>/data/<name>`."""
 
     paths: dict[str, str] = {}
 
@@ -153,6 +153,7 @@ class Project(Value, frozen=True, kw_only=True):
 
 
 _PREFIX = "ORCHESTRATOR__"
+_ROOTS = "roots"
 #: How the container's entrypoint hands on what `Project.nursery` says.
 NURSERY = "ORCHESTRATOR_NURSERY"
 _ENGINE_VARIABLES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
@@ -246,14 +247,12 @@ def _put(
 ) -> None:
     section, key = name
     known = _known()
-    if section == "roots" and key != "paths":
-        tree.setdefault("roots", {}).setdefault("paths", {})[key] = value
-        sources[f"roots.{key}"] = source
-        return
-    if name not in known:
+    place = f"{_PREFIX}{section}__{key}".upper() if source == "environment" else "orchestrator.toml in the home"
+    if section == _ROOTS:
+        tree.setdefault(_ROOTS, {}).setdefault("paths", {})[key] = _root_path(key, value, place)
+    elif name not in known:
         nearest = difflib.get_close_matches(f"{section}.{key}", [".".join(each) for each in known], n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        place = f"{_PREFIX}{section}__{key}".upper() if source == "environment" else "orchestrator.toml in the home"
         raise SettingsError(
             f"unknown setting {section}.{key}{hint}", fix=f"correct or remove it; it stands in {place}"
         )
@@ -261,11 +260,23 @@ def _put(
     sources[f"{section}.{key}"] = source
 
 
+def _root_path(name: str, value: Any, place: str) -> str:
+    """Where a data root lives; the section itself is the table of roots."""
+    if name.startswith("paths__") or not isinstance(value, str) or not Path(value).is_absolute():
+        raise SettingsError(
+            f"the data root roots.{name} is {value!r}; it stands in {place}",
+            fix=f'write an absolute path: NAME = "/path" below [roots], or {_PREFIX}ROOTS__NAME=/path',
+        )
+    return value
+
+
 def _known() -> dict[tuple[str, str], Any]:
+    """Every setting but data roots, whose names a site chooses."""
     return {
         (section.name, field.name): field.type
         for section in msgspec.structs.fields(Settings)
         for field in msgspec.structs.fields(section.type)
+        if section.name != _ROOTS
     }
 
 

@@ -16,6 +16,8 @@ from orchestrator.errors import RepairError
 _LAST_LINES = 20
 #: Where administrators' programs are, which a user's PATH may lack.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+#: What Debian's installer says wherever `apt-utils` is not installed, as in most containers.
+_NO_NEWS = "debconf: delaying package configuration"
 _UNATTENDED = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
 
@@ -70,8 +72,9 @@ class LocalMachine:
             raise RepairError(f"`{command[0]}` cannot be run: {error}") from error
         with process:
             for line in process.stdout or ():
-                last.append(line.rstrip())
-                say(line.rstrip())
+                if not line.startswith(_NO_NEWS):
+                    last.append(line.rstrip())
+                    say(line.rstrip())
         if process.returncode != 0:
             told = "\n".join(f"    {line}" for line in last)
             raise RepairError(

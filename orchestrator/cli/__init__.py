@@ -63,6 +63,7 @@ class _Lazy(click.Group):
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="orchestrator", message="%(version)s")
 def cli() -> None:
     """A containerized-task orchestrator: DAGs of Docker containers, on time, exactly once."""
 

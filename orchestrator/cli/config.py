@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from orchestrator.cli.output import output_option, show
-from orchestrator.settings import Project, Settings, open_project
+from orchestrator.settings import Project, RootsSettings, Settings, open_project
 
 
 @click.group()
@@ -20,7 +20,7 @@ def config() -> None:
 def list_settings(output: str | None) -> None:
     """Every setting, its value, and its source (default, file, environment)."""
     project = open_project()
-    show([*_places(project), *_settings(project)], ["setting", "value", "source"], output)
+    show([*_places(project), *_settings(project), *_roots(project)], ["setting", "value", "source"], output)
 
 
 def _places(project: Project) -> list[dict[str, Any]]:
@@ -39,6 +39,14 @@ def _settings(project: Project) -> list[dict[str, Any]]:
         }
         for section in msgspec.structs.fields(Settings)
         for field in msgspec.structs.fields(section.type)
+        if section.type is not RootsSettings
+    ]
+
+
+def _roots(project: Project) -> list[dict[str, Any]]:
+    return [
+        {"setting": f"roots.{name}", "value": path, "source": project.sources[f"roots.{name}"]}
+        for name, path in project.settings.roots.paths.items()
     ]
 
 

@@ -12,7 +12,7 @@ from orchestrator.cli.check import check
 from orchestrator.cli.explain import explain_dag
 from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.plan import next_in_words, next_runs, plan
-from orchestrator.cli.session import open_app, read_conf, say
+from orchestrator.cli.session import located, open_app, read_conf, say
 from orchestrator.cli.trial import test
 from orchestrator.queries import DagView
 from orchestrator.spec.dag import Severity, TaskSpec
@@ -41,7 +41,7 @@ def list_dags(output: str | None) -> None:
         errors = [problem for problem in queries.problems() if problem.severity is Severity.ERROR]
     show(
         [_row(app, view, {problem.file for problem in errors}) for view in views],
-        ["dag_id", "schedule", "paused", "next_run", "last_run", "state", "file"],
+        ["dag_id", "schedule", "paused", "state", "next_run", "last_run", "file"],
         output,
         empty="no DAGs yet: a scheduler (`orchestrator up`) reads them from dags/",
     )
@@ -96,7 +96,7 @@ def _tell_broken(app: App, dag_id: str) -> bool:
     if broken:
         say(f"warning: {broken[0].file} is broken now; {dag_id} stays as it was before:")
     for problem in broken:
-        say(f"    {problem}")
+        say(f"    {located(app, problem)}")
     return bool(broken)
 
 
@@ -153,7 +153,8 @@ def unpause(dag_id: str, output: str | None) -> None:
 
 def _tell(outcome: Outcome, output: str | None, done: str) -> None:
     if output == "json":
-        show_json({"request_id": outcome.request_id, "answer": outcome.answer})
+        answered = outcome.answer.data if outcome.answer else {}
+        show_json({"request_id": outcome.request_id, "answered": outcome.answer is not None, **answered})
         return
     if outcome.answer is None:
         say(f"queued as request {outcome.request_id}: no scheduler has answered. Is one running? `orchestrator up`")

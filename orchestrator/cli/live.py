@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.cli.output import STATE_LOOKS, duration, show, state_text
+from orchestrator.cli.output import STATE_LOOKS, duration, show, state_text, words
 from orchestrator.cli.session import say
 from orchestrator.clock import Clock
 from orchestrator.ids import RunKey, TaskKey
@@ -26,8 +26,8 @@ _QUIET = frozenset({TaskState.WAITING, TaskState.QUEUED, TaskState.STARTING})
 
 
 class RunDisplay:
-    """Shows one run; a context manager. `take` notices from any one thread at a time. `log_to_stderr` leaves
-    stdout to something else."""
+    """Shows one run while it goes on, on a terminal no longer; a context manager. `take` notices from any one
+    thread at a time. `log_to_stderr` leaves stdout to something else."""
 
     def __init__(self, clock: Clock, *, log_to_stderr: bool = False) -> None:
         self._clock = clock
@@ -37,7 +37,7 @@ class RunDisplay:
         self._told: set[str] = set()
         console = Console(stderr=True)
         self._live = (
-            Live(console=console, get_renderable=self._table, redirect_stdout=False)
+            Live(console=console, get_renderable=self._table, redirect_stdout=False, transient=True)
             if console.is_terminal
             else None
         )
@@ -105,6 +105,8 @@ class RunDisplay:
 
     def _table(self) -> Table:
         table = Table(box=None, show_header=False, pad_edge=False)
+        for _ in range(4):
+            table.add_column(no_wrap=True)
         if self._run is not None:
             title = Text(f"{self._run.key.dag_id}  {self._run.key.run_id}  ", style="bold")
             table.title = title.append_text(state_text(self._run.state))
@@ -134,26 +136,36 @@ def _lasted(task: TaskInstance) -> str:
 
 
 def watch_run(following: Following | None, queries: Queries, key: RunKey, clock: Clock) -> RunState:
-    """Show a run until it ends; woken by the scheduler, never asking again and again."""
-    with RunDisplay(clock) as display:
+    """Show a run until it ends, and then how each of its tasks did; woken by the scheduler, never asking again and
+    again."""
+    view = queries.run(key)
+    say(f"{key.dag_id}  {key.run_id}  for {words(view.run.interval.start)}")
+    if not view.run.state.final:
+        _follow(following, view, clock)
         view = queries.run(key)
+    summary(view)
+    lasted = _offset(view.run.ended_at, view.run.started_at or view.run.created_at).lstrip("+")
+    say(f"{key.dag_id}  {key.run_id}: {view.run.state}{f' after {lasted}' if lasted else ''}")
+    return view.run.state
+
+
+def _follow(following: Following | None, view: RunView, clock: Clock) -> None:
+    key = view.run.key
+    with RunDisplay(clock) as display:
         display.begin(view)
-        if view.run.state.final:
-            return view.run.state
-        if following is None:
-            say("no scheduler is running: this is how the run stands. Start one: orchestrator up")
-            return view.run.state
-        for notice in following.notices():
+        for notice in following.notices() if following is not None else ():
             if concerns(notice, key.dag_id, key.run_id):
                 display.take(notice)
             if display.state is not None and display.state.final:
-                return display.state
-    say("the scheduler went away; containers keep running and are adopted when it is back")
-    return queries.run(key).run.state
+                return
+    if following is None:
+        say("no scheduler is running: this is how the run stands. Start one: orchestrator up")
+    else:
+        say("the scheduler went away; containers keep running and are adopted when it is back")
 
 
 def summary(view: RunView) -> None:
-    """A table of how each task ended, on stdout."""
+    """A table of how each task did, on stdout."""
     rows = [
         {
             "task_id": task_name(task.key),

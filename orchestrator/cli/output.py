@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+
+from orchestrator.cli.tables import BELOW, Layout
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -50,7 +51,7 @@ def show(
         case _ if not rows:
             click.echo(empty, err=True)
         case "table":
-            Console().print(_table(rows, columns))
+            _table(rows, columns)
         case _:
             _plain(rows, columns)
 
@@ -113,18 +114,21 @@ def state_text(state: str) -> Text:
     return Text(f"{sign} {state}".strip(), style=colour)
 
 
-def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(
-            *(
-                state_text(str(row[column])) if column == "state" and row[column] else Text(words(row[column]))
-                for column in columns
-            )
-        )
-    return table
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    console = Console()
+    layout = Layout(rows, columns, _cell, console.width)
+    for line in layout.lines():
+        console.print(line, no_wrap=True, overflow="ignore", crop=False)
+    if layout.left_out:
+        names = ", ".join(name.replace("_", " ") for name in layout.left_out)
+        click.echo(f"(no room for: {names}; --output plain shows all)", err=True)
+
+
+def _cell(row: Mapping[str, Any], column: str) -> Text:
+    value = row[column]
+    if column in ("state", "outcome") and value:
+        return state_text(str(value))
+    return Text(words(value) if column in BELOW else words(value).replace("\n", " "))
 
 
 def _plain(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from orchestrator.cli.output import describe, show_json
 from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.engines.docker.command_line import docker_run
+from orchestrator.errors import EngineUnavailableError
 from orchestrator.rendering import render_task
 from orchestrator.spec.container import ContainerSpec, Mount
 
@@ -23,10 +24,18 @@ from orchestrator.spec.container import ContainerSpec, Mount
 def render(dag_id: str, task_id: str, date: str | None, conf: str | None, as_line: bool, output: str) -> None:
     """The final container of a task for a DATE, as its DAG file says it now.
 
-    Results of upstream tasks are those of the newest run of that interval. With --docker-run a task image that
-    is missing is built, so that the line works."""
+    Conf, where none is given, and results of upstream tasks are those of the newest run of that interval. With
+    --docker-run a task image that is missing is built, so that the line works: that needs the engine."""
     app = open_app()
-    spec = render_task(app, dag_id, task_id, date=date, conf=read_conf(conf), build=as_line, warn=say)
+    given = None if conf is None else read_conf(conf)
+    try:
+        spec = render_task(app, dag_id, task_id, date=date, conf=given, build=as_line, warn=say)
+    except EngineUnavailableError as error:
+        if not as_line:
+            raise
+        raise EngineUnavailableError(
+            f"--docker-run prints the image's id, which only an engine knows: {error.message}", fix=error.fix
+        ) from error
     if as_line:
         click.echo(docker_run(spec, app.clock.now()))
     elif output == "json":
@@ -45,6 +54,9 @@ def _fields(spec: ContainerSpec) -> dict[str, Any]:
         "tty": spec.tty or None,
         "init": spec.init or None,
         "read_only": spec.read_only or None,
+        "keep_failed": spec.keep_failed or None,
+        "privileged": spec.privileged or None,
+        "sandbox": None if spec.sandbox else False,
     }
 
 

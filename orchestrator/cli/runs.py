@@ -48,7 +48,7 @@ def list_runs(
         found = queries.runs(dag_id, page, tuple(RunState(state) for state in states))
         if dag_id is not None and not found:
             queries.dag(dag_id, app.clock.now())  # says so where there is none
-    columns = ["dag_id", "run_id", "state", "logical_date", "started_at", "duration", "actor"]
+    columns = ["dag_id", "run_id", "state", "duration", "logical_date", "started_at", "actor", "reason"]
     show([run_row(run) for run in found], columns, output, empty="no runs yet")
 
 

@@ -53,6 +53,16 @@ class HomeLock:
             self._held = None
 
 
+def begin_home(home: Path) -> None:
+    """Make the home and its folder for running processes, where there are none. A new one keeps out of git."""
+    if (home / RUN).is_dir():
+        return
+    (home / RUN).mkdir(mode=0o700, parents=True, exist_ok=True)
+    ignore = home / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+
+
 def deployment_file(home: Path) -> Path:
     return home / "deployment"
 
@@ -89,7 +99,7 @@ def trials_id(home: Path) -> DeploymentId:
     with suppress(FileNotFoundError):
         return DeploymentId(file.read_text().strip())
     with told_of_home(home):
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        begin_home(home)
         new = file.with_name(f"trials.{os.getpid()}")
         try:
             new.write_text(f"{new_deployment_id()}\n")

@@ -11,7 +11,7 @@ from orchestrator.ids import new_deployment_id
 from orchestrator.store import leadership
 from orchestrator.store.connecting import writing_engine
 from orchestrator.store.faults import told_as_ours
-from orchestrator.store.home import RUN, HomeLock, claim_home, deployment_file, read_claim, told_of_home
+from orchestrator.store.home import HomeLock, begin_home, claim_home, deployment_file, read_claim, told_of_home
 from orchestrator.store.schema import HEAD, refuse_newer, revision
 
 _SCRIPTS = "orchestrator.store:migrations"
@@ -25,7 +25,7 @@ def upgrade(database: Path) -> bool:
     changed under it, `StoreError` where the home belongs to another database, `StoreUnavailableError`."""
     home = database.parent
     with told_of_home(home):
-        (home / RUN).mkdir(mode=0o700, parents=True, exist_ok=True)
+        begin_home(home)
     _refuse_lost_database(database)
     engine = writing_engine(database, create=True)
     try:

@@ -116,7 +116,7 @@ def test_a_template_without_end_fails_its_own_run_with_file_and_line(project: Cl
 
 
 def test_beside_them_the_other_dags_run_on(project: CliProject, scheduler: Started) -> None:
-    triggered = project.json("dags", "trigger", "forever")["answer"]["data"]["run_id"]
+    triggered = project.json("dags", "trigger", "forever")["run_id"]
     assert project.ok("dags", "trigger", "hello").code == 0
     assert project.run("runs", "watch", "hello").code == 0
     watched = project.run("runs", "watch", "forever", triggered)
@@ -143,5 +143,5 @@ def test_no_template_engine_is_loaded_in_the_scheduler(project: CliProject, sche
 
 
 def _run(project: CliProject) -> str:
-    run_id: str = project.json("dags", "trigger", "hello")["answer"]["data"]["run_id"]
+    run_id: str = project.json("dags", "trigger", "hello")["run_id"]
     return run_id

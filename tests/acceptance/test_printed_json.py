@@ -43,7 +43,7 @@ def test_a_list_is_a_json_array_of_objects(
         (("runs", "show", "nyc_flights", "2013-12-30"), "tasks"),
         (("tasks", "show", "nyc_flights", "join", RUN), "tries"),
         (("tasks", "render", "nyc_flights", "join", "2013-12-30"), "command"),
-        (("dags", "pause", "hello"), "answer"),
+        (("dags", "pause", "hello"), "paused"),
     ],
 )
 def test_one_thing_is_a_json_object(words: tuple[str, ...], name: str, running: RunningProject) -> None:

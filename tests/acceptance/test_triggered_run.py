@@ -24,7 +24,7 @@ def triggered(running: RunningProject) -> dict[str, Any]:
 
 def run_of(project: CliProject, day: str) -> dict[str, Any]:
     told = project.json("dags", "trigger", "nyc_flights", "--logical-date", day)
-    run_id = told["answer"]["data"]["run_id"]
+    run_id = told["run_id"]
     project.ok("runs", "watch", "nyc_flights", run_id, limit=LONG)
     shown: dict[str, Any] = project.json("runs", "show", "nyc_flights", run_id)
     return shown

@@ -90,6 +90,13 @@ def test_a_program_is_heard_and_its_failure_has_its_last_lines() -> None:
         LocalMachine().run(("no-such-program",), said.append)
 
 
+def test_what_an_installer_says_everywhere_is_no_news() -> None:
+    said: list[str] = []
+    noise = "debconf: delaying package configuration, since apt-utils is not installed"
+    LocalMachine().run(("sh", "-c", f"echo '{noise}'; echo done"), said.append)
+    assert said == ["done"]
+
+
 def test_one_broken_package_source_does_not_stop_an_installation() -> None:
     class Halting(LocalMachine):
         def __init__(self) -> None:

@@ -99,6 +99,10 @@ def test_without_an_engine_a_task_can_be_rendered_all_the_same(project: CliProje
     assert said.stderr.startswith("warning: no Docker engine answers at unix:///nowhere/docker.sock")
 
 
+def test_a_line_for_docker_says_why_it_needs_an_engine(project: CliProject) -> None:
+    told(project.run("tasks", "render", "hello", "name", "--docker-run"), "--docker-run prints the image's id")
+
+
 def test_doctor_fails_where_something_needed_is_missing_and_says_what(project: CliProject) -> None:
     said = project.run("doctor")
     assert said.code == 1

@@ -32,6 +32,32 @@ def test_a_number_with_which_nothing_would_ever_run_is_refused(project: CliProje
     assert name.lower().partition("__")[2] in said.stderr
 
 
+def test_each_data_root_is_a_setting_with_its_source(project: CliProject) -> None:
+    project.home.mkdir()
+    (project.home / "orchestrator.toml").write_text('[roots]\nflights = "/srv/flights"\n')
+    said = project.run("config", "list", environment={"ORCHESTRATOR__ROOTS__MAPS": "/srv/maps"})
+    rows = [line.split() for line in said.stdout.splitlines() if line.startswith("roots.")]
+    assert rows == [["roots.flights", "/srv/flights", "file"], ["roots.maps", "/srv/maps", "environment"]]
+
+
+@pytest.mark.parametrize(
+    ("file", "variable"),
+    [
+        ('[roots.paths]\nflights = "/srv"\n', {}),
+        ('[roots]\nflights = "relative"\n', {}),
+        ("", {"ORCHESTRATOR__ROOTS__PATHS__FLIGHTS": "/srv"}),
+    ],
+)
+def test_a_data_root_in_another_form_says_how_one_is_written(
+    project: CliProject, file: str, variable: dict[str, str]
+) -> None:
+    project.home.mkdir()
+    (project.home / "orchestrator.toml").write_text(file)
+    said = project.run("config", "list", environment=variable)
+    assert said.code == 1
+    assert 'NAME = "/path" below [roots], or ORCHESTRATOR__ROOTS__NAME=/path' in said.stderr
+
+
 def test_an_unknown_setting_says_where_it_stands(project: CliProject) -> None:
     said = project.run("config", "list", environment={"ORCHESTRATOR__SCHEDULING__PARALELISM": "3"})
     assert said.code == 1

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, inspect
 from orchestrator.errors import SchedulerRunningError, SchemaError, StoreError
 from orchestrator.ids import DeploymentId
 from orchestrator.store import SqlStore, upgrade
-from orchestrator.store.home import HomeLock
+from orchestrator.store.home import HomeLock, trials_id
 from orchestrator.store.migrate import configuration
 from orchestrator.store.schema import HEAD
 from orchestrator.store.tables import METADATA
@@ -150,6 +150,17 @@ def test_a_home_whose_database_is_gone_is_not_given_a_new_one(database: Path) ->
     with pytest.raises(StoreError, match="its database is gone"):
         upgrade(database)
     assert not database.exists()
+
+
+def test_a_new_home_keeps_itself_out_of_git(database: Path, tmp_path: Path) -> None:
+    upgrade(database)
+    ignore = database.parent / ".gitignore"
+    assert ignore.read_text() == "*\n"
+    ignore.unlink()
+    upgrade(database)
+    assert not ignore.exists(), "what somebody took away stays away"
+    trials_id(tmp_path / "other")
+    assert (tmp_path / "other" / ".gitignore").exists()
 
 
 def test_a_home_without_its_copy_gets_one(database: Path) -> None:
