@@ -74,6 +74,22 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
 }
 
 
+#: Of a run in the foreground nothing is kept to be asked for: its log was printed, its tasks can be rendered.
+_OF_TEST = {
+    _LOG: "its lines above",
+    _TASK: "`orchestrator tasks render {dag} {task}`",
+    " dags trigger ": " dags test ",
+}
+
+
+def next_step_of_test(code: ReasonCode, about: Question) -> str:
+    """What to do about the reason of a task in a run in the foreground."""
+    step = NEXT_STEPS[code]
+    for of_run, of_test in _OF_TEST.items():
+        step = step.replace(of_run, of_test)
+    return step.format(dag=about.dag_id, run="", task=about.task_id or "<task>")
+
+
 def next_step(code: ReasonCode, about: Question) -> str:
     """What to do about it. A run or task that is not known is left to be named by who reads."""
     run = f" {about.run_id}" if about.run_id else ""

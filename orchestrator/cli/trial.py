@@ -19,12 +19,14 @@ from orchestrator.errors import EngineError, NotFoundError
 from orchestrator.foreground import Foreground
 from orchestrator.ids import ContainerId, TaskKey, TryKey, is_container_name
 from orchestrator.leftovers import sweep_trials
+from orchestrator.next_steps import next_step_of_test
+from orchestrator.planning.explain import Question
 from orchestrator.ports import LogFlag, LogStore, Stream
 from orchestrator.queries import RunView
 from orchestrator.scheduler.notices import LogGrew, Notice, TryChanged
 from orchestrator.scheduler.scheduler import Parts
 from orchestrator.spec.dag import DagSpec
-from orchestrator.states import RunState
+from orchestrator.states import RunState, TaskState
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Colours that tell tasks apart in the log.
@@ -56,10 +58,19 @@ def test(dag_id: str, date: str | None, conf: str | None, task: str | None, outp
         show_json({**run_row(view.run), "tasks": task_rows(view), "results": view.results})
     elif not trial.unheard:
         summary(view)
+        _tell_steps(view)
         say(f"{dag_id} {view.run.interval.start.isoformat()}: {view.run.state}")
     if trial.interrupted:
         raise click.Abort
     sys.exit(0 if view.run.state is RunState.SUCCESS else 1)
+
+
+def _tell_steps(view: RunView) -> None:
+    """What to do about each task that failed by itself."""
+    for task in view.tasks:
+        if task.state is TaskState.FAILED and task.reason is not None:
+            about = Question(dag_id=task.key.dag_id, task_id=task.key.task_id)
+            say(f"  fix for {task_name(task.key)}: {next_step_of_test(task.reason.code, about)}")
 
 
 class _Trial:

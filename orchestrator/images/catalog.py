@@ -67,9 +67,9 @@ class Catalog:
         if not is_image_name(name):
             return ""
         if (self._folder / name).is_dir():
-            return f"{self._folder.name}/{name} has no {DOCKERFILE}"
+            return f"if {self._folder.name}/{name} is meant, write its {DOCKERFILE}"
         nearest = difflib.get_close_matches(name, self.names(), n=1)
-        return f"did you mean the task image {nearest[0]!r}?" if nearest else ""
+        return f"if the task image {nearest[0]!r} is meant, correct the name" if nearest else ""
 
     def load(self, wanted: Iterable[str]) -> dict[str, Source]:
         """These images and all they are built from, bases first. `NotFoundError` for a name that has no

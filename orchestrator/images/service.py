@@ -136,7 +136,7 @@ class DockerImages:
         hint = self._catalog.hint(name) if error.code in _NOT_THERE else ""
         if not hint:
             return error
-        return ImageError(error.code, f"{error.message}; {hint}", wait=error.wait, fix=error.fix)
+        return ImageError(error.code, error.message, wait=error.wait, fix=f"{hint}; else {error.fix}")
 
     def _is_current(self, wanted: TaskTag) -> bool:
         if wanted.name not in self._catalog.names():
