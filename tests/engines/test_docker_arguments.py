@@ -64,6 +64,11 @@ def bench(argument_bench: ArgumentBench) -> ArgumentBench:
             "HostConfig.PortBindings",
             {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "18080"}]},
         ),
+        (
+            {"port_bindings": {"80/tcp": [18080, 18081]}},
+            "HostConfig.PortBindings",
+            {"80/tcp": [{"HostIp": "", "HostPort": "18080"}, {"HostIp": "", "HostPort": "18081"}]},
+        ),
         ({"dns": ["10.9.8.7"]}, "HostConfig.Dns", ["10.9.8.7"]),
         ({"dns_search": ["example.org"]}, "HostConfig.DnsSearch", ["example.org"]),
         (

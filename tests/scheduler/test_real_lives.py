@@ -85,6 +85,18 @@ def test_results_come_from_where_the_task_says(real_runs: RealRuns) -> None:
     assert results == {"last": "two", "all": ["one", "two"], "none": None, "no": None, "file": [1]}
 
 
+def test_a_result_of_several_outputs_is_taken_apart_by_its_keys(real_runs: RealRuns) -> None:
+    ended = real_runs.run(
+        "parts = DockerOperator(task_id='parts', script='echo {\\\\\"rows\\\\\": 3} > $ORCHESTRATOR_RESULT',"
+        " multiple_outputs=True)",
+        """rows = DockerOperator(task_id='rows', command=['echo', "{{ ti.xcom_pull('parts', key='rows') }}"])""",
+        "DockerOperator(task_id='list', script='echo [3] > $ORCHESTRATOR_RESULT', multiple_outputs=True)",
+        "parts >> rows",
+    )
+    assert ended.view.results["rows"] == "3"
+    assert ended.reasons == {"list": "result_invalid"}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder to somebody else")
 @pytest.mark.parametrize(
     ("run_as", "owner"), [("image", (0, 0)), ("root-owner", (1234, 5678)), ("4321:8765", (4321, 8765))]
