@@ -53,10 +53,10 @@ class Actions:
             payload["logical_date"] = logical_date
         return self._ask(RequestKind.TRIGGER, payload)
 
-    def pause(self, dag_id: str) -> Outcome:
-        """No new scheduled runs; started ones finish."""
+    def pause(self, dag_id: str, *, hold: bool = False) -> Outcome:
+        """No new scheduled runs; started ones finish, or with `hold`, start nothing new either."""
         self._known(dag_id)
-        return self._ask(RequestKind.PAUSE, {"dag_id": dag_id})
+        return self._ask(RequestKind.PAUSE, {"dag_id": dag_id, "hold": hold})
 
     def unpause(self, dag_id: str) -> Outcome:
         """Scheduled runs again, by the rules of catchup."""
@@ -66,6 +66,14 @@ class Actions:
     def cancel(self, dag_id: str, run_id: str) -> Outcome:
         """Stop a run: its containers are killed, it ends as failed."""
         return self._ask(RequestKind.CANCEL, {"dag_id": dag_id, "run_id": run_id})
+
+    def set_pool(self, name: str, slots: int) -> Outcome:
+        """Make a pool, or give it another number of slots: what runs is left alone."""
+        return self._ask(RequestKind.SET_POOL, {"name": name, "slots": slots})
+
+    def drop_pool(self, name: str) -> Outcome:
+        """Remove a pool that no task names any more."""
+        return self._ask(RequestKind.DROP_POOL, {"name": name})
 
     def _known(self, dag_id: str) -> None:
         if self._store.dag(dag_id) is None:

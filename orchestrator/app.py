@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from orchestrator.actions import Actions
+from orchestrator.artifacts.store import FileArtifactStore
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.dagfiles.client import AuthoringServer
 from orchestrator.dagfiles.site_rules import policy_problems
@@ -27,6 +28,9 @@ from orchestrator.ports import ImageRecord, Store
 from orchestrator.queries import Queries
 from orchestrator.scheduler.local_socket import LocalSocket
 from orchestrator.scheduler.scheduler import Parts, Scheduler
+from orchestrator.secrets.environment import EnvironmentSecrets
+from orchestrator.secrets.files import FileSecrets
+from orchestrator.secrets.places import SecretPlaces
 from orchestrator.settings import Project
 from orchestrator.spec.dag import DagSpec, Problem
 from orchestrator.spec.finalize import Site
@@ -34,6 +38,8 @@ from orchestrator.spec.policy import Grounds, enforce, violations
 from orchestrator.store.home import read_claim, trials_id
 from orchestrator.store.sql_store import SqlStore
 from orchestrator.tasklogs.store import FileLogStore
+
+_MIB = 1024 * 1024
 
 
 class App:
@@ -60,6 +66,10 @@ class App:
     def logs(self) -> FileLogStore:
         return FileLogStore(self.project.logs_folder)
 
+    def artifacts(self) -> FileArtifactStore:
+        """What is kept of the files of tries."""
+        return FileArtifactStore(self.project.artifacts_folder)
+
     @contextmanager
     def queries(self) -> Iterator[Queries]:
         default = self.project.settings.scheduling.catchup_by_default
@@ -77,6 +87,11 @@ class App:
         """Actions in the name of the user who runs this process."""
         with self.store() as store:
             yield Actions(store, self.socket, self.clock, f"cli:{_user()}")
+
+    def secrets(self) -> SecretPlaces:
+        """Where secrets, variables and connections are looked for: files first, then the environment."""
+        files = [FileSecrets(folder) for folder in self.project.secret_folders]
+        return SecretPlaces([*files, EnvironmentSecrets(self.project.secret_environment)])
 
     def find_engine(self) -> Address:
         """Where the engine listens; `EngineUnavailableError` tells everything that was tried."""
@@ -125,6 +140,8 @@ class App:
         return Site(
             network=self.project.settings.engine.network,
             project=str(self.project.root),
+            assume_cpus=self.project.settings.engine.assume_cpus,
+            assume_memory=self.project.settings.engine.assume_memory * _MIB,
             engine_path=places.path,
             root_path=lambda name: places.root(name, self._data_root(name)),
             run_as=self._run_as,
@@ -189,12 +206,14 @@ class App:
                 store=store,
                 engine=engine,
                 logs=self.logs(),
+                artifacts=self.artifacts(),
                 images=images,
                 renderer=authoring,
                 checker=authoring,
                 parser=authoring,
                 settings=self.project.settings,
                 site=self.site(),
+                secrets=self.secrets(),
                 clock=self.clock,
                 folder=folder,
                 test_mode=folder is None,

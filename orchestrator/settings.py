@@ -25,6 +25,7 @@ Source = Literal["default", "file", "environment"]
 #: Numbers that make sense: at least one, none or more, and a time that passes.
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+NotLess = Annotated[float, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -57,6 +58,8 @@ class TasksSettings(Value, frozen=True, kw_only=True):
 
     default_image: str = ""  #: image of a task that names none; empty: images.base
     result_limit: AtLeastOne = 1048576  #: bytes a result may have
+    output_limit: AtLeastOne = 268435456  #: bytes that the kept outputs of one try may have together
+    output_files: AtLeastOne = 1000  #: files that may be kept of one try
     run_as: RunAs = (
         "image"  #: whose files a task makes that names no user: image, root-owner (of a data root), uid:gid
     )
@@ -68,7 +71,20 @@ class EngineSettings(Value, frozen=True, kw_only=True):
     address: str = ""  #: of the engine (unix://, tcp://); empty: DOCKER_HOST, the docker context, known sockets
     network: str = "bridge"  #: network of a task that names none
     timeout: Seconds = 60.0  #: seconds the engine has to answer one call
+    cpus: NotLess = 0.0  #: cores that limits of running tasks may add up to; 0: as many as the engine has
+    memory: NotNegative = 0  #: MiB that their memory limits may add up to; 0: as many as the engine has
+    assume_cpus: NotLess = 0.0  #: cores that a task counts for that declares no cpus
+    assume_memory: NotNegative = 0  #: MiB that a task counts for that declares no mem_limit
     launchers: NotNegative = 0  #: containers created and started at one time; 0: twice the cores
+
+
+class SecretsSettings(Value, frozen=True, kw_only=True):
+    """`[secrets]`"""
+
+    folders: tuple[str, ...] = (
+        "/run/secrets",
+        "secrets",
+    )  #: folders of secrets, one file each, the first asked first; a relative one is below the home
 
 
 class RetentionSettings(Value, frozen=True, kw_only=True):
@@ -101,12 +117,20 @@ class Settings(Value, frozen=True, kw_only=True):
     engine: EngineSettings = EngineSettings()
     images: ImagesSettings = ImagesSettings()
     retention: RetentionSettings = RetentionSettings()
+    secrets: SecretsSettings = SecretsSettings()
     roots: RootsSettings = RootsSettings()
 
     @property
     def default_image(self) -> str:
         """The image of a task that names none."""
         return self.tasks.default_image or self.images.base
+
+
+class Hidden(dict[str, str]):
+    """Values that nothing shows."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} hidden>"
 
 
 class Project(Value, frozen=True, kw_only=True):
@@ -119,6 +143,7 @@ class Project(Value, frozen=True, kw_only=True):
     engine_environment: dict[str, str]  #: DOCKER_* and XDG_RUNTIME_DIR, HOME: what finding an engine may read
     policy: Policy = Policy()  #: what tasks may ask of the engine, from `<home>/policy.toml`
     parse_environment: dict[str, str] = {}  #: what DAG files may read: the variables that `dags.parse_env` names
+    secret_environment: dict[str, str] = Hidden()  #: secrets, variables and connections, by their variables' names
     nursery: int | None = None  #: descriptor at which authoring servers of another user are to be had
 
     @property
@@ -138,6 +163,11 @@ class Project(Value, frozen=True, kw_only=True):
         return self.home / "logs"
 
     @property
+    def artifacts_folder(self) -> Path:
+        """What is kept of the files of tries."""
+        return self.home / "artifacts"
+
+    @property
     def run_folder(self) -> Path:
         """Sockets and locks of running processes."""
         return self.home / "run"
@@ -146,6 +176,11 @@ class Project(Value, frozen=True, kw_only=True):
     def socket(self) -> Path:
         """The scheduler's local socket."""
         return self.run_folder / "scheduler.sock"
+
+    @property
+    def secret_folders(self) -> tuple[Path, ...]:
+        """Where files of secrets are."""
+        return tuple(self.home / each for each in self.settings.secrets.folders)
 
     def data_root(self, name: str) -> Path:
         """Where the data root `name` lives on this machine."""
@@ -158,6 +193,9 @@ _ROOTS = "roots"
 NURSERY = "ORCHESTRATOR_NURSERY"
 _ENGINE_VARIABLES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
                      "XDG_RUNTIME_DIR", "HOME")  # fmt: skip
+
+_SECRET_VARIABLES = ("ORCHESTRATOR_SECRET_*", "ORCHESTRATOR_VAR_*", "ORCHESTRATOR_CONN_*", "AIRFLOW_VAR_*",
+                     "AIRFLOW_CONN_*")  # fmt: skip
 
 
 def open_project(start: Path | None = None, environment: Mapping[str, str] | None = None) -> Project:
@@ -182,6 +220,7 @@ def open_project(start: Path | None = None, environment: Mapping[str, str] | Non
         engine_environment=engine_environment,
         policy=read_policy(home / "policy.toml"),
         parse_environment=_matching(env, settings.dags.parse_env),
+        secret_environment=Hidden(_matching(env, _SECRET_VARIABLES)),
         nursery=int(env[NURSERY]) if NURSERY in env else None,
     )
 
@@ -256,7 +295,8 @@ def _put(
         raise SettingsError(
             f"unknown setting {section}.{key}{hint}", fix=f"correct or remove it; it stands in {place}"
         )
-    tree.setdefault(section, {})[key] = _split(known[name], value)
+    else:
+        tree.setdefault(section, {})[key] = _split(known[name], value)
     sources[f"{section}.{key}"] = source
 
 

@@ -164,6 +164,7 @@ class DockerArguments(TaskArguments, total=False):
     max_active_tis_per_dag: int | None  #: how many of its instances may run at one time
     task_concurrency: int | None  #: the same as `max_active_tis_per_dag`
     max_active_tis_per_dagrun: int | None  #: how many of them in one run
+    concurrency_key: str | None  #: a text: of all tasks that come to the same one, one runs at a time
     params: Mapping[str, Any]  #: over the DAG's, for this task's templates
 
 
@@ -193,7 +194,9 @@ class DagArguments(TypedDict, total=False):
     dagrun_timeout: Duration | None  #: how long a run may take: then it fails, and its tasks are stopped
     fail_fast: bool  #: one task that fails for good ends the run; False
     max_consecutive_failed_dag_runs: int  #: after so many failed runs in a row the DAG is paused; 0: never
-    params: Mapping[str, Any]  #: names and defaults of what a run may be given
+    params: Mapping[str, Any]  #: what a run may be given: names to defaults, or to `Param(default, **JSON schema)`
+    user_defined_macros: Mapping[str, Any] | None  #: further names for templates: constants
+    render_template_as_native_obj: bool  #: `{{ x }}` alone is the value itself in arguments and commands; False
     template_searchpath: str | Path | Sequence[str | Path]  #: folders of `TemplateFile`s, besides the DAG file's
     tags: Sequence[str]  #: to find it by
     owner: str  #: who answers for it

@@ -12,6 +12,7 @@ from orchestrator.authoring import docker_forms, forms, secrets
 from orchestrator.authoring.dates import read_date
 from orchestrator.authoring.faults import Note, Rule, fault, nearest, user_line
 from orchestrator.authoring.graph import Graph
+from orchestrator.authoring.params import constants_of, specs_of
 from orchestrator.authoring.schedules import read_schedule
 from orchestrator.authoring.template_files import with_texts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, RetryPolicy, ShortCircuitChoice, TaskSpec
@@ -106,7 +107,7 @@ _LIFE = {
     "max_active_tis_per_dag": Argument(TaskSpec, "max_active_tis_per_dag", least=1),
     "task_concurrency": Argument(TaskSpec, "max_active_tis_per_dag", least=1),
     "max_active_tis_per_dagrun": Argument(TaskSpec, "max_active_tis_per_dagrun", least=1),
-    "params": Argument(TaskSpec, "params", forms.json_values),
+    "params": Argument(TaskSpec, "params", specs_of),
 }
 #: What each constructor takes, by the argument's name.
 EMPTY: dict[str, Argument] = _COMMON
@@ -127,7 +128,9 @@ DAG: dict[str, Argument] = {
     "dagrun_timeout": Argument(DagSpec, "dagrun_timeout", forms.duration, _A_MOMENT),
     "fail_fast": Argument(DagSpec, "fail_fast"),
     "max_consecutive_failed_dag_runs": Argument(DagSpec, "max_consecutive_failed_dag_runs", least=0),
-    "params": Argument(DagSpec, "params", forms.json_values),
+    "params": Argument(DagSpec, "params", specs_of),
+    "user_defined_macros": Argument(DagSpec, "macros", constants_of),
+    "render_template_as_native_obj": Argument(DagSpec, "native"),
     "tags": Argument(DagSpec, "tags"),
     "owner": Argument(DagSpec, "owner"),
     "doc_md": Argument(DagSpec, "doc_md"),
@@ -171,7 +174,6 @@ _ASKING_ALWAYS = frozenset({"auto_remove"})
 _NOT_YET: Mapping[str, str] = {
     **dict.fromkeys(("start_date", "end_date"), "dates are the DAG's, for all of its tasks"),
     **dict.fromkeys(("depends_on_past", "wait_for_downstream"), "a task does not wait for earlier runs yet"),
-    "concurrency_key": "write max_active_tis_per_dag=1, which holds for this task",
     **dict.fromkeys(("deadline", "sla", "on_deadline_miss"), "nobody is told of lateness yet"),
     **dict.fromkeys(
         ("on_failure_callback", "on_success_callback", "on_retry_callback", "on_skipped_callback"),

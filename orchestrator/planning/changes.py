@@ -9,13 +9,14 @@ from orchestrator.planning.rows import (
     Answer,
     Dag,
     DagVersion,
+    Pool,
     Request,
     Result,
     Run,
     TaskInstance,
     Try,
 )
-from orchestrator.spec.container import ContainerSpec
+from orchestrator.spec.container import ContainerSpec, EngineCapacity
 from orchestrator.spec.dag import ParsedFile, TaskSpec
 from orchestrator.spec.value import Value
 
@@ -69,6 +70,18 @@ class PutResult(Value, frozen=True, kw_only=True):
     result: Result
 
 
+class PutPool(Value, frozen=True, kw_only=True):
+    """Insert or replace a pool."""
+
+    pool: Pool
+
+
+class DropPool(Value, frozen=True, kw_only=True):
+    """Remove a pool."""
+
+    name: str
+
+
 class Answered(Value, frozen=True, kw_only=True):
     """Write a request's outcome; whoever waits is woken after the commit."""
 
@@ -86,6 +99,12 @@ class Readied(Value, frozen=True, kw_only=True):
     task: TaskKey
     spec: ContainerSpec
     at: datetime
+
+
+class Sized(Value, frozen=True, kw_only=True):
+    """The engine has told how much it has."""
+
+    capacity: EngineCapacity
 
 
 class Recall(Value, frozen=True, kw_only=True):
@@ -141,6 +160,6 @@ class Collect(Value, frozen=True, kw_only=True):
     attempt: Try
 
 
-Row = PutFile | PutDag | PutVersion | PutRun | PutTask | PutTry | PutResult | Answered
+Row = PutFile | PutDag | PutVersion | PutRun | PutTask | PutTry | PutResult | PutPool | DropPool | Answered
 Effect = PinImages | Prepare | Launch | Stop | Collect | LookBack
-Change = Row | Readied | Recall | Effect
+Change = Row | Readied | Recall | Sized | Effect

@@ -12,11 +12,12 @@ from typing import Any
 from orchestrator.ids import TaskKey, TryId
 from orchestrator.planning import attempts, files, flow, preparation, requests, runs
 from orchestrator.planning.admission import admit
-from orchestrator.planning.changes import Change, Collect, Effect, PinImages, Prepare, Stop
+from orchestrator.planning.changes import Change, Collect, Effect, PinImages, Prepare, Sized, Stop
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.draft import PlanSettings as PlanSettings
 from orchestrator.planning.events import (
     Collected,
+    EngineSized,
     Event,
     Exited,
     FileGone,
@@ -89,6 +90,11 @@ def _on_tick(_draft: Draft, _event: Tick) -> None:
     """Every turn looks at the time."""
 
 
+def _on_engine_sized(draft: Draft, event: EngineSized) -> None:
+    if event.capacity != draft.world.capacity:
+        draft.do(Sized(capacity=event.capacity))
+
+
 def _on_retry(draft: Draft, key: TaskKey) -> None:
     flow.queue(draft, draft.world.tasks[key])
 
@@ -108,6 +114,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Draft, Any], None]] = {
     LaunchFailed: attempts.on_launch_failed,
     Lost: attempts.on_lost,
     Collected: attempts.on_collected,
+    EngineSized: _on_engine_sized,
 }
 
 _TIMERS: Mapping[TimerKind, Callable[[Draft, Any], None]] = {

@@ -5,7 +5,7 @@ from datetime import datetime
 from orchestrator.ids import ContainerId, RunKey, TaskKey, TryId
 from orchestrator.planning.history import Asker, PastRun, Wanted
 from orchestrator.planning.rows import Reason, Request
-from orchestrator.spec.container import ContainerSpec, ExitFacts
+from orchestrator.spec.container import ContainerSpec, EngineCapacity, ExitFacts
 from orchestrator.spec.dag import ParsedFile
 from orchestrator.spec.value import Value
 
@@ -121,6 +121,12 @@ class Collected(Value, frozen=True, kw_only=True):
     log_truncated: bool = False
 
 
+class EngineSized(Value, frozen=True, kw_only=True):
+    """The engine has told how much it has."""
+
+    capacity: EngineCapacity
+
+
 class Seen(Value, frozen=True, kw_only=True):
     """The database's answer to a `LookBack`."""
 
@@ -145,4 +151,5 @@ Event = (
     | Lost
     | Collected
     | Seen
+    | EngineSized
 )

@@ -113,7 +113,7 @@ def explain_task(world: World, key: TaskKey, present: Present) -> Reason | None:
         case TaskState.WAITING:
             return _waits_for(world, key)
         case TaskState.QUEUED:
-            return _why_not_admitted(world, key, present.settings)
+            return _why_not_admitted(world, key, present)
         case TaskState.UP_FOR_RETRY:
             return _delay(task)
         case TaskState.STARTING | TaskState.RUNNING:
@@ -159,7 +159,8 @@ def _held(dag: Dag) -> Reason | None:
         text = f"the DAG is inactive: its file {dag.file} no longer defines it"
         return Reason(code=ReasonCode.DAG_INACTIVE, text=text)
     if dag.paused:
-        return Reason(code=ReasonCode.PAUSED, text="the DAG is paused: no scheduled run of it starts")
+        why = "" if dag.pause_reason is None else f" ({dag.pause_reason.text})"
+        return Reason(code=ReasonCode.PAUSED, text=f"the DAG is paused: no scheduled run of it starts{why}")
     return None
 
 
@@ -250,14 +251,21 @@ def behind(key: TaskKey, reason: Reason) -> Behind:
     return Behind(task_id=key.task_id, map_index=key.map_index, reason=reason)
 
 
-def _why_not_admitted(world: World, key: TaskKey, settings: PlanSettings) -> Reason | None:
+def _why_not_admitted(world: World, key: TaskKey, present: Present) -> Reason | None:
     if key in world.ready:
-        return binding_limit(world, world.ready[key].lane, settings)
+        return _held_back(world.dags[key.dag_id]) or binding_limit(world, key, present.settings, present.now)
     if (told := world.tasks[key].reason) is not None:
         return told
     looked_up = world.runs[key.run].images is not None
     text = "its container is being prepared" if looked_up else "the images of its run are being looked up"
     return Reason(code=ReasonCode.PREPARING, text=text)
+
+
+def _held_back(dag: Dag) -> Reason | None:
+    if not dag.held:
+        return None
+    text = f"nothing new starts in runs of a DAG on hold; `orchestrator dags unpause {dag.dag_id}` ends that"
+    return Reason(code=ReasonCode.HELD, text=text)
 
 
 def _engine_down(task: TaskInstance, present: Present) -> Reason | None:

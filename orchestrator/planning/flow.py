@@ -9,7 +9,7 @@ import msgspec
 
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning import transitions
-from orchestrator.planning.changes import Prepare
+from orchestrator.planning.changes import Prepare, PutDag
 from orchestrator.planning.choices import overtaken
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.expansion import expand
@@ -18,7 +18,7 @@ from orchestrator.planning.rows import Reason, Run, TaskInstance
 from orchestrator.planning.rules import Verdict
 from orchestrator.planning.verdicts import Judgement, judgement_of, name_of, unit_of
 from orchestrator.spec.dag import TaskKind
-from orchestrator.states import ReasonCode, TaskState
+from orchestrator.states import ReasonCode, RunState, TaskState
 
 _BAD = (TaskState.FAILED, TaskState.UPSTREAM_FAILED)
 
@@ -93,7 +93,23 @@ def end_if_over(draft: Draft, key: RunKey) -> None:
         else transitions.run_failed(run, draft.now, reason)
     )
     draft.put_run(ended)
+    _count_failures(draft, ended)
     draft.stir(key.dag_id)
+
+
+def _count_failures(draft: Draft, run: Run) -> None:
+    """Pause a DAG of which too many runs failed one after the other."""
+    dag = draft.world.dags[run.key.dag_id]
+    limit = draft.world.current(dag.dag_id).spec.max_consecutive_failed_dag_runs
+    failures = dag.failed_in_row + 1 if limit and run.state is RunState.FAILED else 0
+    if failures == dag.failed_in_row:
+        return
+    counted = msgspec.structs.replace(dag, failed_in_row=failures)
+    if failures >= limit and failures and not dag.paused:
+        text = f"{failures} runs failed one after the other, the last one {run.key.run_id}"
+        reason = Reason(code=ReasonCode.FAILED_IN_ROW, text=text)
+        counted = msgspec.structs.replace(counted, paused=True, pause_reason=reason)
+    draft.do(PutDag(dag=counted))
 
 
 def _follow(draft: Draft, task: TaskInstance, judgement: Judgement) -> None:

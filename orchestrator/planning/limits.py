@@ -1,9 +1,10 @@
 """Which limits a task instance counts against, and how much of each it takes while its try is open."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 from orchestrator.ids import TaskKey
-from orchestrator.spec.container import ContainerSpec
+from orchestrator.spec.container import ContainerSpec, Share
 from orchestrator.spec.dag import DagSpec, TaskSpec
 from orchestrator.spec.value import Value
 
@@ -16,6 +17,13 @@ class LimitKind(StrEnum):
     POOL = "pool"
     MAX_ACTIVE_TIS_PER_DAG = "max_active_tis_per_dag"
     MAX_ACTIVE_TIS_PER_DAGRUN = "max_active_tis_per_dagrun"
+    CONCURRENCY_KEY = "concurrency_key"
+    ENGINE_CPUS = "cpus"
+    ENGINE_MEMORY = "mem_limit"
+
+
+#: What others may go on taking of in small pieces, while who needs a large one waits.
+SHARED = frozenset({LimitKind.POOL, LimitKind.ENGINE_CPUS, LimitKind.ENGINE_MEMORY})
 
 
 class Scope(Value, frozen=True, kw_only=True):
@@ -37,7 +45,7 @@ class Claim(Value, frozen=True, kw_only=True):
 Lane = tuple[Claim, ...]
 
 
-def claims_of(dag: DagSpec, task: TaskSpec, key: TaskKey, _spec: ContainerSpec) -> Lane:
+def claims_of(dag: DagSpec, task: TaskSpec, key: TaskKey, spec: ContainerSpec) -> Lane:
     """Everything an instance of `task` claims while a try of it runs this container."""
     claims = [
         Claim(scope=Scope(kind=LimitKind.PARALLELISM)),
@@ -50,4 +58,14 @@ def claims_of(dag: DagSpec, task: TaskSpec, key: TaskKey, _spec: ContainerSpec) 
     if task.max_active_tis_per_dagrun is not None:
         scope = Scope(kind=LimitKind.MAX_ACTIVE_TIS_PER_DAGRUN, name=(key.dag_id, key.run_id, key.task_id))
         claims.append(Claim(scope=scope, cap=task.max_active_tis_per_dagrun))
-    return tuple(claims)
+    return (*claims, *_of_share(spec.share))
+
+
+def _of_share(share: Share) -> Iterator[Claim]:
+    """Of the engine, cores are counted in thousandths and memory in bytes."""
+    if share.key is not None:
+        yield Claim(scope=Scope(kind=LimitKind.CONCURRENCY_KEY, name=(share.key,)), cap=1)
+    if share.cpus:
+        yield Claim(scope=Scope(kind=LimitKind.ENGINE_CPUS), need=round(share.cpus * 1000))
+    if share.memory:
+        yield Claim(scope=Scope(kind=LimitKind.ENGINE_MEMORY), need=share.memory)

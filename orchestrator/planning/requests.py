@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from orchestrator.errors import TimetableError
-from orchestrator.ids import RunKey
-from orchestrator.planning.changes import Answered, PutDag
+from orchestrator.ids import RunKey, is_identifier
+from orchestrator.planning.admission import DEFAULT_POOL
+from orchestrator.planning.changes import Answered, DropPool, PutDag, PutPool
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.events import Requested
-from orchestrator.planning.rows import Answer, Dag, Reason, Request, RequestKind
+from orchestrator.planning.rows import Answer, Dag, Pool, Reason, Request, RequestKind
 from orchestrator.planning.runs import doom, make_manual
 from orchestrator.spec.interval import Interval
 from orchestrator.states import ReasonCode
@@ -50,19 +51,20 @@ def _asked_interval(draft: Draft, dag: Dag, request: Request) -> Interval:
 
 
 def _pause(draft: Draft, request: Request) -> Answer:
-    return _set_paused(draft, request, paused=True)
+    return _set_paused(draft, request, paused=True, held=bool(request.payload.get("hold")))
 
 
 def _unpause(draft: Draft, request: Request) -> Answer:
-    return _set_paused(draft, request, paused=False)
+    return _set_paused(draft, request, paused=False, held=False)
 
 
-def _set_paused(draft: Draft, request: Request, *, paused: bool) -> Answer:
+def _set_paused(draft: Draft, request: Request, *, paused: bool, held: bool) -> Answer:
     dag = _dag(draft, request)
     if dag is None:
         return _unknown_dag(request)
-    if dag.paused is not paused:
-        draft.do(PutDag(dag=msgspec.structs.replace(dag, paused=paused)))
+    wanted = msgspec.structs.replace(dag, paused=paused, held=held, failed_in_row=0, pause_reason=None)
+    if wanted != dag:
+        draft.do(PutDag(dag=wanted))
         draft.stir(dag.dag_id)
     warnings = [] if dag.active else [f"{_inactive(dag)}; nothing of it runs until one does"]
     return Answer(ok=True, data={"dag_id": dag.dag_id, "paused": paused, "warnings": warnings})
@@ -76,6 +78,33 @@ def _cancel(draft: Draft, request: Request) -> Answer:
     if run.reason is None:
         doom(draft, run, Reason(code=ReasonCode.KILLED_BY, text=f"cancelled by {request.actor}"))
     return Answer(ok=True, data={"dag_id": key.dag_id, "run_id": key.run_id})
+
+
+def _set_pool(draft: Draft, request: Request) -> Answer:
+    name, slots = str(request.payload.get("name")), request.payload.get("slots")
+    if not is_identifier(name):
+        return _refused(f"{name!r} cannot be the name of a pool: use letters, digits and ._- only")
+    if not isinstance(slots, int) or isinstance(slots, bool) or slots < 0:
+        return _refused(f"a pool has 0 or more slots, not {slots!r}")
+    draft.do(PutPool(pool=Pool(name=name, slots=slots)))
+    return Answer(ok=True, data={"name": name, "slots": slots})
+
+
+def _drop_pool(draft: Draft, request: Request) -> Answer:
+    name = str(request.payload.get("name"))
+    if name not in draft.world.pools:
+        return _refused(f"no pool {name!r}; `orchestrator pools list` shows all")
+    users = sorted(
+        {dag_id for dag_id, dag in draft.world.dags.items() if dag.active and _uses(draft, dag_id, name)}
+    )
+    if users and name != DEFAULT_POOL:
+        return _refused(f"the pool {name!r} is used by {', '.join(users)}; have their tasks name another one first")
+    draft.do(DropPool(name=name))
+    return Answer(ok=True, data={"name": name})
+
+
+def _uses(draft: Draft, dag_id: str, pool: str) -> bool:
+    return any(task.pool == pool for task in draft.world.current(dag_id).spec.tasks)
 
 
 def _dag(draft: Draft, request: Request) -> Dag | None:
@@ -99,4 +128,6 @@ _ANSWERS: Mapping[RequestKind, Callable[[Draft, Request], Answer]] = {
     RequestKind.PAUSE: _pause,
     RequestKind.UNPAUSE: _unpause,
     RequestKind.CANCEL: _cancel,
+    RequestKind.SET_POOL: _set_pool,
+    RequestKind.DROP_POOL: _drop_pool,
 }

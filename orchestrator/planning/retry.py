@@ -22,6 +22,7 @@ HOPELESS = frozenset(
         ReasonCode.PLATFORM_MISMATCH,
         ReasonCode.COMMAND_MISSING,
         ReasonCode.POOL_MISSING,
+        ReasonCode.ENGINE_TOO_SMALL,
         ReasonCode.KILLED_BY,
     }
 )

@@ -21,7 +21,9 @@ class Reason(Value, frozen=True, kw_only=True):
 
 class Dag(Value, frozen=True, kw_only=True):
     """A DAG as the deployment knows it now. `last` is the newest interval that got a scheduled run; `since`, when
-    the DAG was first seen, counts where it has no start date (None: seen before this was kept)."""
+    the DAG was first seen, counts where it has no start date (None: seen before this was kept). `held`: nothing new
+    starts in its open runs either. `failed_in_row` counts the runs that failed one after the other, where that is
+    limited; `pause_reason` is there where nobody paused it."""
 
     dag_id: str
     version: VersionId
@@ -30,6 +32,9 @@ class Dag(Value, frozen=True, kw_only=True):
     active: bool = True  #: its file is there and sound
     last: Interval | None = None
     since: datetime | None = None
+    held: bool = False
+    failed_in_row: int = 0
+    pause_reason: Reason | None = None
 
 
 class DagVersion(Value, frozen=True, kw_only=True):
@@ -145,11 +150,14 @@ class RequestKind(StrEnum):
     PAUSE = "pause"
     UNPAUSE = "unpause"
     CANCEL = "cancel"
+    SET_POOL = "set_pool"
+    DROP_POOL = "drop_pool"
 
 
 class Request(Value, frozen=True, kw_only=True):
     """What a face asks of the leader. `payload` by kind: TRIGGER {dag_id, logical_date?: ISO 8601 text,
-    conf?, note?}; PAUSE, UNPAUSE {dag_id}; CANCEL {dag_id, run_id}. `id` is given by the Store."""
+    conf?, note?}; PAUSE {dag_id, hold?}, UNPAUSE {dag_id}; CANCEL {dag_id, run_id}; SET_POOL {name, slots},
+    DROP_POOL {name}. `id` is given by the Store."""
 
     id: int
     kind: RequestKind

@@ -11,8 +11,11 @@ from orchestrator.planning.rows import Dag, Pool, Run, TaskInstance, Try
 from orchestrator.planning.rules import ParentCounts
 from orchestrator.planning.tables import Shelf, Table, Tally
 from orchestrator.planning.timers import Timers
-from orchestrator.spec.container import ContainerSpec
+from orchestrator.spec.container import ContainerSpec, EngineCapacity
 from orchestrator.spec.dag import DagSpec, ParsedFile, TaskSpec
+
+#: The name of the one engine there is.
+DEFAULT_ENGINE = "default"
 
 
 class View:
@@ -38,10 +41,16 @@ class View:
         self.timers: Timers = Timers()
         self.version_uses: Tally[tuple[str, VersionId]] = Tally()
         # in memory only
+        self.engine: Table[str, EngineCapacity] = Table()  #: how much it has, once it has told
         self.ready: Lanes = Lanes()  #: prepared, waiting for the limits
         self.refused: Table[str, ParsedFile] = Table()  #: files that claim a DAG id another file holds
         self.answered: Table[int, bool] = Table()
         self.asked: Table[str, datetime] = Table()  #: the newest instant in the id of a DAG's manual run
+
+    @property
+    def capacity(self) -> EngineCapacity | None:
+        """How much the engine has; None until it has told."""
+        return self.engine.get(DEFAULT_ENGINE)
 
     def next_due(self) -> datetime | None:
         """The earliest instant at which time alone asks for a decision; may lie in the past."""

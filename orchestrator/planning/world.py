@@ -4,29 +4,32 @@
 code builds the world from rows, keeps it up after a commit, and runs on a fork where `decide` tries things out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from orchestrator.ids import TaskKey, VersionId
 from orchestrator.planning.blueprint import blueprint_of
 from orchestrator.planning.changes import (
     Answered,
     Change,
+    DropPool,
     PutDag,
     PutFile,
+    PutPool,
     PutRun,
     PutTask,
     PutTry,
     PutVersion,
     Readied,
     Recall,
+    Sized,
 )
 from orchestrator.planning.lanes import Ready
 from orchestrator.planning.rows import Dag, DagVersion, Pool, Run, TaskInstance, Try, instant_of
 from orchestrator.planning.rules import ParentCounts
 from orchestrator.planning.timers import TimerKind
-from orchestrator.planning.view import View
+from orchestrator.planning.view import DEFAULT_ENGINE, View
 from orchestrator.states import RunState, RunType, TaskState
 from orchestrator.timetables import Past
 
@@ -77,40 +80,20 @@ class World(View):
     def apply(self, changes: Iterable[Change]) -> None:
         """Take in what was decided and committed, in order. Effects change nothing here."""
         for change in changes:
-            self._apply(change)
-
-    def _apply(self, change: Change) -> None:
-        match change:
-            case PutTask():
-                self._put_task(change.task)
-            case PutTry():
-                self._put_try(change.attempt)
-            case PutRun():
-                self._put_run(change.run)
-            case PutDag():
-                self._put_dag(change.dag)
-            case PutVersion():
-                self._put_version(change.version)
-            case PutFile():
-                self._put_file(change)
-            case Readied():
-                self._ready(change)
-            case Recall():
-                self._recall(change)
-            case Answered():
-                self.answered.put(change.request.id, value=True)
-                self.answered.drop(change.request.id - _REMEMBERED)
-            case _:
-                pass
+            take_in = self._TAKEN_IN.get(type(change))
+            if take_in is not None:
+                take_in(self, change)
 
     # --- DAGs ---------------------------------------------------------------------------------------------
 
-    def _put_version(self, version: DagVersion) -> None:
+    def _put_version(self, change: PutVersion) -> None:
+        version = change.version
         key = (version.dag_id, version.version)
         if key not in self.blueprints:
             self.blueprints.put(key, blueprint_of(version))
 
-    def _put_dag(self, dag: Dag) -> None:
+    def _put_dag(self, change: PutDag) -> None:
+        dag = change.dag
         before = self.dags.get(dag.dag_id)
         self.version_uses.add((dag.dag_id, dag.version), 1)
         self.dags.put(dag.dag_id, dag)
@@ -142,12 +125,13 @@ class World(View):
     def _recall(self, change: Recall) -> None:
         """Know an ended run again, until it ends once more."""
         for version in change.versions:
-            self._put_version(version)
+            self._put_version(PutVersion(version=version))
         self._keep_run(change.run)
         for task in change.tasks:
-            self._put_task(task)
+            self._put_task(PutTask(task=task, before=None))
 
-    def _put_run(self, run: Run) -> None:
+    def _put_run(self, change: PutRun) -> None:
+        run = change.run
         self._keep_run(run)
         self.timers.set(TimerKind.RUN_TIMEOUT, run.key, self._run_deadline(run))
         if run.state.final:
@@ -197,8 +181,8 @@ class World(View):
 
     # --- task instances -----------------------------------------------------------------------------------
 
-    def _put_task(self, task: TaskInstance) -> None:
-        key = task.key
+    def _put_task(self, change: PutTask) -> None:
+        task, key = change.task, change.task.key
         before = self.tasks.get(key)
         if before is None:
             self.tasks_of.add(key.run, key)
@@ -255,7 +239,8 @@ class World(View):
 
     # --- tries --------------------------------------------------------------------------------------------
 
-    def _put_try(self, attempt: Try) -> None:
+    def _put_try(self, change: PutTry) -> None:
+        attempt = change.attempt
         before = self.tries.get(attempt.try_id)
         self._claim(before, attempt)
         if attempt.removed_at is not None:
@@ -284,6 +269,37 @@ class World(View):
         else:
             since, limit = attempt.started_at, task.execution_timeout
         return None if limit is None or attempt.stop_requested_at is not None else since + limit
+
+    # --- the rest -----------------------------------------------------------------------------------------
+
+    def _put_pool(self, change: PutPool) -> None:
+        self.pools.put(change.pool.name, change.pool)
+
+    def _drop_pool(self, change: DropPool) -> None:
+        self.pools.drop(change.name)
+
+    def _size(self, change: Sized) -> None:
+        self.engine.put(DEFAULT_ENGINE, change.capacity)
+
+    def _answer(self, change: Answered) -> None:
+        self.answered.put(change.request.id, value=True)
+        self.answered.drop(change.request.id - _REMEMBERED)
+
+    #: How each kind of change is taken in; effects are not.
+    _TAKEN_IN: ClassVar[Mapping[type[Change], Callable[["World", Any], None]]] = {
+        PutTask: _put_task,
+        PutTry: _put_try,
+        PutRun: _put_run,
+        PutDag: _put_dag,
+        PutVersion: _put_version,
+        PutFile: _put_file,
+        PutPool: _put_pool,
+        DropPool: _drop_pool,
+        Readied: _ready,
+        Sized: _size,
+        Recall: _recall,
+        Answered: _answer,
+    }
 
 
 def contents(world: World) -> Mapping[str, Any]:

@@ -12,19 +12,24 @@ from orchestrator.scheduler.attempts import OpenAttempts
 from orchestrator.scheduler.collector import Collector
 from orchestrator.scheduler.endings import Endings
 from orchestrator.scheduler.engine_watch import EngineWatch
+from orchestrator.scheduler.harvester import Harvester
 from orchestrator.scheduler.idleness import Idleness
 from orchestrator.scheduler.inbox import Message
 from orchestrator.scheduler.keeping import Keeping
 from orchestrator.scheduler.launcher import Launcher
+from orchestrator.scheduler.masks import Masks
 from orchestrator.scheduler.memory_watch import MemoryWatch
 from orchestrator.scheduler.parts import Parts, Service
+from orchestrator.scheduler.provisions import Provisions
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.scheduler.reconciler import Reconciler
 from orchestrator.scheduler.results import Results
 from orchestrator.scheduler.settling import Settling
 from orchestrator.scheduler.stopper import Stopper
 from orchestrator.scheduler.tidier import Tidier
+from orchestrator.scheduler.unsealing import Unsealing
 from orchestrator.settings import Settings
+from orchestrator.spec.container import ContainerSpec
 from orchestrator.states import RunState
 
 
@@ -49,10 +54,14 @@ class Containers:
         self._on_grown = on_grown
         self._deployment = deployment
         engine, clock = parts.engine, parts.clock
-        self._pump = LogPump(parts.logs, clock, on_grown=self._log_grew, on_ended=self._stream_ended)
+        self.unsealing = Unsealing(parts.secrets)
+        self._masks = Masks(self.unsealing, self._spec_of)
+        self._pump = self._make_pump()
+        self._provisions = Provisions(engine, self.unsealing, self._masks, parts.artifacts.open)
         self._endings = Endings(attempts, post)
         self._collector = self._make_collector()
-        self._tidier = Tidier(engine, self._pump, post=post, clock=clock)
+        self.harvester = self._make_harvester()
+        self._tidier = Tidier(engine, self.harvester, self._pump, self._provisions, post=post, clock=clock)
         self._stopper = Stopper(engine, attempts, clock)
         self._idleness = Idleness(attempts, post=post, clock=clock)
         self._memory = MemoryWatch(engine, attempts, clock)
@@ -121,7 +130,21 @@ class Containers:
     def _stream_ended(self, key: TryKey) -> None:
         self._collector.stream_ended(key)
 
+    def _spec_of(self, key: TryKey) -> ContainerSpec | None:
+        """Of a try that an earlier process may have launched."""
+        return next((each.spec for each in self._parts.store.tries(key.task) if each.key == key), None)
+
     # --- wiring ---------------------------------------------------------------------------------------
+
+    def _make_pump(self) -> LogPump:
+        return LogPump(
+            self._parts.logs,
+            self._parts.clock,
+            on_grown=self._log_grew,
+            on_ended=self._stream_ended,
+            mask=self._masks.of,
+            forget=self._masks.forget,
+        )
 
     def _make_collector(self) -> Collector:
         limit = self._parts.settings.tasks.result_limit
@@ -129,9 +152,26 @@ class Containers:
             self._parts.engine,
             self._attempts,
             self._endings,
-            Results(self._parts.engine, self._parts.checker, self._pump, self._parts.logs, limit=limit),
+            Results(
+                self._parts.engine,
+                self._parts.checker,
+                self._pump,
+                self._parts.logs,
+                limit=limit,
+                mask=self._masks.of,
+            ),
             post=self._post,
             doubt=self.reconcile,
+            clock=self._parts.clock,
+        )
+
+    def _make_harvester(self) -> Harvester:
+        limits = self._parts.settings.tasks
+        return Harvester(
+            self._parts.engine,
+            self._parts.artifacts,
+            most=limits.output_files,
+            largest=limits.output_limit,
             clock=self._parts.clock,
         )
 
@@ -156,6 +196,7 @@ class Containers:
             self._endings,
             settling,
             self._pump,
+            self._provisions,
             leads=lambda: store.epoch() == epoch,
             post=self._post,
             clock=self._parts.clock,
@@ -173,6 +214,7 @@ class Containers:
             stopper=self._stopper,
             read_attempt=self._parts.store.attempt,
             on_period=self._on_period,
+            post=self._post,
             clock=self._parts.clock,
         )
 

@@ -13,10 +13,12 @@ import structlog
 from orchestrator.clock import Clock
 from orchestrator.errors import EngineUnavailableError, StoreUnavailableError
 from orchestrator.ids import TRY_LABEL, ContainerId, DeploymentId, TryId
+from orchestrator.planning.events import EngineSized
 from orchestrator.planning.rows import Try
 from orchestrator.ports import Engine
 from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
 from orchestrator.scheduler.endings import Endings
+from orchestrator.scheduler.inbox import Message
 from orchestrator.scheduler.keeping import is_kept
 from orchestrator.scheduler.launcher import Launcher
 from orchestrator.scheduler.patience import Patience
@@ -45,6 +47,7 @@ class Reconciler:
         stopper: Stopper,
         read_attempt: Callable[[TryId], Try | None],
         on_period: Callable[[], None],
+        post: Callable[[Message], None],
         clock: Clock,
     ) -> None:
         self._engine = engine
@@ -56,6 +59,7 @@ class Reconciler:
         self._stopper = stopper
         self._read_attempt = read_attempt
         self._on_period = on_period
+        self._post = post
         self._clock = clock
         self._stop = threading.Event()
         self._asked = threading.Event()
@@ -112,6 +116,7 @@ class Reconciler:
                 return
 
     def _pass(self) -> None:
+        self._post(EngineSized(capacity=self._engine.capacity()))
         # What the launcher or the collector holds is taken out before the list is read: theirs is newer.
         ours = [entry for entry in self._attempts.all() if not entry.launching and not entry.ending.is_set()]
         listed = self._engine.list_ours(self._deployment)

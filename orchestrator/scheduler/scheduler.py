@@ -21,9 +21,12 @@ from orchestrator.scheduler.notices import LogGrew, Notice
 from orchestrator.scheduler.parts import Parts as Parts
 from orchestrator.scheduler.parts import Service
 from orchestrator.scheduler.preparer import Preparer
+from orchestrator.scheduler.sources import Sources
 from orchestrator.settings import Settings
 
 _log = structlog.get_logger()
+
+_MIB = 1024 * 1024
 
 #: Seconds that services have, together, to finish what is under way when the scheduler stops.
 _CLOSE_SECONDS = 2.0
@@ -43,6 +46,8 @@ class Scheduler:
             parts.renderer,
             parts.images,
             parts.store,
+            Sources(parts.store, parts.artifacts, self._containers.harvester),
+            self._containers.unsealing,
             site=parts.site,
             default_image=parts.settings.default_image,
             post=post,
@@ -147,6 +152,8 @@ def plan_of(settings: Settings, deployment: DeploymentId, epoch: Epoch) -> PlanS
         parallelism=settings.scheduling.parallelism,
         default_pool_slots=settings.scheduling.default_pool_slots,
         catchup_by_default=settings.scheduling.catchup_by_default,
+        engine_cpus=settings.engine.cpus,
+        engine_memory=settings.engine.memory * _MIB,
         paused_on_creation=settings.scheduling.paused_on_creation,
         bare_schedule=settings.scheduling.bare_schedule,
     )

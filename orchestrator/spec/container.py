@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from orchestrator.spec.artifacts import ArtifactId
+from orchestrator.spec.secrets import Sealed, SecretFile
 from orchestrator.spec.value import Value
 
 
@@ -46,12 +48,14 @@ class VolumeFacts(Value, frozen=True, kw_only=True):
 
 
 class InputFile(Value, frozen=True, kw_only=True):
-    """A file (or, with `data` None, a directory) copied in before start. Owner is `uid:gid`, `mode` octal.
+    """A file (or, with neither `data` nor `artifact`, a directory) copied in before start. Owner is `uid:gid`,
+    `mode` octal. `artifact`: its bytes are those of a kept file.
     `volume` is the target of the mount that holds it where the container is read-only, because an engine then
     takes files into a volume only, not through the root."""
 
     path: str
     data: bytes | None = None
+    artifact: ArtifactId | None = None
     volume: str = "/"
     mode: int = 0o644
     uid: int = 0
@@ -105,6 +109,15 @@ class ImageFacts(Value, frozen=True, kw_only=True):
     world_writable_tmp: bool = False
 
 
+class Share(Value, frozen=True, kw_only=True):
+    """What a container counts for while it is open: cores and bytes of the engine, and the key that no other open
+    one may hold at the same time."""
+
+    cpus: float = 0.0
+    memory: int = 0
+    key: str | None = None
+
+
 class ContainerSpec(Value, frozen=True, kw_only=True):
     """One container, decided in full. Durations are timedeltas, memory is bytes, cpus are cores."""
 
@@ -119,7 +132,10 @@ class ContainerSpec(Value, frozen=True, kw_only=True):
     volumes: tuple[str, ...] = ()  #: targets of anonymous volumes of this try, removed with it
     tmpfs: dict[str, str] = {}
     files: tuple[InputFile, ...] = ()
+    secret_environment: dict[str, Sealed] = {}  #: over `environment`; in clear only when the container is created
+    secret_files: tuple[SecretFile, ...] = ()  #: likewise
     result_path: str | None = None
+    outputs: tuple[str, ...] = ()  #: absolute patterns of what is copied out after its end
     output_path: str | None = None  #: a file that is the result where there is no result file
     user: str | None = None
     working_dir: str | None = None
@@ -164,6 +180,7 @@ class ContainerSpec(Value, frozen=True, kw_only=True):
     sandbox: bool = True  #: its network namespace may be a borrowed one, whose files cannot be written
     log_size: int | None = None  #: bytes after which the engine begins another file of the log; None: never
     log_files: int | None = None  #: how many such files it keeps; None: one
+    share: Share = Share()
 
 
 class ContainerState(StrEnum):

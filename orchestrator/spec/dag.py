@@ -12,6 +12,7 @@ from orchestrator.spec.artifacts import OutputRef
 from orchestrator.spec.container import DeviceRequest, Mount
 from orchestrator.spec.functions import Call, Function
 from orchestrator.spec.mapping import MapSpec
+from orchestrator.spec.params import ParamSpec
 from orchestrator.spec.secrets import Sealed, SecretUse
 from orchestrator.spec.value import Value
 from orchestrator.states import TriggerRule
@@ -148,6 +149,7 @@ class ContainerTemplate(Value, frozen=True, kw_only=True):
     cap_drop: tuple[str, ...] = ()
     security_opt: tuple[str, ...] = ()
     group_add: tuple[str, ...] = ()
+    concurrency_key: str | None = None  #: no two open tries of the deployment have the same
     userns_mode: str | None = None
     ipc_mode: str | None = None
     pid_mode: str | None = None
@@ -220,7 +222,7 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     weight_rule: WeightRule = WeightRule.DOWNSTREAM
     max_active_tis_per_dag: int | None = None
     max_active_tis_per_dagrun: int | None = None
-    params: dict[str, Any] = {}
+    params: dict[str, ParamSpec] = {}
     owner: str | None = None
     doc_md: str | None = None
     group: str | None = None  #: id of the innermost task group
@@ -266,7 +268,9 @@ class DagSpec(Value, frozen=True, kw_only=True):
     dagrun_timeout: timedelta | None = None
     fail_fast: bool = False  #: one task that fails ends the run
     max_consecutive_failed_dag_runs: int = 0  #: after so many the DAG is paused; 0: never
-    params: dict[str, Any] = {}
+    params: dict[str, ParamSpec] = {}
+    macros: dict[str, Any] = {}  #: further names of its templates
+    native: bool = False  #: a lone expression gives its value where a value may stand, not text
     tags: tuple[str, ...] = ()
     owner: str = ""
     doc_md: str = ""

@@ -4,7 +4,7 @@ try's identity at its intent."""
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -26,32 +26,40 @@ from orchestrator.ids import (
     TryKey,
     container_name,
 )
-from orchestrator.spec.container import ContainerSpec, ImageFacts, Mount, MountType
+from orchestrator.spec import functions
+from orchestrator.spec.artifacts import ArtifactId, OutputRef
+from orchestrator.spec.container import ContainerSpec, ImageFacts, InputFile, Mount, MountType, Share
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
 from orchestrator.spec.interval import Interval
 from orchestrator.spec.marks import has_templates as has_templates
 from orchestrator.spec.marks import unmarked
-from orchestrator.spec.mounting import absolute, of_try
+from orchestrator.spec.mounting import PRIVATE_FOLDER, absolute, of_try
 from orchestrator.spec.passing import passed_on
-from orchestrator.spec.placement import place
+from orchestrator.spec.placement import Kept, place
+from orchestrator.spec.sealing import connection_variables, environment_of
 from orchestrator.spec.value import Value
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 #: Network modes that exclude every other network.
 _SOLITARY = ("host", "none")
+#: Where the files of a function's call are.
+_CALL_FOLDER = f"{PRIVATE_FOLDER}/call"
 _TRY_VARIABLES = ("ORCHESTRATOR_TRY_NUMBER", "AIRFLOW_CTX_TRY_NUMBER")
 
 
 class Site(Value, frozen=True, kw_only=True):
     """What the place where tasks run contributes. `network` is that of a task that names none; `project` the
     absolute folder relative bind sources mean, and `engine_path` tells where the engine finds a path of ours (None:
-    nowhere). `root_path` gives a data root by its name: an absolute path on the engine's host, or the name of a
+    nowhere). `assume_cpus` and `assume_memory` (bytes) are what a container counts for that declares no limit.
+    `root_path` gives a data root by its name: an absolute path on the engine's host, or the name of a
     volume. `run_as` tells, from the data roots that it mounts, the user of a task that names none (None: the
     image's own). `policy` raises `PolicyError` for what the site does not allow, by a rendered template, the
     network it comes to, and its settled mounts but for data roots."""
 
     network: str
     project: str
+    assume_cpus: float = 0.0
+    assume_memory: int = 0
     engine_path: Callable[[str], str | None] = str
     root_path: Callable[[str], str]
     run_as: Callable[[tuple[str, ...]], str | None] = lambda _: None
@@ -78,6 +86,11 @@ class _StandInRun(Value, frozen=True, kw_only=True):
     conf: dict[str, Any] = {}
 
 
+def nothing_kept(field: str, wanted: OutputRef) -> dict[str, ArtifactId]:
+    """Where no task has kept anything."""
+    raise FinalizeError(field, f"nothing is kept of {wanted.task_id!r}", fix="run that task first")
+
+
 def finalize(
     template: ContainerTemplate,
     *,
@@ -87,47 +100,60 @@ def finalize(
     key: TaskKey,
     image: ImageFacts,
     site: Site,
+    kept: Kept = nothing_kept,
 ) -> ContainerSpec:
     """The container of a task instance's next try, but for its name, labels of ours and try number.
 
-    `template` holds no template marks any more and names its image. `FinalizeError` names the argument whose
-    value cannot be."""
+    `template` holds no template marks any more and names its image; `kept` tells what outputs of other tasks are.
+    `FinalizeError` names the argument whose value cannot be."""
     image_name = (template.image or "").strip()
     if not image_name:
         raise FinalizeError("image", "is empty", fix="name an image, or leave it out for the default one")
-    entrypoint, command = _process(template)
+    entrypoint, command = _process(template, task)
     template = msgspec.structs.replace(
-        template, user=template.user or site.run_as(_roots(template)), init=_init(template)
+        template, user=template.user or site.run_as(_roots(template)), init=_init(template, task)
     )
     placement = place(
-        template, image=image, project=site.project, engine_path=site.engine_path, root_path=site.root_path
+        template,
+        image=image,
+        project=site.project,
+        engine_path=site.engine_path,
+        root_path=site.root_path,
+        kept=kept,
     )
-    ours = _context(dag, task, run, key) | {"ORCHESTRATOR_RESULT": placement.result_path}
+    ours = _context(dag, task, run, key) | connection_variables(template)
+    ours["ORCHESTRATOR_RESULT"] = placement.result_path
     if placement.tmp_dir is not None:
         ours["AIRFLOW_TMP_DIR"] = placement.tmp_dir
+    environment, secret_environment = environment_of(template, ours, _TRY_VARIABLES)
     networks = _networks(template, site)
     settled = zip(template.mounts, placement.mounts, strict=False)  # ours come after those that were written
     checked = tuple(made for written, made in settled if written.type is not MountType.ROOT)
     site.policy(template, networks["network"], checked)
+    passed = passed_on(template)
     return ContainerSpec(
         name=_name(template.container_name or ""),
         image=image.id,
         image_name=image_name,
         entrypoint=entrypoint,
         command=command,
-        environment=_environment(template, ours),
+        environment=environment,
+        secret_environment=secret_environment,
         labels=_labels(template.labels),
         mounts=placement.mounts,
         volumes=placement.volumes,
         tmpfs=placement.tmpfs,
-        files=placement.files,
+        files=placement.files + _of_function(template, task),
+        secret_files=placement.secret_files,
+        outputs=placement.outputs,
         result_path=placement.result_path if task.push_result else None,
         output_path=_output_path(template, task),
         working_dir=absolute("working_dir", template.working_dir) if template.working_dir else None,
         stop_grace=task.stop_grace,
         keep_failed=task.keep_failed,
+        share=_share(passed, template.concurrency_key, site),
         **networks,
-        **passed_on(template),
+        **passed,
     )
 
 
@@ -179,6 +205,16 @@ def check_literals(task: TaskSpec, site: Site = _ANYWHERE) -> None:
     )
 
 
+def _share(passed: Mapping[str, Any], key: str | None, site: Site) -> Share:
+    """What it counts for: its limits, and where it declares none what the site assumes."""
+    cpus, memory = passed["cpus"], passed["memory"]
+    return Share(
+        cpus=site.assume_cpus if cpus is None else cpus,
+        memory=site.assume_memory if memory is None else memory,
+        key=(key or "").strip() or None,
+    )
+
+
 def _name(first: str) -> str:
     """The first part of the container's name, where the task chose one."""
     if first and not _NAME.fullmatch(first):
@@ -218,8 +254,10 @@ def _networks(template: ContainerTemplate, site: Site) -> dict[str, Any]:
     return {"network": first, "networks": tuple(others)}
 
 
-def _process(template: ContainerTemplate) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+def _process(template: ContainerTemplate, task: TaskSpec) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     """Entrypoint and command; None means the image's own, an empty entrypoint none at all."""
+    if task.function is not None:
+        return (), functions.command(_CALL_FOLDER)
     if template.script is None:
         return _arguments("entrypoint", template.entrypoint), _command(template.command)
     if template.command is not None or template.entrypoint is not None:
@@ -229,10 +267,20 @@ def _process(template: ContainerTemplate) -> tuple[tuple[str, ...] | None, tuple
     return (), ("sh", "-ec", template.script)
 
 
-def _init(template: ContainerTemplate) -> bool:
+def _of_function(template: ContainerTemplate, task: TaskSpec) -> tuple[InputFile, ...]:
+    """The files of a function's call. A read-only container takes them into our volume."""
+    if task.function is None:
+        return ()
+    volume = PRIVATE_FOLDER if template.read_only else "/"
+    return functions.files(task.function, template.call or functions.Call(), folder=_CALL_FOLDER, volume=volume)
+
+
+def _init(template: ContainerTemplate, task: TaskSpec) -> bool:
     """The kernel keeps TERM from a container's first process unless that handles it, which shells and most programs
     do not: a stop would always take the whole grace. Under an init process they hear it; that costs 2.5 ms."""
-    return template.script is not None if template.init is None else template.init
+    if template.init is not None:
+        return template.init
+    return template.pid_mode is None and (template.script is not None or task.function is not None)
 
 
 def _command(command: str | list[str] | None) -> tuple[str, ...] | None:
@@ -254,17 +302,6 @@ def _arguments(field: str, value: str | list[str] | None) -> tuple[str, ...] | N
         raise FinalizeError(
             field, f"cannot be split into words: {error}", fix="close the quotes, or write a list of words"
         ) from error
-
-
-def _environment(template: ContainerTemplate, ours: dict[str, str]) -> dict[str, str]:
-    environment = template.env_file | template.environment
-    for name, value in environment.items():
-        field = f"{'environment' if name in template.environment else 'env_file'}[{name!r}]"
-        if not name or "=" in name or "\0" in name + value:
-            raise FinalizeError(field, "is no variable a process can have", fix="use a name without = and NUL")
-        if name in ours or name in _TRY_VARIABLES:
-            raise FinalizeError(field, "is set by the orchestrator", fix="choose another name")
-    return environment | ours
 
 
 def _context(dag: DagSpec, task: TaskSpec, run: RunFacts, key: TaskKey) -> dict[str, str]:

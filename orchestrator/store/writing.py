@@ -9,8 +9,10 @@ from sqlalchemy import Connection
 
 from orchestrator.planning.changes import (
     Answered,
+    DropPool,
     PutDag,
     PutFile,
+    PutPool,
     PutResult,
     PutRun,
     PutTask,
@@ -18,7 +20,7 @@ from orchestrator.planning.changes import (
     PutVersion,
     Row,
 )
-from orchestrator.store import dags, requests, results, runs, tasks, tries
+from orchestrator.store import dags, pools, requests, results, runs, tasks, tries
 
 _Writer = Callable[[Connection, Sequence[Any]], None]
 _WRITERS: dict[type[Row], _Writer] = {
@@ -29,6 +31,8 @@ _WRITERS: dict[type[Row], _Writer] = {
     PutTask: tasks.put,
     PutTry: tries.put,
     PutResult: results.put,
+    PutPool: pools.put,
+    DropPool: pools.drop,
     Answered: requests.put_answers,
 }
 
@@ -50,23 +54,21 @@ def write_singly(connection: Connection, rows: Sequence[Row], trying: Callable[[
 
 def key_of(row: Row) -> object:
     """What a row is the row of."""
-    match row:
-        case PutFile():
-            return row.parsed.file
-        case PutVersion():
-            return row.version.version
-        case PutDag():
-            return row.dag.dag_id
-        case PutRun():
-            return row.run.key
-        case PutTask():
-            return row.task.key
-        case PutTry():
-            return row.attempt.key
-        case PutResult():
-            return row.result.key
-        case Answered():
-            return row.request.id
+    return _KEYS[type(row)](row)
+
+
+_KEYS: dict[type[Row], Callable[[Any], object]] = {
+    PutFile: lambda row: row.parsed.file,
+    PutVersion: lambda row: row.version.version,
+    PutDag: lambda row: row.dag.dag_id,
+    PutRun: lambda row: row.run.key,
+    PutTask: lambda row: row.task.key,
+    PutTry: lambda row: row.attempt.key,
+    PutResult: lambda row: row.result.key,
+    PutPool: lambda row: row.pool.name,
+    DropPool: lambda row: row.name,
+    Answered: lambda row: row.request.id,
+}
 
 
 def _in_order(rows: Sequence[Row]) -> list[tuple[type[Row], list[Row]]]:

@@ -17,11 +17,13 @@ from orchestrator.planning.changes import (
     Answered,
     Change,
     Collect,
+    DropPool,
     Launch,
     PinImages,
     Prepare,
     PutDag,
     PutFile,
+    PutPool,
     PutResult,
     PutRun,
     PutTask,
@@ -98,6 +100,7 @@ class Leader:
         self.settings = settings
         self.now = NOW
         self.pools = tuple(pools)
+        self.slots = {pool.name: [pool.slots] for pool in pools}  #: all that a pool ever had
         self.rows: dict[str, dict[Any, Any]] = {
             name: {} for name in ("dags", "versions", "runs", "tasks", "tries", "files", "results")
         }
@@ -199,7 +202,7 @@ class Leader:
 
     # keeping ---------------------------------------------------------------------------------------------
 
-    def _write(self, change: Change) -> None:  # noqa: C901 - one line a kind
+    def _write(self, change: Change) -> None:  # noqa: C901, PLR0912 - one line a kind
         match change:
             case PutTask():
                 self._move("tasks", change.task.key, change.task, change.before, TASK_MOVES)
@@ -219,6 +222,11 @@ class Leader:
                 self.rows["files"][change.parsed.file] = change
             case PutResult():
                 self.rows["results"][change.result.key] = change.result.data
+            case PutPool():
+                self.pools = (*(each for each in self.pools if each.name != change.pool.name), change.pool)
+                self.slots.setdefault(change.pool.name, []).append(change.pool.slots)
+            case DropPool():
+                self.pools = tuple(each for each in self.pools if each.name != change.name)
             case Answered():
                 assert change.request.id not in self.answers
                 self.answers[change.request.id] = change.answer
@@ -257,7 +265,7 @@ class Leader:
             of_pool[spec.pool] += spec.pool_slots
             of_task[key.dag_id, key.task_id, spec.max_active_tis_per_dag] += 1
             of_run[key, spec.max_active_tis_per_dagrun] += 1
-        slots = {pool.name: pool.slots for pool in self.pools}
+        slots = {name: max(most) for name, most in self.slots.items()}
         assert all(used <= self.world.current(dag_id).spec.max_active_tasks for dag_id, used in of_dag.items())
         assert all(used <= slots.get(pool, 128) for pool, used in of_pool.items())
         assert all(cap is None or used <= cap for (*_, cap), used in of_task.items())
