@@ -227,5 +227,9 @@ class SchedulerRunningError(StoreError):
 # --- logs of tasks ------------------------------------------------------------------------------------
 
 
+class ArtifactsUnavailableError(OrchestratorError):
+    """Files of tries cannot be read or kept now (disk full, permission). Infrastructure: wait, then try again."""
+
+
 class LogUnavailableError(OrchestratorError):
     """Log files cannot be read or written now (disk full, permission). Infrastructure: wait, then try again."""

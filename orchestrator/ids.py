@@ -4,7 +4,9 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import NewType
+from urllib.parse import quote
 
 import msgspec
 
@@ -33,6 +35,8 @@ VOLUME_KIND = "volume"
 RUN_VOLUME_KIND = "run-volume"
 DAG_VOLUME_KIND = "dag-volume"
 
+#: Characters of one path segment; file systems allow 255, and a suffix must fit.
+_SEGMENT_LIMIT = 200
 _DAG_ID = re.compile(r"[A-Za-z0-9._-]{1,250}")
 
 
@@ -126,6 +130,23 @@ def dag_volume_name(deployment: DeploymentId, dag_id: str) -> str:
 def home_deployment(deployment: DeploymentId) -> DeploymentId:
     """The deployment that a test's belongs to; any other is its own."""
     return DeploymentId(deployment.partition("t")[0])
+
+
+def folder_of(task: TaskKey) -> PurePosixPath:
+    """`<dag>/<run>/<task>[/<map>]`: where files about a task instance are kept."""
+    folder = PurePosixPath(_segment(task.dag_id), _segment(task.run_id), _segment(task.task_id))
+    return folder if task.map_index == UNMAPPED else folder / str(task.map_index)
+
+
+def _segment(text: str) -> str:
+    """An id as one path segment: percent-encoded; one that is too long ends in `%~` and its hash."""
+    encoded = quote(text, safe="")
+    if encoded.strip(".") == "":
+        encoded = encoded.replace(".", "%2E") or "%~"
+    if len(encoded) > _SEGMENT_LIMIT:
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        encoded = f"{encoded[: _SEGMENT_LIMIT - 18]}%~{digest}"
+    return encoded
 
 
 def _digest(*parts: str) -> str:

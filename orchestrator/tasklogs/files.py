@@ -1,18 +1,13 @@
 """Which files make a log, where they stand, and how the operating system's faults are told."""
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 from orchestrator.errors import LogUnavailableError
-from orchestrator.ids import UNMAPPED, TryKey
+from orchestrator.ids import TryKey, folder_of
 from orchestrator.spec.value import Value
-
-#: Characters of one path segment; file systems allow 255, and a suffix must fit.
-_SEGMENT_LIMIT = 200
 
 
 class TryFiles(Value, frozen=True, kw_only=True):
@@ -50,22 +45,7 @@ class TryFiles(Value, frozen=True, kw_only=True):
 
 def files_of(root: Path, key: TryKey) -> TryFiles:
     """`<root>/<dag>/<run>/<task>[/<map>]/<try>.*`"""
-    task = key.task
-    folder = root / _segment(task.dag_id) / _segment(task.run_id) / _segment(task.task_id)
-    if task.map_index != UNMAPPED:
-        folder /= str(task.map_index)
-    return TryFiles(folder=folder, number=key.number)
-
-
-def _segment(text: str) -> str:
-    """An id as one path segment: percent-encoded; one that is too long ends in `%~` and its hash."""
-    encoded = quote(text, safe="")
-    if encoded.strip(".") == "":
-        encoded = encoded.replace(".", "%2E") or "%~"
-    if len(encoded) > _SEGMENT_LIMIT:
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        encoded = f"{encoded[: _SEGMENT_LIMIT - 18]}%~{digest}"
-    return encoded
+    return TryFiles(folder=root / folder_of(key.task), number=key.number)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Files of tries, kept after their containers have gone."""
