@@ -32,8 +32,8 @@ def refusal(**arguments: Any) -> AuthoringError:
 @pytest.mark.parametrize(
     "name",
     [
-        "outputs",
-        "result_schema",
+       
+       
         "depends_on_past",
         "wait_for_downstream",
         "concurrency_key",
