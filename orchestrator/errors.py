@@ -192,6 +192,47 @@ class ImageError(OrchestratorError):
         self.wait = wait
 
 
+# --- secrets ------------------------------------------------------------------------------------------
+
+
+class SecretError(OrchestratorError):
+    """Root of why a secret, a variable or a connection cannot be had. `kind` and `stored_id` say which; no message
+    holds a value. `code` is a `ReasonCode` value."""
+
+    code = "secret_invalid"
+
+    def __init__(self, kind: str, stored_id: str, problem: str, *, fix: str = "") -> None:
+        super().__init__(f"the {kind} {stored_id!r} {problem}", fix=fix)
+        self.kind = kind
+        self.stored_id = stored_id
+
+
+class SecretMissingError(SecretError):
+    """No place has it; `places` are those that were asked."""
+
+    code = "secret_missing"
+
+    def __init__(self, kind: str, stored_id: str, places: tuple[str, ...]) -> None:
+        asked = ", ".join(places)
+        super().__init__(
+            kind, stored_id, f"is nowhere; asked: {asked}", fix="put it into one of them, or correct its id"
+        )
+        self.places = places
+
+
+class SecretInvalidError(SecretError):
+    """It is there and cannot be read, or has no such part."""
+
+    def __init__(self, kind: str, stored_id: str, why: str, *, fix: str = "") -> None:
+        super().__init__(kind, stored_id, f"cannot be used: {why}", fix=fix)
+
+
+class SecretUnavailableError(SecretError):
+    """A place where it may be cannot be asked now: wait, then ask again."""
+
+    code = "secret_unavailable"
+
+
 # --- store --------------------------------------------------------------------------------------------
 
 

@@ -12,8 +12,9 @@ from orchestrator.dagfiles.lookup import find_dag
 from orchestrator.errors import EngineUnavailableError, ImageError, NotFoundError, RenderError
 from orchestrator.ids import Epoch, RunKey, TaskKey, TryId, TryKey
 from orchestrator.planning.rows import Reason, Run, TaskInstance, run_id
-from orchestrator.ports import Images, Renderer
+from orchestrator.ports import Images, RegistryLogin, Renderer
 from orchestrator.scheduler.facts import render_facts
+from orchestrator.scheduler.unsealing import Unsealing
 from orchestrator.spec.container import ContainerSpec, ImageFacts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec, version_of
 from orchestrator.spec.finalize import Site, finalize, has_templates, with_try
@@ -36,7 +37,8 @@ def render_task(
     made present; without, an image that is missing, or an engine, is only warned about. With `conf` None it is that
     of the newest run of the interval, whose results templates see.
 
-    Raises `NotFoundError`, `AuthoringError`, `RenderError`, `FinalizeError`, `ImageError`, `TimetableError`."""
+    Raises `NotFoundError`, `AuthoringError`, `RenderError`, `FinalizeError`, `ImageError`, `TimetableError`,
+    `SecretError`."""
     with app.authoring() as authoring:
         found = find_dag(app.project.dags_folder, authoring, dag_id)
         dag = take_over(found, app.project.settings.scheduling.bare_schedule)
@@ -48,7 +50,8 @@ def render_task(
         )
         template = _rendered(app, authoring, dag, run, task)
     template = msgspec.structs.replace(template, image=template.image or app.project.settings.default_image)
-    facts = _image(images, str(template.image), task, None if build else warn)
+    login = Unsealing(app.secrets()).login(task.docker_conn_id) if task.docker_conn_id and build else None
+    facts = _image(images, str(template.image), task, None if build else warn, login)
     key = TaskKey(dag_id, run.key.run_id, task_id)
     made = partial(finalize, template, dag=dag, task=task, run=run, key=key, image=facts)
     try:
@@ -118,18 +121,24 @@ def _rendered(app: App, renderer: Renderer, dag: DagSpec, run: Run, task: TaskSp
         return template
     instance = TaskInstance(key=TaskKey(dag.dag_id, run.key.run_id, task.task_id))
     facts = render_facts(dag, run, instance, task, previous_success=_previous(app, run), test_mode=False)
-    rendered = renderer.render(facts, lambda key: _result(app, run, key))
+    rendered = renderer.render(facts, lambda key: _result(app, run, key), Unsealing(app.secrets()).shown)
     if isinstance(rendered, Reason):
         raise RenderError(rendered.text)
     return rendered
 
 
-def _image(images: Images, name: str, task: TaskSpec, warn: Callable[[str], None] | None) -> ImageFacts:
+def _image(
+    images: Images,
+    name: str,
+    task: TaskSpec,
+    warn: Callable[[str], None] | None,
+    login: RegistryLogin | None,
+) -> ImageFacts:
     """The image's facts; with `warn` one that is not there is only warned about."""
     pinned = name
     try:
         pinned = images.pin([name])[name]
-        return images.ensure(pinned, pull=task.pull, timeout=task.pull_timeout)
+        return images.ensure(pinned, pull=task.pull, timeout=task.pull_timeout, login=login)
     except (ImageError, EngineUnavailableError) as error:
         if warn is None or (isinstance(error, ImageError) and error.code != "image_missing"):
             raise

@@ -78,13 +78,13 @@ class EngineSettings(Value, frozen=True, kw_only=True):
     launchers: NotNegative = 0  #: containers created and started at one time; 0: twice the cores
 
 
+_SECRET_FOLDERS = ("/run/secrets", "secrets")
+
+
 class SecretsSettings(Value, frozen=True, kw_only=True):
     """`[secrets]`"""
 
-    folders: tuple[str, ...] = (
-        "/run/secrets",
-        "secrets",
-    )  #: folders of secrets, one file each, the first asked first; a relative one is below the home
+    folders: tuple[str, ...] = _SECRET_FOLDERS  #: where files of secrets are; relative ones are below the home
 
 
 class RetentionSettings(Value, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from orchestrator.clock import Clock
@@ -30,8 +31,13 @@ from orchestrator.planning.rows import Reason
 from orchestrator.ports import RenderFacts
 from orchestrator.settings import Project
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, ParsedFile, Problem
+from orchestrator.spec.secrets import SecretKind, Shown
 
 _MIB = 1024 * 1024
+
+
+def _nothing_stored(kind: SecretKind, stored_id: str) -> Shown:
+    return Shown(missing=f"the {kind} {stored_id!r} is nowhere")
 
 
 class AuthoringServer:
@@ -68,12 +74,23 @@ class AuthoringServer:
             return ParsedFile(file=file, problems=(self._parse_problem(file, said),))
         raise _wrong(said)
 
-    def render(self, facts: RenderFacts, result: Callable[[TaskKey], bytes | None]) -> ContainerTemplate | Reason:
-        """The rendered template, or why it cannot be. What `result` raises passes through.
+    def render(
+        self,
+        facts: RenderFacts,
+        result: Callable[[TaskKey], bytes | None],
+        stored: Callable[[SecretKind, str], Shown] = _nothing_stored,
+    ) -> ContainerTemplate | Reason:
+        """The rendered template, or why it cannot be. What `result` and `stored` raise passes through.
 
         `AuthoringServerError` where there can be no server."""
         task = RenderTask(facts=facts, limits=self._render_limits)
-        said = self._process.ask(task, lambda question: Told(data=result(question.key)))
+
+        def answer(question: Ask) -> Told:
+            if question.stored is not None:
+                return Told(data=msgspec.json.encode(stored(question.stored.kind, question.stored.id)))
+            return Told(data=None if question.key is None else result(question.key))
+
+        said = self._process.ask(task, answer)
         if isinstance(said, Done):
             return said.container
         if isinstance(said, Refused):
@@ -123,7 +140,7 @@ def _wrong(said: object) -> AuthoringServerError:
 
 
 def _no_answer(question: Ask) -> Told:
-    raise AuthoringServerError(f"who renders nothing asks for the result of {question.key}")
+    raise AuthoringServerError(f"who renders nothing asks for {question.key or question.stored}")
 
 
 def _folders(folder: Path) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from orchestrator.ids import TaskKey
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import RenderFacts
 from orchestrator.spec.dag import ContainerTemplate, ParsedFile
+from orchestrator.spec.secrets import StoredKey
 from orchestrator.spec.value import Value
 
 _LENGTH = struct.Struct("!I")
@@ -56,15 +57,16 @@ Task = ParseTask | RenderTask | CheckTask
 
 
 class Told(Value, frozen=True, kw_only=True, tag="told"):
-    """The answer to an `Ask`: a result's JSON, or None where there is none."""
+    """The answer to an `Ask`: a result's JSON, or None where there is none; of what is stored, a `Shown`."""
 
     data: bytes | None
 
 
 class Ask(Value, frozen=True, kw_only=True, tag="ask"):
-    """A template asks for the result of this task instance."""
+    """A template asks for the result of this task instance, or for what it may see of a variable or connection."""
 
-    key: TaskKey
+    key: TaskKey | None = None
+    stored: StoredKey | None = None
 
 
 class Parsed(Value, frozen=True, kw_only=True, tag="parsed"):

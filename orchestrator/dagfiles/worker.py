@@ -23,6 +23,7 @@ from orchestrator.dagfiles.wire import (
     Told,
 )
 from orchestrator.ids import TaskKey
+from orchestrator.spec.secrets import StoredKey
 
 
 def run(talk: int, report: int) -> NoReturn:
@@ -61,10 +62,10 @@ def _answer(channel: Channel) -> None:
     channel.send(answer)
 
 
-def _asked(channel: Channel, watchdog: Watchdog, key: TaskKey) -> bytes | None:
-    """A result, from the other side; the time that takes is not the template's."""
+def _asked(channel: Channel, watchdog: Watchdog, key: TaskKey | StoredKey) -> bytes | None:
+    """The answer of the other side; the time that takes is not the template's."""
     watchdog.pause()
-    channel.send(Ask(key=key))
+    channel.send(Ask(stored=key) if isinstance(key, StoredKey) else Ask(key=key))
     told: Told | None = channel.receive(Told)
     if told is None:
         raise EOFError("nobody waits for this rendering any more")

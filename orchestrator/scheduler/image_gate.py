@@ -9,11 +9,12 @@ from datetime import timedelta
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.errors import EngineUnavailableError, ImageError
+from orchestrator.errors import EngineUnavailableError, ImageError, SecretError, SecretUnavailableError
 from orchestrator.ids import RunKey
 from orchestrator.planning.rows import Reason
-from orchestrator.ports import Images
+from orchestrator.ports import Images, RegistryLogin
 from orchestrator.scheduler.patience import Patience
+from orchestrator.scheduler.unsealing import secret_reason
 from orchestrator.scheduler.workers import Workers
 from orchestrator.spec.container import ImageFacts
 from orchestrator.spec.dag import PullPolicy
@@ -36,6 +37,7 @@ class Wanted(Value, frozen=True, kw_only=True):
     platform: str | None
     pull: PullPolicy
     timeout: timedelta
+    login: str | None = None  #: id of the connection that logs in to its registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +51,13 @@ class Waiter:
 class ImageGate:
     """Gets images in the background. With `one_attempt` trouble that may pass is not waited for."""
 
-    def __init__(self, images: Images, clock: Clock, *, one_attempt: bool) -> None:
+    def __init__(
+        self, images: Images, clock: Clock, login: Callable[[str], RegistryLogin], *, one_attempt: bool
+    ) -> None:
+        """`login` is that of a connection's id; raises `SecretError`."""
         self._images = images
         self._clock = clock
+        self._login = login
         self._one_attempt = one_attempt
         self._stop = threading.Event()
         self._workers = Workers(_WAITERS, "image")
@@ -107,6 +113,7 @@ class ImageGate:
                     pull=wanted.pull,
                     platform=wanted.platform,
                     timeout=wanted.timeout,
+                    login=self._login(wanted.login) if wanted.login else None,
                     progress=lambda reason: self._delayed(wanted, reason),
                 )
             except ImageError as error:
@@ -114,6 +121,10 @@ class ImageGate:
                 if not error.wait or self._one_attempt or self._clock.now() - since > wanted.timeout:
                     return reason
                 self._delayed(wanted, reason)
+            except SecretUnavailableError as trouble:
+                self._delayed(wanted, secret_reason(trouble))
+            except SecretError as error:
+                return secret_reason(error)
             except EngineUnavailableError as error:
                 self._delayed(wanted, Reason(code=ReasonCode.ENGINE_DOWN, text=error.message))
             except Exception as error:  # noqa: BLE001 - a thread's shell: logged, and fails who waits

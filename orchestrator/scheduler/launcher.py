@@ -12,12 +12,17 @@ import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.errors import (
+    ArtifactsUnavailableError,
     EngineError,
     EngineUnavailableError,
     LaunchRefusedError,
     LogUnavailableError,
     NameTakenError,
     NoSuchContainerError,
+    NoSuchFileError,
+    SecretInvalidError,
+    SecretMissingError,
+    SecretUnavailableError,
     StoreUnavailableError,
 )
 from orchestrator.ids import ContainerId
@@ -28,6 +33,7 @@ from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
 from orchestrator.scheduler.endings import Endings
 from orchestrator.scheduler.inbox import EngineConnected, Fenced, Message
 from orchestrator.scheduler.patience import Patience
+from orchestrator.scheduler.provisions import Given, Provisions
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.scheduler.settling import Settled, Settling
 from orchestrator.scheduler.workers import Workers
@@ -46,6 +52,7 @@ class Launcher:
         endings: Endings,
         settling: Settling,
         pump: LogPump,
+        provisions: Provisions,
         *,
         leads: Callable[[], bool],
         post: Callable[[Message], None],
@@ -59,6 +66,7 @@ class Launcher:
         self._settling = settling
         self._pump = pump
         self._leads = leads
+        self._provisions = provisions
         self._post = post
         self._clock = clock
         self._stop = threading.Event()
@@ -104,7 +112,7 @@ class Launcher:
                 if met:
                     patience.wait()
                 met = True
-            except EngineUnavailableError as trouble:
+            except (EngineUnavailableError, ArtifactsUnavailableError, SecretUnavailableError) as trouble:
                 _log.warning("launch.waits", try_id=entry.try_id, trouble=trouble.message)
                 patience.wait()
                 met = False
@@ -114,21 +122,30 @@ class Launcher:
             return self._stopped(entry)
         if entry.clearing:  # the engine went away while its unstarted container was removed
             return self._look_again(entry)
+        try:
+            given = self._provisions.of(entry.attempt)
+        except (SecretMissingError, SecretInvalidError) as trouble:
+            return self._refused(entry, LaunchRefusedError(trouble.code, trouble.message, fix=trouble.fix))
+        return self._create(entry, given)
+
+    def _create(self, entry: OpenAttempt, given: Given) -> Settled:
         entry.create_sent = True
         try:
-            container = entry.container_id = self._engine.create(entry.attempt.spec)
+            container = entry.container_id = self._engine.create(given.spec)
         except NameTakenError as taken:
             return self._settling.conflict(entry, taken)
         except LaunchRefusedError as refused:
-            return self._refused(entry, refused)
+            return self._refused(entry, refused, given)
         try:
             self._pump.attach(entry.attempt.key, self._engine.attach_logs(container))
-            if entry.attempt.spec.files:
-                self._engine.put_files(container, entry.attempt.spec.files)
+            self._provisions.copy_in(given, container)
             return self._start(entry, container) if self._may_start() else Settled.DONE
         except LaunchRefusedError as refused:
             self._discard(entry)
-            return self._refused(entry, refused)
+            return self._refused(entry, refused, given)
+        except NoSuchFileError as gone:
+            self._discard(entry)
+            return self._refused(entry, LaunchRefusedError(ReasonCode.CREATE_REFUSED, gone.message))
         except NoSuchContainerError:
             self._discard(entry)
             text = f"container {container[:12]} vanished before its start (removed by hand?)"
@@ -198,8 +215,10 @@ class Launcher:
         self._endings.refused(entry, reason)
         return Settled.DONE
 
-    def _refused(self, entry: OpenAttempt, refused: LaunchRefusedError) -> Settled:
-        self._refuse(entry, ReasonCode(refused.code), refused.sentence)
+    def _refused(self, entry: OpenAttempt, refused: LaunchRefusedError, given: Given | None = None) -> Settled:
+        """The engine's words may repeat what it was told."""
+        text = given.patterns.masked(refused.sentence) if given else refused.sentence
+        self._refuse(entry, ReasonCode(refused.code), text)
         return Settled.DONE
 
     def _refuse(self, entry: OpenAttempt, code: ReasonCode, text: str) -> None:

@@ -1,22 +1,34 @@
-"""The way of one try's output from its stream into its log: frames taken apart, known lines skipped, the rest
-appended. Used by one thread at a time: by the pump's writer until `ended`, then by who completes the log."""
+"""The way of one try's output from its stream into its log: frames taken apart, secrets masked, known lines
+skipped, the rest appended. Used by one thread at a time: by the pump's writer until `ended`, then by who completes
+the log."""
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from orchestrator.errors import LogUnavailableError
 from orchestrator.ids import TryKey
-from orchestrator.ports import ByteStream, LogFlag, LogStore, LogWriter
+from orchestrator.ports import ByteStream, LogFlag, LogStore, LogWriter, Stream
 from orchestrator.scheduler.demux import Demultiplexer, LineSkip
 from orchestrator.scheduler.intake import Source
+from orchestrator.scheduler.masking import Masker
+from orchestrator.scheduler.masks import Mask, no_mask
 
 
 class LogFlow(Source):
     """`attached` before the container's start: a new log, and exact. Else the log goes on behind `rewind`."""
 
-    def __init__(self, key: TryKey, logs: LogStore, stream: ByteStream, *, attached: bool) -> None:
+    def __init__(
+        self,
+        key: TryKey,
+        logs: LogStore,
+        stream: ByteStream,
+        *,
+        attached: bool,
+        mask: Callable[[TryKey], Mask] = no_mask,
+    ) -> None:
+        """`mask` tells what the log must not show; `LogUnavailableError` where that cannot be known now."""
         super().__init__(stream, live=attached)
         self.key = key
         self.ended = threading.Event()  #: nothing more comes of the stream, and all that came is stored
@@ -31,12 +43,20 @@ class LogFlow(Source):
         self._skip = LineSkip({})
         self._tty = stream.tty
         self._demux = Demultiplexer(tty=self._tty)
+        self._mask = mask
+        self._maskers: dict[Stream, Masker] | None = None
+        self._told_unmasked = False
+        self.unmasked = ""  #: to be told once: which secrets cannot be masked
 
     @property
     def whole(self) -> bool:
         """Whether all that the container wrote is stored, once it has exited and the stream has ended."""
-        exact = self.trusted and not self.given_up and not self.broken and self.at_border
-        return self.ended.is_set() and (exact or self.read_back)
+        return self.ended.is_set() and (self.exact or self.read_back)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the end of the stream, once it is there, is that of the log."""
+        return self.trusted and not self.given_up and not self.broken and self.at_border
 
     @property
     def at_border(self) -> bool:
@@ -46,6 +66,7 @@ class LogFlow(Source):
         """Go on from the engine's own log, which comes from its beginning: what is stored is cut back to complete
         lines, and these are skipped. Raises `LogUnavailableError`."""
         with self._letting_go_on_failure():
+            self._start_maskers()
             self._skip = LineSkip(self._open().rewind())
         self._demux = Demultiplexer(tty=self._tty)
         self._flags = LogFlag.READ_BACK
@@ -53,12 +74,30 @@ class LogFlow(Source):
     def store(self, data: bytes, at: datetime) -> bool:
         """Append what is new in the stream's next bytes; returns whether the log grew. Raises
         `LogUnavailableError`, `LogStreamDamagedError`; the log has to be read back then."""
-        writer = self._open()
-        split = [(stream, self._skip.feed(stream, payload)) for stream, payload in self._demux.feed(data)]
-        new = [stretch for stretch in split if stretch[1]]
+        writer, maskers = self._open(), self._maskers or self._start_maskers()
+        split = [(stream, maskers[stream].feed(payload)) for stream, payload in self._demux.feed(data)]
+        return self._append(writer, split, at)
+
+    def flush(self, at: datetime) -> bool:
+        """Nothing more comes: append what was held back because it might have been the beginning of a secret.
+        Returns whether the log grew. Raises `LogUnavailableError`."""
+        maskers = self._maskers or {}
+        return self._append(self._open(), [(stream, masker.flush()) for stream, masker in maskers.items()], at)
+
+    def _append(self, writer: LogWriter, stretches: list[tuple[Stream, bytes]], at: datetime) -> bool:
+        skipped = [(stream, self._skip.feed(stream, payload)) for stream, payload in stretches]
+        new = [stretch for stretch in skipped if stretch[1]]
         if new:
             writer.append(new, at, self._flags)
         return bool(new)
+
+    def _start_maskers(self) -> dict[Stream, Masker]:
+        """For a stream from its beginning: whatever is masked, its lines are the same each time."""
+        mask = self._mask(self.key)
+        self._maskers = {stream: Masker(mask.patterns) for stream in Stream}
+        self.unmasked = "" if self._told_unmasked else mask.note
+        self._told_unmasked = True
+        return self._maskers
 
     def note(self, text: str, at: datetime, flags: LogFlag = LogFlag.NONE) -> None:
         """Append a system line. Raises `LogUnavailableError`."""

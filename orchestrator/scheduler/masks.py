@@ -1,5 +1,5 @@
-"""Which values the log of each open try must not show: told by who launches it, looked up again, by reference, for a
-try that an earlier process launched."""
+"""Which values the log of each open try must not show: told by who launches it, and looked up again, by reference,
+for a try that an earlier process launched."""
 
 import threading
 from collections.abc import Callable

@@ -5,7 +5,18 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.clock import Clock
-from orchestrator.ports import Checker, Engine, Folder, Images, LogStore, Parser, Renderer, Store
+from orchestrator.ports import (
+    ArtifactStore,
+    Checker,
+    Engine,
+    Folder,
+    Images,
+    LogStore,
+    Parser,
+    Renderer,
+    Secrets,
+    Store,
+)
 from orchestrator.settings import Settings
 from orchestrator.spec.finalize import Site
 
@@ -24,12 +35,14 @@ class Parts:
     store: Store
     engine: Engine
     logs: LogStore
+    artifacts: ArtifactStore
     images: Images
     renderer: Renderer
     checker: Checker
     parser: Parser
     settings: Settings
     site: Site
+    secrets: Secrets
     clock: Clock
     folder: Folder | None = None  #: None: DAGs are posted by the caller (`dags test`)
     test_mode: bool = False

@@ -3,37 +3,44 @@ All of it outside the loop, so that a slow template or a long build delays only 
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import structlog
 
-from orchestrator.clock import Clock
 from orchestrator.errors import (
+    ArtifactsUnavailableError,
     AuthoringServerError,
     EngineUnavailableError,
     FinalizeError,
     ImageError,
     PolicyError,
+    SecretError,
+    SecretUnavailableError,
     StoreUnavailableError,
 )
 from orchestrator.ids import RunKey
 from orchestrator.planning.changes import PinImages, Prepare
 from orchestrator.planning.events import ImagesPinned, Prepared, PrepareDelayed, PrepareFailed
 from orchestrator.planning.rows import Reason
-from orchestrator.ports import Images, Renderer, Store
 from orchestrator.scheduler.facts import render_facts
 from orchestrator.scheduler.image_gate import ImageGate, Waiter, Wanted, image_reason
 from orchestrator.scheduler.inbox import Message
+from orchestrator.scheduler.parts import Parts
 from orchestrator.scheduler.patience import Patience
+from orchestrator.scheduler.sources import Sources
+from orchestrator.scheduler.unsealing import Unsealing, secret_reason
 from orchestrator.scheduler.workers import Workers
 from orchestrator.spec.container import ImageFacts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
-from orchestrator.spec.finalize import Site, finalize, has_templates
+from orchestrator.spec.finalize import finalize, has_templates
 from orchestrator.states import ReasonCode
 
 _log = structlog.get_logger()
 
+#: Nobody's failure: it is waited for.
+_TROUBLE = (StoreUnavailableError, AuthoringServerError, EngineUnavailableError, ArtifactsUnavailableError)
 #: Threads that render.
 _RENDERERS = 4
 
@@ -42,28 +49,20 @@ class Preparer:
     """Answers `Prepare` and `PinImages` with events."""
 
     def __init__(
-        self,
-        renderer: Renderer,
-        images: Images,
-        store: Store,
-        *,
-        site: Site,
-        default_image: str,
-        post: Callable[[Message], None],
-        clock: Clock,
-        test_mode: bool = False,
-        extra_labels: Mapping[str, str] | None = None,
+        self, parts: Parts, sources: Sources, unsealing: Unsealing, *, post: Callable[[Message], None]
     ) -> None:
-        self._renderer = renderer
-        self._images = images
-        self._gate = ImageGate(images, clock, one_attempt=test_mode)
-        self._store = store
-        self._site = site
-        self._default_image = default_image
+        self._renderer = parts.renderer
+        self._images = parts.images
+        self._gate = ImageGate(parts.images, parts.clock, unsealing.login, one_attempt=parts.test_mode)
+        self._store = parts.store
+        self._sources = sources
+        self._unsealing = unsealing
+        self._site = parts.site
+        self._default_image = parts.settings.default_image
         self._post = post
-        self._clock = clock
-        self._test_mode = test_mode
-        self._extra_labels = dict(extra_labels or {})
+        self._clock = parts.clock
+        self._test_mode = parts.test_mode
+        self._extra_labels = dict(parts.extra_labels)
         self._stop = threading.Event()
         self._rendering = Workers(_RENDERERS, "prepare")
 
@@ -104,13 +103,12 @@ class Preparer:
                     self._gate.expect(_wanted(effect.run, pinned, task.container.platform, task))
 
     def _guarded(self, effect: Prepare, step: Callable[[], None]) -> None:
-        """Do one step; whatever it raises fails this preparation and no other. Trouble with the database or with
-        the authoring server is nobody's failure: it is waited for."""
+        """Do one step; whatever it raises fails this preparation and no other."""
         patience = Patience(self._clock, self._stop)
         while not self._stop.is_set():
             try:
                 return step()
-            except (StoreUnavailableError, AuthoringServerError, EngineUnavailableError) as trouble:
+            except _TROUBLE as trouble:
                 _log.warning("prepare.waits", task=effect.task.key, trouble=trouble.message)
                 reason = Reason(
                     code=ReasonCode.PREPARING, text=f"its container cannot be prepared now: {trouble.message}"
@@ -119,6 +117,11 @@ class Preparer:
                 patience.wait()
             except ImageError as error:
                 return self._fail(effect, image_reason(error))
+            except SecretUnavailableError as trouble:
+                self._post(PrepareDelayed(task=effect.task.key, reason=secret_reason(trouble)))
+                patience.wait()
+            except SecretError as error:
+                return self._fail(effect, secret_reason(error))
             except FinalizeError as error:
                 code = ReasonCode.POLICY if isinstance(error, PolicyError) else ReasonCode.RENDER_ERROR
                 return self._fail(effect, Reason(code=code, text=error.sentence))
@@ -143,7 +146,7 @@ class Preparer:
                 previous_success=self._store.last_success(effect.run.key.dag_id, effect.run.interval.start),
                 test_mode=self._test_mode,
             )
-            rendered = self._renderer.render(facts, self._store.result)
+            rendered = self._renderer.render(facts, self._store.result, self._unsealing.shown)
             if isinstance(rendered, Reason):
                 self._fail(effect, rendered)
                 return
@@ -172,6 +175,8 @@ class Preparer:
         if isinstance(image, Reason):
             self._fail(effect, image)
             return
+        if self._waits(effect, container, lambda: self._finish(effect, dag, container, pins, image)):
+            return
         spec = finalize(
             container,
             dag=dag,
@@ -180,11 +185,31 @@ class Preparer:
             key=effect.task.key,
             image=image,
             site=self._site,
+            kept=partial(self._sources.kept, effect.task.key),
         )
+        self._unsealing.of(
+            spec
+        )  # once before it takes a slot, so that what is nowhere, or must be waited for, is told
         if self._extra_labels:
             spec = msgspec.structs.replace(spec, labels=spec.labels | self._extra_labels)
         self._post(Prepared(task=effect.task.key, number=effect.number, spec=spec, pins=pins))
 
+    def _waits(self, effect: Prepare, template: ContainerTemplate, step: Callable[[], None]) -> bool:
+        """Whether it waits for outputs of another task that are still being kept; the step follows then."""
+        go_on = partial(self._rendering.submit, lambda: self._guarded(effect, step))
+        awaited = self._sources.wait(effect.task.key, template.inputs, go_on)
+        if awaited is not None:
+            reason = Reason(code=ReasonCode.PREPARING, text=f"the outputs of {awaited.task_id} are being copied")
+            self._post(PrepareDelayed(task=effect.task.key, reason=reason))
+        return awaited is not None
+
 
 def _wanted(run: RunKey, pinned: str, platform: str | None, task: TaskSpec) -> Wanted:
-    return Wanted(run=run, pinned=pinned, platform=platform, pull=task.pull, timeout=task.pull_timeout)
+    return Wanted(
+        run=run,
+        pinned=pinned,
+        platform=platform,
+        pull=task.pull,
+        timeout=task.pull_timeout,
+        login=task.docker_conn_id,
+    )

@@ -18,6 +18,7 @@ from orchestrator.ports import ByteStream, Engine, LogFlag, LogStore
 from orchestrator.scheduler.backlog import Backlog, Batch
 from orchestrator.scheduler.intake import Intake
 from orchestrator.scheduler.log_flow import LogFlow
+from orchestrator.scheduler.masks import Mask, no_mask
 
 _log = structlog.get_logger()
 
@@ -57,11 +58,16 @@ class LogPump:
         *,
         on_ended: Callable[[TryKey], None] = lambda _: None,
         backlog_limit: int = BACKLOG_LIMIT,
+        mask: Callable[[TryKey], Mask] = no_mask,
+        forget: Callable[[TryKey], None] = lambda _: None,
     ) -> None:
+        """`mask` tells what a try's log must not show, `forget` hears when that is needed no more."""
         self._logs = logs
         self._clock = clock
         self._on_grown = on_grown
         self._on_ended = on_ended
+        self._mask = mask
+        self._forget = forget
         self._backlog: Backlog[LogFlow] = Backlog(backlog_limit)
         self._intake = Intake(clock, self._backlog)
         self._lock = threading.Lock()
@@ -95,7 +101,7 @@ class LogPump:
         """Store what comes from `stream`, attached before its container's start, as a new log."""
         with self._turn(key):
             self._leave(key)
-            self._add(LogFlow(key, self._logs, stream, attached=True))
+            self._add(LogFlow(key, self._logs, stream, attached=True, mask=self._mask))
 
     def adopt(self, key: TryKey, engine: Engine, container: ContainerId) -> None:
         """Go on with the log of a container that runs or has exited from what is stored of it, unless its stream
@@ -106,7 +112,8 @@ class LogPump:
         with self._turn(key):
             known = self._find(key)
             if known is None or (known.ended.is_set() and not known.whole):
-                self._follow(LogFlow(key, self._logs, engine.follow_logs(container), attached=False))
+                stream = engine.follow_logs(container)
+                self._follow(LogFlow(key, self._logs, stream, attached=False, mask=self._mask))
 
     def doubt(self) -> None:
         """The engine went away: streams may have ended before their containers, so no open log is trusted any
@@ -173,6 +180,7 @@ class LogPump:
                 flow.close()
                 with self._lock:
                     self._flows.pop(key, None)
+            self._forget(key)
 
     # --- flows ----------------------------------------------------------------------------------------
 
@@ -211,6 +219,7 @@ class LogPump:
         try:
             flow.rewind()
             flow.note(_BACK_NOTE, self._clock.now())
+            self._tell_unmasked(flow)
         except LogUnavailableError as trouble:
             _log.warning("log.waits", try_key=flow.key, trouble=trouble.message)
             flow.stream.close()
@@ -233,7 +242,8 @@ class LogPump:
 
     def _unfed(self, key: TryKey, engine: Engine, container: ContainerId) -> LogFlow:
         """A flow for a container that had exited before anybody followed it: only its read-back fills it."""
-        flow = LogFlow(key, self._logs, engine.follow_logs(container), attached=False)
+        stream = engine.follow_logs(container)
+        flow = LogFlow(key, self._logs, stream, attached=False, mask=self._mask)
         flow.stream.close()
         flow.ended.set()
         with self._lock:
@@ -244,10 +254,13 @@ class LogPump:
         gathered = _gathered(chunks)
         first = next(gathered, b"")  # the engine answers before anything is cut
         flow.rewind()
+        self._tell_unmasked(flow)
         try:
             self._store(flow, first)
             for data in gathered:
                 self._store(flow, data)
+            if flow.at_border and flow.flush(self._clock.now()):
+                self._on_grown(flow.key)
         except LogStreamDamagedError:
             flow.note(_DAMAGED_NOTE, self._clock.now(), LogFlag.TRUNCATED)
         else:
@@ -258,6 +271,10 @@ class LogPump:
     def _store(self, flow: LogFlow, data: bytes) -> None:
         if flow.store(data, self._clock.now()):
             self._on_grown(flow.key)
+
+    def _tell_unmasked(self, flow: LogFlow) -> None:
+        if flow.unmasked:
+            flow.note(flow.unmasked, self._clock.now())
 
     def _tell_truncated(self, key: TryKey, flow: LogFlow | None) -> None:
         if flow is not None:
@@ -286,7 +303,12 @@ class LogPump:
                 self._told_ended(flow)
 
     def _take(self, flow: LogFlow, batch: Batch[LogFlow]) -> None:
-        if not flow.broken and flow.store(batch.data, batch.at):
+        if flow.broken:
+            return
+        grown = flow.store(batch.data, batch.at)
+        if batch.ended and flow.exact and not flow.closing:
+            grown = flow.flush(batch.at) or grown
+        if grown:
             self._on_grown(flow.key)
 
     def _break(self, flow: LogFlow) -> None:

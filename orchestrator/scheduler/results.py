@@ -2,6 +2,7 @@
 failed: what it wrote last."""
 
 import re
+from collections.abc import Callable
 
 import msgspec
 
@@ -10,12 +11,17 @@ from orchestrator.ids import ContainerId, TryKey
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import Checker, Engine, LogFlag, LogStore, Stream
 from orchestrator.scheduler.attempts import OpenAttempt
+from orchestrator.scheduler.masks import Mask, no_mask
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.spec.dag import ResultFrom, TaskSpec
 from orchestrator.states import ReasonCode
 
 #: Seconds a log's end may lag behind its container's before the log is read back for a result.
 _LOG_END_SECONDS = 5.0
+_TELLS = (
+    "its result holds the value of a secret that it was given, and results are stored in clear."
+    " Leave it out: a task downstream can be given the secret by its id"
+)
 #: Bytes of a result that a message shows.
 _SHOWN = 60
 #: Seconds the end of a failed try's log may lag behind before its reason goes without its last line.
@@ -29,13 +35,23 @@ _CONTROLS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f]")
 class Results:
     """Reads results of containers that have ended well."""
 
-    def __init__(self, engine: Engine, checker: Checker, pump: LogPump, logs: LogStore, *, limit: int) -> None:
-        """`limit` is in bytes."""
+    def __init__(
+        self,
+        engine: Engine,
+        checker: Checker,
+        pump: LogPump,
+        logs: LogStore,
+        *,
+        limit: int,
+        mask: Callable[[TryKey], Mask] = no_mask,
+    ) -> None:
+        """`limit` is in bytes; `mask` knows the secrets of a try, which no result may tell."""
         self._engine = engine
         self._checker = checker
         self._pump = pump
         self._logs = logs
         self._limit = limit
+        self._mask = mask
 
     def of(self, entry: OpenAttempt, container: ContainerId) -> bytes | Reason | None:
         """JSON bytes, None where it hands nothing on, or why what it handed on cannot be used.
@@ -44,6 +60,8 @@ class Results:
         `EngineUnavailableError`, `LogUnavailableError`, `AuthoringServerError`: try again later."""
         try:
             found = self._written(entry, container)
+            if isinstance(found, bytes) and self._mask(entry.attempt.key).patterns.told_in(found):
+                return Reason(code=ReasonCode.RESULT_INVALID, text=_TELLS)
             return found if isinstance(found, Reason) else self._refusal(found, entry.task) or found
         except FileTooLargeError as large:
             text = f"its result has {large.size} B, the limit is {large.limit} B; large data belongs in mounts"

@@ -42,19 +42,8 @@ class Scheduler:
         clock, post, attempts = parts.clock, self._inbox.post, OpenAttempts()
         deployment = parts.store.deployment()
         self._containers = Containers(parts, deployment, epoch, attempts, post=post, on_grown=self._log_grew)
-        self._preparer = Preparer(
-            parts.renderer,
-            parts.images,
-            parts.store,
-            Sources(parts.store, parts.artifacts, self._containers.harvester),
-            self._containers.unsealing,
-            site=parts.site,
-            default_image=parts.settings.default_image,
-            post=post,
-            clock=clock,
-            test_mode=parts.test_mode,
-            extra_labels=parts.extra_labels,
-        )
+        sources = Sources(parts.store, parts.artifacts, self._containers.harvester)
+        self._preparer = Preparer(parts, sources, self._containers.unsealing, post=post)
         self._history = History(parts.store, post=post, clock=clock)
         self._dag_watch = DagWatch(parts.folder, parts.parser, post, clock) if parts.folder is not None else None
         self._loop = Loop(

@@ -1,5 +1,5 @@
-"""In the background, after a try's outcome is committed: its log to the end, then its container's removal
-(invariants I2, I6)."""
+"""In the background, after a try's outcome is committed: its outputs are kept, its log is read to the end, then its
+container is removed (invariants I2, I6)."""
 
 import threading
 from collections.abc import Callable
@@ -7,14 +7,24 @@ from collections.abc import Callable
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.errors import ContainerRunningError, EngineUnavailableError, LogUnavailableError
+from orchestrator.errors import (
+    ArtifactsUnavailableError,
+    ContainerRunningError,
+    EngineUnavailableError,
+    LaunchRefusedError,
+    LogUnavailableError,
+    NoSuchContainerError,
+    NoSuchFileError,
+)
 from orchestrator.ids import ContainerId, TryId
 from orchestrator.planning.events import Collected
 from orchestrator.planning.rows import Try
 from orchestrator.ports import Engine
+from orchestrator.scheduler.harvester import Harvester
 from orchestrator.scheduler.inbox import Message
 from orchestrator.scheduler.keeping import is_kept
 from orchestrator.scheduler.patience import Patience
+from orchestrator.scheduler.provisions import Provisions
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.scheduler.workers import Workers
 
@@ -29,9 +39,20 @@ _REMEMBERED = 4096
 class Tidier:
     """Answers each `Collect` with one `Collected`, however often it is asked for the same try."""
 
-    def __init__(self, engine: Engine, pump: LogPump, *, post: Callable[[Message], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        harvester: Harvester,
+        pump: LogPump,
+        provisions: Provisions,
+        *,
+        post: Callable[[Message], None],
+        clock: Clock,
+    ) -> None:
         self._engine = engine
+        self._harvester = harvester
         self._pump = pump
+        self._provisions = provisions
         self._post = post
         self._clock = clock
         self._stop = threading.Event()
@@ -92,16 +113,29 @@ class Tidier:
         while not self._stop.is_set():
             try:
                 return self._tidy(attempt)
-            except (EngineUnavailableError, LogUnavailableError) as trouble:
+            except (EngineUnavailableError, LogUnavailableError, ArtifactsUnavailableError) as trouble:
                 _log.warning("tidy.waits", try_id=attempt.try_id, trouble=trouble.message)
                 patience.wait()
         return None
 
     def _tidy(self, attempt: Try) -> Collected:
+        self._harvester.harvest(attempt)  # first: other tasks may wait for it
         whole = self._pump.finish(attempt.key, self._engine, attempt.container_id)
-        if attempt.container_id is not None and not is_kept(attempt, self._clock.now()):
+        if attempt.container_id is not None and is_kept(attempt, self._clock.now()):
+            self._wipe(attempt, attempt.container_id)
+        elif attempt.container_id is not None:
             self._remove(attempt, attempt.container_id)
         return Collected(try_id=attempt.try_id, at=self._clock.now(), log_truncated=not whole)
+
+    def _wipe(self, attempt: Try, container: ContainerId) -> None:
+        """Its secrets do not stay with it; one whose files cannot be written any more does not stay."""
+        try:
+            self._provisions.wipe(attempt, container)
+        except NoSuchContainerError:
+            _log.info("tidy.not_there_to_keep", try_id=attempt.try_id, container=container)
+        except (LaunchRefusedError, NoSuchFileError) as trouble:
+            _log.warning("tidy.not_wiped", try_id=attempt.try_id, container=container, trouble=trouble.message)
+            self._remove(attempt, container)
 
     def _remove(self, attempt: Try, container: ContainerId) -> None:
         try:

@@ -14,22 +14,21 @@ NAMES = frozenset(
         "prev_data_interval_start_success", "prev_data_interval_end_success",
         "prev_start_date_success", "prev_execution_date_success",
         "run_id", "dag_run", "dag", "task", "ti", "task_instance", "task_instance_key_str",
-        "params", "test_mode", "macros", "image", "result",
+        "params", "triggering_asset_events", "inlets", "outlets", "test_mode", "macros",
+        "image", "output", "var", "conn", "result",
     }
 )  # fmt: skip
 
-#: Names through which values enter that somebody else wrote: conf, params, notes, results.
-DATA_NAMES = frozenset({"params", "dag_run", "ti", "task_instance", "result"})
+#: Names through which values enter that somebody else wrote: conf, params, notes, results,
+#: what is kept outside DAG files.
+DATA_NAMES = frozenset(
+    {"var", "conn", "params", "dag_run", "ti", "task_instance", "result", "triggering_asset_events"}
+)
 
 #: Names that templates of Airflow know and ours do not.
 _ABSENT = {
-    "var": "templates have no variables; pass a value with params= or environment=",
-    "conn": "templates have no connections; pass a value with params= or environment=",
     "conf": "it is dag_run.conf in a template",
-    "output": "templates cannot name another task's files; share a mount",
-    "inlets": "templates know no assets",
-    "outlets": "templates know no assets",
-    "triggering_asset_events": "templates know no assets",
+    "configuration": "settings are the scheduler's; pass a value with environment=",
 }
 
 

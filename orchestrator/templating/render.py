@@ -3,8 +3,9 @@
 import secrets
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 from jinja2 import Template, nodes
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -12,10 +13,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from orchestrator.errors import RenderError
 from orchestrator.spec.dag import ContainerTemplate
 from orchestrator.spec.marks import has_templates
+from orchestrator.spec.secrets import Sealed, references
 from orchestrator.templating.environment import new_environment
 from orchestrator.templating.fields import with_strings
+from orchestrator.templating.outputs import Outputs
 from orchestrator.templating.script import add_raw, mark_data
 from orchestrator.templating.shell import Marks, fill
+from orchestrator.templating.stored import Seals, Variables, may_hold_secrets
 from orchestrator.templating.values import Kept, fitted, takes_values
 
 #: Arguments that must not become empty by rendering.
@@ -24,17 +28,33 @@ _NEVER_EMPTY = ("image", "command", "script")
 
 def render(template: ContainerTemplate, context: Mapping[str, Any], *, native: bool = False) -> ContainerTemplate:
     """Every string with template marks rendered; with `native` a lone expression gives its value where a value may
-    stand. RenderError names the field and what is wrong with it."""
+    stand. Texts with secrets in them come as `sealed`. RenderError names the field and what is wrong with it."""
+    sealed: dict[str, Sealed] = {}
 
     def rendered(field: str, text: str) -> Any:
-        return render_value(field, text, context, native=native) if has_templates(text) else text
+        if not has_templates(text):
+            return text
+        if not may_hold_secrets(field):
+            return render_value(field, text, context, native=native)
+        parts = render_sealed(field, text, context)
+        if references(parts):
+            sealed[field] = parts
+            return ""
+        return "".join(map(str, parts))
 
-    return with_strings(template, rendered)
+    outputs = context.get("output", Outputs())
+    made = with_strings(template, lambda field, text: outputs.settle(field, rendered(field, text)))
+    return msgspec.structs.replace(made, sealed=made.sealed | sealed) if sealed else made
 
 
 def render_field(field: str, text: str, context: Mapping[str, Any]) -> str:
     """One string rendered; in `script` what others wrote is kept from being read as shell code."""
     return str(_rendered(field, lambda: _text(field, text, context)))
+
+
+def render_sealed(field: str, text: str, context: Mapping[str, Any]) -> Sealed:
+    """One string rendered where secrets may be inserted."""
+    return cast("Sealed", _rendered(field, lambda: _sealed(field, text, context)))
 
 
 def render_value(field: str, text: str, context: Mapping[str, Any], *, native: bool) -> Any:
@@ -74,6 +94,15 @@ def _text(field: str, text: str, context: Mapping[str, Any]) -> str:
     return _evaluated(environment, environment.parse(text, name=field), field, context)
 
 
+def _sealed(field: str, text: str, context: Mapping[str, Any]) -> Sealed:
+    seals = Seals(nonce=str(secrets.randbits(64)))
+    environment = new_environment(seals)
+    names = dict(context)
+    if field.startswith("private_environment.") and isinstance(names.get("var"), Variables):
+        names["var"] = names["var"].in_private()
+    return seals.parted(_evaluated(environment, environment.parse(text, name=field), field, names))
+
+
 def _value(field: str, text: str, context: Mapping[str, Any], *, native: bool) -> Any:
     environment = new_environment()
     tree = environment.parse(text, name=field)
@@ -100,7 +129,7 @@ def _evaluated(
 
 
 def _refuse_empty(field: str, result: Any) -> None:
-    texts = [each for each in (result if isinstance(result, list) else [result]) if isinstance(each, str)]
+    texts = [each for each in (result if isinstance(result, list | tuple) else [result]) if isinstance(each, str)]
     if any("\0" in each for each in texts) and not field.startswith("call."):
         raise RenderError("it renders to text with a NUL character, which no container takes", field=field)
     mount_end = field.startswith("mounts[") and field.endswith((".source", ".target"))

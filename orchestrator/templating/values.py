@@ -17,6 +17,8 @@ from jinja2.runtime import Undefined
 
 from orchestrator.errors import RenderError
 from orchestrator.templating.filters import text
+from orchestrator.templating.stored import Opaque, refuse
+from orchestrator.templating.task_instance import TaskInstanceFacade
 
 #: A filter that no template can name.
 _KEEP = "keep the value"
@@ -82,12 +84,16 @@ def plain(value: Any) -> Any:
 
 
 def _named(value: Any) -> Any:
+    if isinstance(value, Opaque):
+        refuse(value.ref)
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, UUID):
         return str(value)
+    if isinstance(value, TaskInstanceFacade):
+        return plain(value.json_parts())
     if isinstance(value, msgspec.Struct):
         return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     raise RenderError(

@@ -9,6 +9,7 @@ from orchestrator.ids import TaskKey
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import Batch, RenderFacts
 from orchestrator.spec.dag import ContainerTemplate, ParsedFile
+from orchestrator.spec.secrets import SecretKind, Shown
 from orchestrator.testing.faults import FaultPlan
 
 _NO_TEMPLATE = ContainerTemplate()
@@ -35,8 +36,13 @@ class FakeAuthoring:
     def parse(self, file: str) -> ParsedFile:
         return self.faults.around("parse", lambda: self.files.get(file, ParsedFile(file=file)))
 
-    def render(self, facts: RenderFacts, result: Callable[[TaskKey], bytes | None]) -> ContainerTemplate | Reason:
-        del result
+    def render(
+        self,
+        facts: RenderFacts,
+        result: Callable[[TaskKey], bytes | None],
+        stored: Callable[[SecretKind, str], Shown],
+    ) -> ContainerTemplate | Reason:
+        del result, stored
         return self.faults.around("render", lambda: self.rendering(facts))
 
     def misfit(self, schema: dict[str, Any], data: bytes) -> str | None:

@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.artifacts.store import FileArtifactStore
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.ids import DeploymentId, RunKey, TaskKey, TryId
 from orchestrator.planning.events import FileParsed
 from orchestrator.planning.rows import Request, RequestKind, Try, TryOutcome
-from orchestrator.ports import Engine, Folder, LogFlag, LogStore, Page, Store, Stream
+from orchestrator.ports import ArtifactStore, Engine, Folder, LogFlag, LogStore, Page, Store, Stream
 from orchestrator.queries import Queries, RunView
 from orchestrator.scheduler.attempts import OpenAttempts
 from orchestrator.scheduler.notices import Notice
@@ -30,6 +31,7 @@ from orchestrator.testing.fake_authoring import FakeAuthoring
 from orchestrator.testing.fake_container import FakeContainer
 from orchestrator.testing.fake_engine import FakeEngine
 from orchestrator.testing.fake_images import FakeImages
+from orchestrator.testing.fake_secrets import FakeSecrets
 from orchestrator.testing.lives import Life, mortal, mortal_engine
 from orchestrator.testing.programs import Program
 
@@ -139,9 +141,11 @@ class Stage:
         self.script = Script()
         self.engine = FakeEngine(self.clock, self.script, **engine)
         self.store = SqlStore.in_memory(DEPLOYMENT)
-        self.logs: LogStore = FileLogStore(folder)
+        self.logs: LogStore = FileLogStore(folder / "logs")
+        self.artifacts: ArtifactStore = FileArtifactStore(folder / "artifacts")
         self.images = FakeImages()
         self.authoring = FakeAuthoring()
+        self.secrets = FakeSecrets()
         self.heard = Heard()
         self.lives: list[Running] = []
         self.folder: Folder | None = None
@@ -179,12 +183,14 @@ class Stage:
             store=store,
             engine=engine,
             logs=self.logs,
+            artifacts=self.artifacts,
             images=self.images,
             renderer=self.authoring,
             checker=self.authoring,
             parser=self.authoring,
             settings=self.settings,
             site=SITE,
+            secrets=self.secrets,
             clock=self.clock,
             folder=self.folder,
         )
