@@ -45,13 +45,17 @@ class FileArtifactStore:
         return None if index is None else index.harvest
 
     def open(self, artifact: ArtifactId) -> IO[bytes]:
+        path = self.path(artifact)
+        with _faults(path):
+            return path.open("rb")
+
+    def path(self, artifact: ArtifactId) -> Path:
+        """Where the content of a kept file lies. `NoSuchFileError`."""
         index = self._index(artifact.attempt)
         if index is not None:
             for kept, number in zip(index.harvest.artifacts, index.contents, strict=True):
                 if kept.path == artifact.path:
-                    path = self._place(artifact.attempt) / str(number)
-                    with _faults(path):
-                        return path.open("rb")
+                    return self._place(artifact.attempt) / str(number)
         task = artifact.attempt.task
         raise NoSuchFileError(f"nothing is kept of {artifact.path} of {task.task_id} in {task.run_id}")
 

@@ -11,7 +11,7 @@ from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.engines.docker.command_line import docker_run
 from orchestrator.errors import EngineUnavailableError
 from orchestrator.rendering import render_task
-from orchestrator.spec.container import ContainerSpec, Mount
+from orchestrator.spec.container import ContainerSpec, InputFile, Mount
 
 
 @click.command()
@@ -37,7 +37,7 @@ def render(dag_id: str, task_id: str, date: str | None, conf: str | None, as_lin
             f"--docker-run prints the image's id, which only an engine knows: {error.message}", fix=error.fix
         ) from error
     if as_line:
-        click.echo(docker_run(spec, app.clock.now()))
+        click.echo(docker_run(spec, app.clock.now(), app.artifacts().path))
     elif output == "json":
         show_json(spec)
     else:
@@ -50,7 +50,7 @@ def _fields(spec: ContainerSpec) -> dict[str, Any]:
         "entrypoint": None if spec.entrypoint is None else shlex.join(spec.entrypoint) or "(none)",
         "command": None if spec.command is None else shlex.join(spec.command),
         "mounts": {mount.target: _mount_text(mount) for mount in spec.mounts},
-        "files": {file.path: "a folder" if file.data is None else f"{len(file.data)} bytes" for file in spec.files},
+        "files": {file.path: _file_text(file) for file in spec.files},
         "tty": spec.tty or None,
         "init": spec.init or None,
         "read_only": spec.read_only or None,
@@ -58,6 +58,12 @@ def _fields(spec: ContainerSpec) -> dict[str, Any]:
         "privileged": spec.privileged or None,
         "sandbox": None if spec.sandbox else False,
     }
+
+
+def _file_text(file: InputFile) -> str:
+    if file.artifact is not None:
+        return f"{file.artifact.path} of {file.artifact.attempt.task.task_id}"
+    return "a folder" if file.data is None else f"{len(file.data)} bytes"
 
 
 def _mount_text(mount: Mount) -> str:

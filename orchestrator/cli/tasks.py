@@ -1,11 +1,13 @@
 """`orchestrator tasks`: what tasks there are, how they would run, and what they wrote."""
 
 import sys
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.tree import Tree
 
+from orchestrator.cli.artifacts import artifacts
 from orchestrator.cli.dags import task_row
 from orchestrator.cli.explain import explain_task
 from orchestrator.cli.output import describe, output_option, show, show_json
@@ -28,6 +30,7 @@ def tasks() -> None:
 
 
 tasks.add_command(render)
+tasks.add_command(artifacts)
 tasks.add_command(explain_task)
 
 
@@ -74,16 +77,30 @@ def _tree(spec: DagSpec) -> Tree:
 @output_option
 def show_task(dag_id: str, task_id: str, run: str | None, map_index: int, output: str | None) -> None:
     """A task in one run: its tries with their exit facts and phases, and its result."""
-    with open_app().queries() as queries:
+    app = open_app()
+    with app.queries() as queries:
         key = _task_key(queries, dag_id, task_id, run, map_index)
         task = next(each for each in queries.run(key.run).tasks if each.key == key)
         tries = queries.tries(key)
         result = queries.result(key)
+    harvest = app.artifacts().harvest(tries[-1].key) if tries else None
+    kept = harvest.artifacts if harvest else ()
+    notes = harvest.sentences if harvest else ()
     if output == "json":
-        show_json({"task": task, "tries": [try_row(each) for each in tries], "result": result})
+        files = {"artifacts": kept, "notes": notes}
+        show_json({"task": task, "tries": [try_row(each) for each in tries], "result": result, **files})
         return
     reason = f"{task.reason.code}: {task.reason.text}" if task.reason else None
-    describe({"task": task_id, "run": key.run_id, "state": task.state, "reason": reason, "result": result})
+    told: dict[str, Any] = {
+        "task": task_id,
+        "run": key.run_id,
+        "state": task.state,
+        "reason": reason,
+        "result": result,
+    }
+    told["artifacts"] = {each.path: f"{each.size} B" for each in kept} or None
+    told["note"] = {f"{number}": note for number, note in enumerate(notes, 1)} or None
+    describe(told)
     click.echo()
     columns = ["number", "outcome", "exit_code", "started_at", "ended_at", "container", "image_name", "reason"]
     show([try_row(each) for each in tries], columns, output, empty="no try yet")

@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -21,7 +22,7 @@ from orchestrator.ids import ContainerId, TaskKey, TryKey, is_container_name
 from orchestrator.leftovers import sweep_trials
 from orchestrator.next_steps import next_step_of_test
 from orchestrator.planning.explain import Question
-from orchestrator.ports import LogFlag, LogStore, Stream
+from orchestrator.ports import ArtifactStore, LogFlag, LogStore, Stream
 from orchestrator.queries import RunView
 from orchestrator.scheduler.notices import LogGrew, Notice, TryChanged
 from orchestrator.scheduler.scheduler import Parts
@@ -54,15 +55,29 @@ def test(dag_id: str, date: str | None, conf: str | None, task: str | None, outp
         with RunDisplay(app.clock, log_to_stderr=output == "json") as display:
             trial = _Trial(parts, display)
             view = trial.run(dag, date, values)
+        files = list(_files(parts.artifacts, view))
     if output == "json":
         show_json({**run_row(view.run), "tasks": task_rows(view), "results": view.results})
     elif not trial.unheard:
         summary(view)
+        for line in files:
+            say(line)
         _tell_steps(view)
         say(f"{dag_id} {view.run.interval.start.isoformat()}: {view.run.state}")
     if trial.interrupted:
         raise click.Abort
     sys.exit(0 if view.run.state is RunState.SUCCESS else 1)
+
+
+def _files(artifacts: ArtifactStore, view: RunView) -> Iterator[str]:
+    """What became of the files that tries wrote."""
+    for attempt in view.tries:
+        harvest = artifacts.harvest(attempt.key)
+        name = task_name(attempt.key.task)
+        for artifact in harvest.artifacts if harvest else ():
+            yield f"  output of {name}: {artifact.path}, {artifact.size} B (not kept after a test)"
+        for note in harvest.sentences if harvest else ():
+            yield f"  note on {name}: {note}"
 
 
 def _tell_steps(view: RunView) -> None:

@@ -31,36 +31,45 @@ class Sources:
         where all are there."""
         for path, source in inputs.items():
             if isinstance(source, OutputRef):
-                attempt = self._try_of(f"inputs[{path!r}]", source, task)
+                attempt = _try_of(self._store, f"inputs[{path!r}]", source, task)
                 if attempt.removed_at is None and self._harvester.await_harvest(attempt, go_on):
                     return attempt.key.task
         return None
 
     def kept(self, task: TaskKey, field: str, wanted: OutputRef) -> dict[str, ArtifactId]:
-        """The files that a reference means, by their paths below the one that it names ("": that one is a file)."""
-        attempt = self._try_of(field, wanted, task)
-        harvest = self._artifacts.harvest(attempt.key)
-        if harvest is None:
-            fix = f"run {wanted.task_id} again in this run"
-            raise FinalizeError(field, f"what {wanted.task_id!r} kept is gone", fix=fix)
-        place = absolute(field, wanted.path)
-        paths = [artifact.path for artifact in harvest.artifacts]
-        meant = [path for path in paths if inside(path, place)]
-        if not meant:
-            problem = f"{wanted.task_id!r} kept nothing at {place}; {_told(paths)}"
-            raise FinalizeError(field, problem, fix="correct the path, or its outputs=")
-        return {path[len(place) :].lstrip("/"): ArtifactId(attempt=attempt.key, path=path) for path in meant}
+        """The files that a reference means; see `kept_files`."""
+        return kept_files(self._store, self._artifacts, task, field, wanted)
 
-    def _try_of(self, field: str, wanted: OutputRef, task: TaskKey) -> Try:
-        """The newest try of a task in the same run; of a mapped one, the one at the same index."""
-        for index in dict.fromkeys((task.map_index, UNMAPPED)):
-            tries = self._store.tries(TaskKey(task.dag_id, task.run_id, wanted.task_id, index))
-            if tries and not tries[-1].spec.outputs:
-                raise FinalizeError(field, f"{wanted.task_id!r} keeps no files", fix="name them in its outputs=")
-            if tries:
-                return tries[-1]
-        fix = f"add the edge {wanted.task_id} >> {task.task_id}"
-        raise FinalizeError(field, f"{wanted.task_id!r} has not run in this run", fix=fix)
+
+def kept_files(
+    store: Store, artifacts: ArtifactStore, task: TaskKey, field: str, wanted: OutputRef
+) -> dict[str, ArtifactId]:
+    """The files that a reference means for a task instance, by their paths below the one that it names ("": that
+    one is a file). Raises as `Sources` does."""
+    attempt = _try_of(store, field, wanted, task)
+    harvest = artifacts.harvest(attempt.key)
+    if harvest is None:
+        fix = f"run {wanted.task_id} again in this run"
+        raise FinalizeError(field, f"what {wanted.task_id!r} kept is gone", fix=fix)
+    place = absolute(field, wanted.path)
+    paths = [artifact.path for artifact in harvest.artifacts]
+    meant = [path for path in paths if inside(path, place)]
+    if not meant:
+        problem = f"{wanted.task_id!r} kept nothing at {place}; {_told(paths)}"
+        raise FinalizeError(field, problem, fix="correct the path, or its outputs=")
+    return {path[len(place) :].lstrip("/"): ArtifactId(attempt=attempt.key, path=path) for path in meant}
+
+
+def _try_of(store: Store, field: str, wanted: OutputRef, task: TaskKey) -> Try:
+    """The newest try of a task in the same run; of a mapped one, the one at the same index."""
+    for index in dict.fromkeys((task.map_index, UNMAPPED)):
+        tries = store.tries(TaskKey(task.dag_id, task.run_id, wanted.task_id, index))
+        if tries and not tries[-1].spec.outputs:
+            raise FinalizeError(field, f"{wanted.task_id!r} keeps no files", fix="name them in its outputs=")
+        if tries:
+            return tries[-1]
+    fix = f"add the edge {wanted.task_id} >> {task.task_id}"
+    raise FinalizeError(field, f"{wanted.task_id!r} has not run in this run", fix=fix)
 
 
 def _told(paths: Sequence[str]) -> str:

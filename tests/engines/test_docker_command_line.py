@@ -12,9 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.engines.docker.command_line import docker_run
+from orchestrator.ids import TaskKey, TryKey
+from orchestrator.spec.artifacts import ArtifactId
 from orchestrator.spec.container import ContainerSpec, InputFile, Mount, MountType
 
+KEPT = ArtifactId(attempt=TryKey(TaskKey("d", "r", "t"), 1), path="/out/a")
 AT = datetime(2026, 11, 20, tzinfo=UTC)
+STORED = {KEPT: Path("/home/it's/0")}.__getitem__
 
 #: Stands in for docker: notes each call's words, keeps what is copied in, and fails where it is told to.
 DOCKER = r"""
@@ -83,7 +87,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @given(spec=SPECS)
 def test_a_shell_hands_every_word_to_docker_as_it_is(folder: Path, spec: ContainerSpec) -> None:
-    ((command, *call),), code = played(docker_run(spec, AT), folder)
+    ((command, *call),), code = played(docker_run(spec, AT, STORED), folder)
     flags, (image, *words) = options(call)
     assert (command, image, code) == ("run", spec.image, 0)
     first = values(flags, "--entrypoint")
@@ -100,7 +104,7 @@ def test_a_shell_hands_every_word_to_docker_as_it_is(folder: Path, spec: Contain
 
 @given(mounts=st.lists(MOUNTS, min_size=1, max_size=3))
 def test_a_mounts_paths_may_hold_commas_quotes_and_newlines(folder: Path, mounts: list[Mount]) -> None:
-    ((_, *call),), _ = played(docker_run(_spec(mounts=tuple(mounts)), AT), folder)
+    ((_, *call),), _ = played(docker_run(_spec(mounts=tuple(mounts)), AT, STORED), folder)
     flags, _ = options(call)
     for said, mount in zip(values(flags, "--mount"), mounts, strict=True):
         (fields,) = csv.reader(io.StringIO(said, newline=""))
@@ -115,7 +119,7 @@ def test_files_are_copied_in_between_create_and_start_and_the_container_goes_aft
         InputFile(path="/etc/x y", data=b"it's\n\x00\xff", uid=3),
         InputFile(path="/data/in/z", data=b"z", volume="/data/in"),
     )
-    calls, code = played(docker_run(_spec(files=files), AT), tmp_path)
+    calls, code = played(docker_run(_spec(files=files), AT, STORED), tmp_path)
     assert [call[0] for call in calls] == ["create", "cp", "cp", "start", "rm"]
     assert calls[1:] == [
         ["cp", "-", "the-id:/"],
@@ -132,6 +136,17 @@ def test_files_are_copied_in_between_create_and_start_and_the_container_goes_aft
         assert archive.getnames() == ["z"]
 
 
+def test_a_kept_file_is_copied_in_from_where_it_lies(tmp_path: Path) -> None:
+    files = (InputFile(path="/in/x y", artifact=KEPT), InputFile(path="/tmp/z", artifact=KEPT))
+    calls, code = played(docker_run(_spec(files=files), AT, STORED), tmp_path)
+    assert [call[0] for call in calls] == ["create", "cp", "cp", "cp", "start", "rm"]
+    assert calls[2:4] == [["cp", "/home/it's/0", "the-id:/in/x y"], ["cp", "/home/it's/0", "the-id:/tmp/z"]]
+    assert code == 0
+    with tarfile.open(tmp_path / "0.cp") as archive:
+        (folder,) = archive.getmembers()
+        assert (folder.name, folder.isdir(), folder.mode) == ("in", True, 0o755)
+
+
 @pytest.mark.parametrize(
     ("failing", "made"),
     [
@@ -143,14 +158,14 @@ def test_files_are_copied_in_between_create_and_start_and_the_container_goes_aft
 def test_what_fails_on_the_way_is_the_lines_exit_code_and_nothing_is_left(
     tmp_path: Path, failing: str, made: list[str]
 ) -> None:
-    line = docker_run(_spec(files=(InputFile(path="/x", data=b""),)), AT)
+    line = docker_run(_spec(files=(InputFile(path="/x", data=b""),)), AT, STORED)
     calls, code = played(line, tmp_path, failing)
     assert [call[0] for call in calls] == made
     assert code == 7
 
 
 def test_a_log_of_limited_size_is_asked_for_with_its_driver(tmp_path: Path) -> None:
-    ((_, *call),), _ = played(docker_run(_spec(log_size=1024, log_files=2), AT), tmp_path)
+    ((_, *call),), _ = played(docker_run(_spec(log_size=1024, log_files=2), AT, STORED), tmp_path)
     flags, _ = options(call)
     assert values(flags, "--log-driver") == ["json-file"]
     assert values(flags, "--log-opt") == ["max-file=2", "max-size=1024"]
@@ -158,7 +173,7 @@ def test_a_log_of_limited_size_is_asked_for_with_its_driver(tmp_path: Path) -> N
 
 def test_labels_of_ours_are_left_out_and_all_others_stay(tmp_path: Path) -> None:
     labels = {"team": "a b", "orchestrator.deployment": "0123abcd", "orchestrator.kind": "try"}
-    ((_, *call),), _ = played(docker_run(_spec(labels=labels), AT), tmp_path)
+    ((_, *call),), _ = played(docker_run(_spec(labels=labels), AT, STORED), tmp_path)
     assert values(options(call)[0], "--label") == ["team=a b"]
 
 

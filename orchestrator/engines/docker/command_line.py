@@ -7,33 +7,51 @@ its like) are read-only. So are our labels: by them a scheduler would take the c
 import base64
 import csv
 import io
+import posixpath
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 
 from orchestrator.engines.docker.archive import pack
 from orchestrator.engines.docker.convert import LOG_DRIVER, host_names, log_options, security_options
 from orchestrator.engines.docker.options import typed
 from orchestrator.ids import LABEL_PREFIX
-from orchestrator.spec.container import ContainerSpec, Mount, MountType
+from orchestrator.spec.artifacts import ArtifactId
+from orchestrator.spec.container import ContainerSpec, InputFile, Mount, MountType
 
 
-def docker_run(spec: ContainerSpec, at: datetime) -> str:
+def docker_run(spec: ContainerSpec, at: datetime, stored: Callable[[ArtifactId], Path]) -> str:
     """A line for a POSIX shell, with the task's exit code: `docker run` where nothing is copied in, else create,
-    copy (files dated `at`), start, remove."""
+    copy (files dated `at`), start, remove. `stored` tells where a kept file lies here."""
     arguments = shlex.join((*_options(spec), spec.image, *_words(spec)))
     if not spec.files and not spec.networks:
         return f"docker run --rm {arguments}"
     joins = "".join(f' && docker network connect {shlex.quote(name)} "$container"' for name in spec.networks)
     copies = "".join(
         f' && echo {base64.b64encode(packed).decode()} | base64 -d | docker cp - "$container":{shlex.quote(place)}'
-        for place, packed in pack(spec.files, at).items()
+        for place, packed in pack(_made_here(spec.files), at).items()
+    ) + "".join(
+        f' && docker cp {shlex.quote(str(stored(file.artifact)))} "$container":{shlex.quote(file.path)}'
+        for file in spec.files
+        if file.artifact is not None
     )
     return (
         f"(container=$(docker create {arguments})"
         """ && trap 'docker rm --volumes "$container" >/dev/null' EXIT"""
         f'{copies}{joins} && docker start --attach "$container")'
     )
+
+
+def _made_here(files: Iterable[InputFile]) -> tuple[InputFile, ...]:
+    """Files whose bytes stand in the spec, and the folders of the others: `docker cp` makes none."""
+    folders = {posixpath.dirname(file.path): file for file in files if file.artifact is not None}
+    missing = (
+        InputFile(path=path, volume=file.volume, mode=0o755)
+        for path, file in sorted(folders.items())
+        if path not in ("/", "/tmp", file.volume)  # noqa: S108 - a path in the container, which is there
+    )
+    return (*missing, *(file for file in files if file.artifact is None))
 
 
 def _words(spec: ContainerSpec) -> Iterator[str]:
