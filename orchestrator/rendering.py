@@ -14,10 +14,12 @@ from orchestrator.ids import Epoch, RunKey, TaskKey, TryId, TryKey
 from orchestrator.planning.rows import Reason, Run, TaskInstance, run_id
 from orchestrator.ports import Images, RegistryLogin, Renderer
 from orchestrator.scheduler.facts import render_facts
+from orchestrator.scheduler.sources import kept_files
 from orchestrator.scheduler.unsealing import Unsealing
+from orchestrator.spec.artifacts import ArtifactId, OutputRef
 from orchestrator.spec.container import ContainerSpec, ImageFacts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec, version_of
-from orchestrator.spec.finalize import Site, finalize, has_templates, with_try
+from orchestrator.spec.finalize import FinalizeError, Site, finalize, has_templates, with_try
 from orchestrator.spec.interval import Interval
 from orchestrator.states import RunState, RunType
 from orchestrator.timetables import interval_by_hand, take_over, timetable_for, zone_named
@@ -53,7 +55,8 @@ def render_task(
     login = Unsealing(app.secrets()).login(task.docker_conn_id) if task.docker_conn_id and build else None
     facts = _image(images, str(template.image), task, None if build else warn, login)
     key = TaskKey(dag_id, run.key.run_id, task_id)
-    made = partial(finalize, template, dag=dag, task=task, run=run, key=key, image=facts)
+    kept = partial(_kept, app, interval, key, warn)
+    made = partial(finalize, template, dag=dag, task=task, run=run, key=key, image=facts, kept=kept)
     try:
         spec = made(site=app.site())
     except EngineUnavailableError:
@@ -64,6 +67,22 @@ def render_task(
     if spec.entrypoint == () and spec.command is None:  # then an engine takes the image's command: say which
         spec = msgspec.structs.replace(spec, command=facts.command)
     return with_try(spec, deployment=app.deployment(), key=TryKey(key, 1), try_id=TryId("render"), epoch=Epoch(0))
+
+
+def _kept(
+    app: App, interval: Interval, task: TaskKey, warn: Callable[[str], None], field: str, wanted: OutputRef
+) -> dict[str, ArtifactId]:
+    """What the newest run of the interval kept; an output that is not there is only warned about."""
+    problem = f"{field}: {wanted.task_id!r} has not run for this interval"
+    for earlier in _runs_of(app, task.dag_id, interval):
+        with app.store() as store:
+            try:
+                there = TaskKey(task.dag_id, earlier.key.run_id, task.task_id)
+                return kept_files(store, app.artifacts(), there, field, wanted)
+            except FinalizeError as error:
+                problem = error.message
+    warn(f"warning: {problem}; it is left out")
+    return {}
 
 
 def _here(app: App) -> Site:
