@@ -119,13 +119,13 @@ class Explanations:
             return _made(about, state, _Told(explained=_of_ended_task(view, row)), words)
         return _made(about, state, self._ask(about, ANSWER_SECONDS), words)
 
-    def waits(self, key: RunKey) -> dict[str, Reason]:
-        """What hinders each open task of an open run, by the leader; empty where none answers at once."""
+    def glance(self, key: RunKey) -> Explained:
+        """What hinders an open run and each of its open tasks, by the leader; nothing where none answers soon."""
         try:
             answer = ask(self._socket, Question(dag_id=key.dag_id, run_id=key.run_id), GLANCE_SECONDS)
         except OSError:
-            return {}
-        return {} if answer is None else answer.tasks
+            return Explained()
+        return answer or Explained()
 
     def _known_dag(self, dag_id: str) -> DagView:
         try:

@@ -11,7 +11,9 @@ from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.session import open_app, say
 from orchestrator.errors import NotFoundError
 from orchestrator.ids import RunKey
-from orchestrator.planning.rows import Run, TaskInstance, Try
+from orchestrator.planning.explain import Explained
+from orchestrator.planning.rows import Reason, Run, TaskInstance, Try
+from orchestrator.planning.verdicts import name_of
 from orchestrator.ports import Page
 from orchestrator.queries import Queries, RunView
 from orchestrator.scheduler.local_socket import Following
@@ -20,6 +22,8 @@ from orchestrator.states import RunState, TaskState
 
 #: Lines shown of the log of a task that failed.
 _LAST_LINES = 5
+#: Of what has ended, or where no scheduler answers.
+NOTHING = Explained()
 
 
 @click.group()
@@ -52,8 +56,9 @@ def list_runs(
     show([run_row(run) for run in found], columns, output, empty="no runs yet")
 
 
-def run_row(run: Run) -> dict[str, Any]:
-    """A run as a row."""
+def run_row(run: Run, now: Explained = NOTHING) -> dict[str, Any]:
+    """A run as a row; `now`: what hinders it."""
+    reason = now.reason or run.reason
     return {
         "dag_id": run.key.dag_id,
         "run_id": run.key.run_id,
@@ -67,7 +72,7 @@ def run_row(run: Run) -> dict[str, Any]:
         "actor": run.actor,
         "note": run.note,
         "conf": run.conf,
-        "reason": run.reason.text if run.reason else None,
+        "reason": reason.text if reason else None,
     }
 
 
@@ -77,31 +82,34 @@ def run_row(run: Run) -> dict[str, Any]:
 @output_option
 def show_run(dag_id: str, run: str | None, output: str | None) -> None:
     """One run: its tasks, their states, and why."""
-    with open_app().queries() as queries:
+    app = open_app()
+    with app.queries() as queries, app.explanations() as explanations:
         view = queries.run(queries.run_key(dag_id, run))
+        now = NOTHING if view.run.state.final else explanations.glance(view.run.key)
         failed = [task.key for task in view.tasks if task.state is TaskState.FAILED and task.tries]
         last_words = {key: queries.last_lines(key, _LAST_LINES) for key in failed}
     if output == "json":
-        show_json({**run_row(view.run), "tasks": task_rows(view), "results": view.results})
+        show_json({**run_row(view.run, now), "tasks": task_rows(view, now), "results": view.results})
         return
-    describe(run_row(view.run))
+    describe(run_row(view.run, now))
     click.echo()
-    show(task_rows(view), ["task_id", "state", "tries", "started_at", "duration", "reason"], output)
+    show(task_rows(view, now), ["task_id", "state", "tries", "started_at", "duration", "reason"], output)
     for key, lines in last_words.items():
         say(f"{key.task_id} wrote last (all of it: orchestrator tasks logs {dag_id} {key.task_id} {key.run_id}):")
         for line in lines:
             say(f"    {line}")
 
 
-def task_rows(view: RunView) -> list[dict[str, Any]]:
-    """The task instances of a run, each with its tries."""
+def task_rows(view: RunView, now: Explained = NOTHING) -> list[dict[str, Any]]:
+    """The task instances of a run, each with its tries; `now`: what hinders those that are open."""
     tries: dict[Any, list[Try]] = {}
     for attempt in view.tries:
         tries.setdefault(attempt.key.task, []).append(attempt)
-    return [_task_row(task, tries.get(task.key, [])) for task in view.tasks]
+    return [_task_row(task, tries.get(task.key, []), now.tasks.get(name_of(task.key))) for task in view.tasks]
 
 
-def _task_row(task: TaskInstance, tries: list[Try]) -> dict[str, Any]:
+def _task_row(task: TaskInstance, tries: list[Try], hindered: Reason | None) -> dict[str, Any]:
+    reason = task.reason if task.state.final else hindered or task.reason
     duration = task.ended_at - task.started_at if task.ended_at and task.started_at else None
     return {
         "task_id": task.key.task_id,
@@ -112,7 +120,7 @@ def _task_row(task: TaskInstance, tries: list[Try]) -> dict[str, Any]:
         "started_at": task.started_at,
         "ended_at": task.ended_at,
         "duration": duration,
-        "reason": f"{task.reason.code}: {task.reason.text}" if task.reason else None,
+        "reason": f"{reason.code}: {reason.text}" if reason else None,
         "attempts": [try_row(attempt) for attempt in tries],
     }
 
