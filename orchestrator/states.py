@@ -133,6 +133,8 @@ class ReasonCode(StrEnum):
     FAIL_FAST = "fail_fast"
     FAILED_IN_ROW = "failed_in_row"
     SKIP_EXIT_CODE = "skip_exit_code"
+    NOT_READY = "not_ready"
+    SENSOR_TIMEOUT = "sensor_timeout"
     ENGINE_LOST = "engine_lost"
     CONTAINER_LOST = "container_lost"
     STOPPED_EXTERNALLY = "stopped_externally"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from orchestrator.ids import TaskKey, TryKey
 from orchestrator.planning import transitions
-from orchestrator.planning.changes import Launch
+from orchestrator.planning.changes import DropTry, Launch
 from orchestrator.planning.draft import Draft, PlanSettings
 from orchestrator.planning.flow import fail
 from orchestrator.planning.lanes import Head
@@ -181,7 +181,8 @@ def _pool_missing(claim: Claim, cap: int | None) -> Reason:
 def _intend(draft: Draft, key: TaskKey) -> None:
     """Write ahead: the try, its random id and its container's whole description, before anything is created."""
     prepared = draft.world.ready[key].spec
-    task = transitions.starting(draft.world.tasks[key])
+    looked, spec = draft.world.tasks[key].pokes > 0, draft.world.task_spec(key)
+    task = transitions.starting(draft.world.tasks[key], draft.now, sensor=spec.sensor is not None)
     settings, try_key, try_id = draft.settings, TryKey(key, task.tries), draft.next_id()
     attempt = Try(
         key=try_key,
@@ -191,5 +192,7 @@ def _intend(draft: Draft, key: TaskKey) -> None:
         intended_at=draft.now,
     )
     draft.put_task(task)
+    if looked:
+        draft.do(DropTry(key=try_key))
     draft.put_try(attempt)
     draft.do(Launch(attempt=attempt))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from orchestrator.ids import ContainerId, TryId
-from orchestrator.planning import transitions
+from orchestrator.planning import sensors, transitions
 from orchestrator.planning.changes import Collect, PutResult, Stop
 from orchestrator.planning.choices import choice_of
 from orchestrator.planning.draft import Draft
@@ -15,6 +15,7 @@ from orchestrator.planning.flow import fail, settle
 from orchestrator.planning.outcome import Ending, ending_of
 from orchestrator.planning.retry import Failure
 from orchestrator.planning.rows import Reason, Result, Try, TryOutcome
+from orchestrator.planning.stopping import request_stop
 from orchestrator.spec.mapping import sizes_of
 from orchestrator.states import ReasonCode, TaskState
 
@@ -80,14 +81,6 @@ def on_collected(draft: Draft, event: Collected) -> None:
         draft.put_try(transitions.try_collected(attempt, event.at, log_truncated=event.log_truncated))
 
 
-def request_stop(draft: Draft, attempt: Try, reason: Reason) -> None:
-    """Have an open try ended; the first reason stays."""
-    if attempt.stop_requested_at is None:
-        stopping = transitions.try_stopping(attempt, draft.now, reason)
-        draft.put_try(stopping)
-        draft.do(Stop(attempt=stopping))
-
-
 def overdue(draft: Draft, try_id: TryId) -> None:
     """A try took longer to start, or ran longer, than its task allows."""
     attempt = draft.world.tries[try_id]
@@ -139,6 +132,10 @@ def _close(
         settle(draft, transitions.succeeded(task, at, ended.started_at, sizes=sizes, skips=skips))
     elif ended.outcome is TryOutcome.SKIPPED and ended.reason is not None:
         settle(draft, transitions.skipped(task, at, ended.reason, skips))
+    elif ended.outcome is TryOutcome.NOT_READY:
+        sensors.look_again_later(draft, task, exit_code or 0)
+    elif ended.reason is not None and ended.reason.code is ReasonCode.SENSOR_TIMEOUT:
+        settle(draft, sensors.given_up(draft, task, ended.reason))
     elif ended.reason is not None:
         fail(draft, task, Failure(reason=ended.reason, exit_code=exit_code, ran=ran))
     draft.do(Collect(attempt=ended))

@@ -3,7 +3,7 @@ and applied to the world after the commit; the others are effects, sent out afte
 
 from datetime import datetime
 
-from orchestrator.ids import RunKey, TaskKey
+from orchestrator.ids import RunKey, TaskKey, TryKey
 from orchestrator.planning.history import Asker, Wanted
 from orchestrator.planning.rows import (
     Answer,
@@ -62,6 +62,12 @@ class PutTry(Value, frozen=True, kw_only=True):
 
     attempt: Try
     before: Try | None
+
+
+class DropTry(Value, frozen=True, kw_only=True):
+    """Remove a sensor's look that found nothing, since the next one takes its place."""
+
+    key: TryKey
 
 
 class PutResult(Value, frozen=True, kw_only=True):
@@ -160,6 +166,8 @@ class Collect(Value, frozen=True, kw_only=True):
     attempt: Try
 
 
-Row = PutFile | PutDag | PutVersion | PutRun | PutTask | PutTry | PutResult | PutPool | DropPool | Answered
+Row = (
+    PutFile | PutDag | PutVersion | PutRun | PutTask | DropTry | PutTry | PutResult | PutPool | DropPool | Answered
+)
 Effect = PinImages | Prepare | Launch | Stop | Collect | LookBack
 Change = Row | Readied | Recall | Sized | Effect

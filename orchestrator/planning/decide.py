@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.ids import TaskKey, TryId
-from orchestrator.planning import attempts, files, flow, preparation, requests, runs
+from orchestrator.planning import attempts, files, flow, preparation, requests, runs, sensors
 from orchestrator.planning.admission import admit
 from orchestrator.planning.changes import Change, Collect, Effect, PinImages, Prepare, Sized, Stop
 from orchestrator.planning.draft import Draft
@@ -75,7 +75,7 @@ def _preparations(world: World) -> Iterator[Prepare]:
     for key, task in world.tasks.items():
         run = world.runs[key.run]
         if task.state is TaskState.QUEUED and run.images is not None:
-            yield Prepare(run=run, task=task, spec=world.task_spec(key), number=task.tries + 1)
+            yield Prepare(run=run, task=task, spec=world.task_spec(key), number=task.next_number)
 
 
 def _stops_and_collections(world: World) -> Iterator[Stop | Collect]:
@@ -96,6 +96,9 @@ def _on_engine_sized(draft: Draft, event: EngineSized) -> None:
 
 
 def _on_retry(draft: Draft, key: TaskKey) -> None:
+    """The looks of a sensor share a log: the next one waits until the last one's is whole."""
+    if draft.world.tasks[key].pokes and key in draft.world.collecting:
+        return
     flow.queue(draft, draft.world.tasks[key])
 
 
@@ -120,6 +123,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Draft, Any], None]] = {
 _TIMERS: Mapping[TimerKind, Callable[[Draft, Any], None]] = {
     TimerKind.SCHEDULE: runs.make_scheduled,
     TimerKind.RETRY: _on_retry,
+    TimerKind.SENSOR: sensors.overdue,
     TimerKind.TIMEOUT: attempts.overdue,
     TimerKind.RUN_TIMEOUT: runs.overdue,
 }

@@ -4,6 +4,7 @@ nothing does: it runs, it has ended, or its turn comes with the next look.
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 
 from orchestrator.ids import UNMAPPED, RunKey, TaskKey
 from orchestrator.planning.admission import binding_limit
@@ -18,8 +19,10 @@ from orchestrator.spec.value import Value
 from orchestrator.states import ReasonCode, RunState, TaskState
 from orchestrator.timetables import Past, due_in_words, zone_named
 
-#: Run ids that a sentence names.
+#: Runs and tasks that a sentence names.
 _NAMED = 3
+#: Task instances of a run that an answer tells of: the loop has better to do than to look at thousands.
+_MOST_TASKS = 200
 _UPSTREAM = ReasonCode.UPSTREAM
 #: How a task ends that keeps those after it from running, by itself.
 _STOPPED = (TaskState.FAILED, TaskState.SKIPPED)
@@ -44,7 +47,7 @@ class Behind(Value, frozen=True, kw_only=True):
 
 class Explained(Value, frozen=True, kw_only=True):
     """The answer. `reason` None: nothing hinders it. `behind`: the first of all, where the reason is another task.
-    `tasks`: of a run, what hinders each of its open task instances, in topological order."""
+    `tasks`: of a run, what hinders its open task instances, the first 200 in topological order."""
 
     reason: Reason | None = None
     behind: Behind | None = None
@@ -93,7 +96,7 @@ def explain_run(world: World, key: RunKey, present: Present) -> Explained:
         return Explained()
     if run.state is RunState.QUEUED:
         return Explained(reason=_why_queued(world, run))
-    hindered = list(_hindered(world, key, present))
+    hindered = list(islice(_hindered(world, key, present), _MOST_TASKS))
     tasks = {name_of(each): why for each, why in hindered}
     first = _first(hindered)
     if run.reason is not None or first is None or _moves(world, world.tasks_of.entries(key)):
@@ -225,8 +228,10 @@ def _moves(world: World, keys: Iterable[TaskKey]) -> bool:
 
 def _waits_for(world: World, key: TaskKey) -> Reason:
     spec = world.task_spec(key)
-    unfinished = [name_of(parent.key) for parent in world.parents_of(key) if not parent.state.final]
-    text = f"its rule {spec.trigger_rule} waits for {', '.join(unfinished)}"
+    unfinished = (name_of(parent.key) for parent in world.parents_of(key) if not parent.state.final)
+    named = list(islice(unfinished, _NAMED))
+    more = world.parents[key].total - world.parents[key].finished - len(named)
+    text = f"its rule {spec.trigger_rule} waits for {', '.join(named)}{f' and {more} more' if more else ''}"
     return Reason(code=_UPSTREAM, text=text)
 
 

@@ -78,7 +78,7 @@ def prepare(draft: Draft, task: TaskInstance) -> None:
     run = draft.world.runs[task.key.run]
     if run.images is not None:
         spec = draft.world.task_spec(task.key)
-        draft.do(Prepare(run=run, task=task, spec=spec, number=task.tries + 1))
+        draft.do(Prepare(run=run, task=task, spec=spec, number=task.next_number))
 
 
 def end_if_over(draft: Draft, key: RunKey) -> None:

@@ -43,6 +43,9 @@ def ending_of(event: Exited, attempt: Try, task: TaskSpec) -> Ending:
         reason = Reason(code=ReasonCode.STOPPED_EXTERNALLY, text=text)
         return Ending(outcome=TryOutcome.LOST, reason=reason, own_exit=False)
     code = event.exit.exit_code
+    if task.sensor is not None and code in task.sensor.not_ready_exit_codes:
+        reason = Reason(code=ReasonCode.NOT_READY, text=f"it exited with {code}, which means not yet")
+        return Ending(outcome=TryOutcome.NOT_READY, reason=reason)
     if code in task.skip_on_exit_code:
         reason = Reason(code=ReasonCode.SKIP_EXIT_CODE, text=f"it exited with {code}, which means skip")
         return Ending(outcome=TryOutcome.SKIPPED, reason=reason)

@@ -50,7 +50,7 @@ def on_prepare_failed(draft: Draft, event: PrepareFailed) -> None:
 
 def on_prepare_delayed(draft: Draft, event: PrepareDelayed) -> None:
     task = draft.world.tasks.get(event.task)
-    if task is None or _preparing(draft, event.task, task.tries + 1) is None:
+    if task is None or _preparing(draft, event.task, task.next_number) is None:
         return
     if task.reason != event.reason:
         draft.put_task(transitions.delayed(task, event.reason))
@@ -61,4 +61,4 @@ def _preparing(draft: Draft, key: TaskKey, number: int) -> TaskInstance | None:
     task = draft.world.tasks.get(key)
     if task is None or task.state is not TaskState.QUEUED or key in draft.world.ready:
         return None
-    return task if task.tries + 1 == number else None
+    return task if task.next_number == number else None

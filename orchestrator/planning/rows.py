@@ -79,7 +79,8 @@ class TaskInstance(Value, frozen=True, kw_only=True):
     """One task (and map index) in one run. `tries` numbers its newest try; `failures` are tries that spent
     `retries`, `losses` those that spent the infrastructure budget; `due_at` ends a retry delay. `sizes` tells how
     many elements its result has, where something is mapped over it (`spec.mapping.sizes_of`); `skips` are the tasks
-    after it that its choice rules out (`planning.choices`)."""
+    after it that its choice rules out (`planning.choices`). Of a sensor, `pokes` are the looks of its newest try
+    that found nothing, and `since` is when the first of all was intended."""
 
     key: TaskKey
     state: TaskState = TaskState.WAITING
@@ -93,15 +94,24 @@ class TaskInstance(Value, frozen=True, kw_only=True):
     due_at: datetime | None = None
     sizes: dict[str, int] = {}
     skips: tuple[str, ...] = ()
+    pokes: int = 0
+    since: datetime | None = None
+
+    @property
+    def next_number(self) -> int:
+        """The number of the try that its next container belongs to."""
+        return self.tries if self.pokes else self.tries + 1
 
 
 class TryOutcome(StrEnum):
-    """How a try ended. `lost`: infrastructure, not the task."""
+    """How a try ended. `lost`: infrastructure, not the task; `not_ready`: a sensor looks again later, in the same
+    try."""
 
     SUCCESS = "success"
     FAILED = "failed"
     SKIPPED = "skipped"
     LOST = "lost"
+    NOT_READY = "not_ready"
 
 
 class Try(Value, frozen=True, kw_only=True):

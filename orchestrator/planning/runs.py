@@ -8,11 +8,11 @@ import msgspec
 
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning import transitions
-from orchestrator.planning.attempts import request_stop
 from orchestrator.planning.changes import PinImages, PutDag
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.flow import end_if_over, spread
 from orchestrator.planning.rows import Dag, Reason, Run, TaskInstance, run_id
+from orchestrator.planning.stopping import request_stop
 from orchestrator.spec.interval import Interval
 from orchestrator.states import ReasonCode, RunState, RunType
 from orchestrator.timetables import Past

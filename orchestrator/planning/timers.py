@@ -11,7 +11,8 @@ class TimerKind(StrEnum):
     """What an instant may be waited for."""
 
     SCHEDULE = "schedule"  #: of a DAG id: its next run may be due
-    RETRY = "retry"  #: of a task key: its delay ends
+    RETRY = "retry"  #: of a task key: its delay ends, or a sensor's wait for its next look
+    SENSOR = "sensor"  #: of a task key: it has looked for as long as it may
     TIMEOUT = "timeout"  #: of a try id: its start_timeout, then its execution_timeout
     RUN_TIMEOUT = "run_timeout"  #: of a run key: its dagrun_timeout
 

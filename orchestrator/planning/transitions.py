@@ -29,9 +29,16 @@ def delayed(task: TaskInstance, reason: Reason) -> TaskInstance:
     return msgspec.structs.replace(task, reason=reason)
 
 
-def starting(task: TaskInstance) -> TaskInstance:
-    """Its next try is intended."""
-    return _moved(task, TaskState.STARTING, tries=task.tries + 1, reason=None)
+def starting(task: TaskInstance, at: datetime, *, sensor: bool = False) -> TaskInstance:
+    """Its next try is intended, or of a sensor the next look of its try."""
+    since = task.since or at if sensor else None
+    return _moved(task, TaskState.STARTING, tries=task.next_number, since=since, reason=None)
+
+
+def rescheduled(task: TaskInstance, at: datetime, reason: Reason, *, due_at: datetime) -> TaskInstance:
+    """A look of its try found nothing, and the next one follows at `due_at`."""
+    pokes = task.pokes + 1
+    return _moved(task, TaskState.UP_FOR_RESCHEDULE, ended_at=at, due_at=due_at, reason=reason, pokes=pokes)
 
 
 def running(task: TaskInstance, at: datetime) -> TaskInstance:
@@ -101,6 +108,8 @@ def retried(
 
 def _moved(task: TaskInstance, state: TaskState, **columns: Any) -> TaskInstance:
     _check(task, state)
+    if state.final or state is TaskState.UP_FOR_RETRY:
+        columns["pokes"] = 0
     return msgspec.structs.replace(task, state=state, **columns)
 
 

@@ -38,6 +38,7 @@ class View:
         self.tasks_of: Shelf[RunKey, TaskKey] = Shelf()
         self.indexes: Shelf[tuple[RunKey, str], int] = Shelf()  #: of a task's instances that count
         self.open_try: Table[TaskKey, TryId] = Table()
+        self.collecting: Table[TaskKey, TryId] = Table()  #: newest try that ended and is not collected
         self.timers: Timers = Timers()
         self.version_uses: Tally[tuple[str, VersionId]] = Tally()
         # in memory only

@@ -213,6 +213,10 @@ class World(View):
         """Set or end the timer of an instance that waits for nothing but time."""
         waits = task.state in (TaskState.UP_FOR_RETRY, TaskState.UP_FOR_RESCHEDULE)
         self.timers.set(TimerKind.RETRY, task.key, task.due_at if waits else None)
+        sensor = self.task_spec(task.key).sensor
+        if sensor is not None:
+            since = None if task.state.final else task.since
+            self.timers.set(TimerKind.SENSOR, task.key, None if since is None else since + sensor.timeout)
 
     def _count_parents(self, task: TaskInstance) -> None:
         """Of an instance that begins to wait; of one that waits no more, forget."""
@@ -243,6 +247,7 @@ class World(View):
         attempt = change.attempt
         before = self.tries.get(attempt.try_id)
         self._claim(before, attempt)
+        self._await_collection(attempt)
         if attempt.removed_at is not None:
             self.tries.drop(attempt.try_id)
         else:
@@ -253,6 +258,14 @@ class World(View):
         elif self.open_try.get(attempt.key.task) == attempt.try_id:
             self.open_try.drop(attempt.key.task)
             self.timers.set(TimerKind.TIMEOUT, attempt.try_id, None)
+
+    def _await_collection(self, attempt: Try) -> None:
+        """Remember the newest ended try of an instance until it is collected."""
+        task = attempt.key.task
+        if attempt.outcome is not None and attempt.removed_at is None:
+            self.collecting.put(task, attempt.try_id)
+        elif self.collecting.get(task) == attempt.try_id:
+            self.collecting.drop(task)
 
     def _claim(self, before: Try | None, attempt: Try) -> None:
         """Take of the limits what an open try takes; give it back at its end."""

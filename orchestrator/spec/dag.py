@@ -183,6 +183,19 @@ class ShortCircuitChoice(Value, frozen=True, kw_only=True, tag="short_circuit"):
     ignore_downstream_trigger_rules: bool = True
 
 
+class SensorSpec(Value, frozen=True, kw_only=True):
+    """What makes a task a sensor: its container looks whether something is there, again and again. An exit code in
+    `not_ready_exit_codes` means not yet. `timeout` counts from the first look, over all tries; the wait between
+    two looks is `poke_interval`, or grows from it to `max_wait`."""
+
+    poke_interval: timedelta = timedelta(seconds=60)
+    timeout: timedelta = timedelta(days=7)
+    exponential_backoff: bool = False
+    max_wait: timedelta | None = None
+    soft_fail: bool = False  #: skipped, not failed, when the time is over
+    not_ready_exit_codes: tuple[int, ...] = (75,)
+
+
 class Teardown(Value, frozen=True, kw_only=True):
     """What makes a task a teardown: the setups whose work it takes down, and whether a run in which it failed is
     failed."""
@@ -229,6 +242,7 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     map: MapSpec | None = None  #: one instance for each element of this
     map_index_template: str | None = None
     choice: BranchChoice | ShortCircuitChoice | None = None
+    sensor: SensorSpec | None = None
     setup: bool = False
     teardown: Teardown | None = None
     line: int = 0  #: where the operator was constructed in the DAG's file

@@ -167,6 +167,8 @@ task_instances = Table(
     Column("due_at", Instant),
     Column("sizes", Encoded(dict[str, int]), nullable=False, server_default="{}"),
     Column("skips", Encoded(tuple[str, ...]), nullable=False, server_default="[]"),
+    Column("pokes", Integer, nullable=False, server_default="0"),
+    Column("since", Instant),
     ForeignKeyConstraint(["dag_id", "run_id"], ["runs.dag_id", "runs.run_id"]),
     CheckConstraint(f"state IN {_words(TaskState)}", name="state_known"),
     CheckConstraint(f"ended_at IS NOT NULL OR state NOT IN {_words(FINAL_TASK_STATES)}", name="ended_when_final"),

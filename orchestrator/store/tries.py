@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, insert, select
+from sqlalchemy import Connection, RowMapping, Select, delete, insert, select
 
 from orchestrator.ids import TaskKey, TryId, TryKey
-from orchestrator.planning.changes import PutTry
+from orchestrator.planning.changes import DropTry, PutTry
 from orchestrator.planning.rows import Try
 from orchestrator.store.statements import Columns, guarded_update, move
 from orchestrator.store.tables import tries
@@ -26,6 +26,12 @@ def put(connection: Connection, rows: Sequence[PutTry]) -> None:
         connection.execute(insert(tries), new)
     moves = [(_columns(row.before), _columns(row.attempt)) for row in rows if row.before is not None]
     move(connection, _MOVE, _GUARD, moves, fixed=_INTENT)
+
+
+def drop(connection: Connection, rows: Sequence[DropTry]) -> None:
+    """Remove tries whose place another container of the same try takes."""
+    for row in rows:
+        connection.execute(delete(tries).where(*at(tries, row.key.task), tries.c.number == row.key.number))
 
 
 def uncollected(connection: Connection) -> tuple[Try, ...]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from orchestrator.planning.changes import (
     Answered,
     DropPool,
+    DropTry,
     PutDag,
     PutFile,
     PutPool,
@@ -29,6 +30,7 @@ _WRITERS: dict[type[Row], _Writer] = {
     PutDag: dags.put_dags,
     PutRun: runs.put,
     PutTask: tasks.put,
+    DropTry: tries.drop,
     PutTry: tries.put,
     PutResult: results.put,
     PutPool: pools.put,
@@ -63,6 +65,7 @@ _KEYS: dict[type[Row], Callable[[Any], object]] = {
     PutDag: lambda row: row.dag.dag_id,
     PutRun: lambda row: row.run.key,
     PutTask: lambda row: row.task.key,
+    DropTry: lambda row: row.key,
     PutTry: lambda row: row.attempt.key,
     PutResult: lambda row: row.result.key,
     PutPool: lambda row: row.pool.name,

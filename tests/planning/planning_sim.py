@@ -4,10 +4,8 @@ after any turn checked after every turn, and an engine that does as it was told.
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from random import Random
 from typing import Any
 
 import msgspec
@@ -18,6 +16,7 @@ from orchestrator.planning.changes import (
     Change,
     Collect,
     DropPool,
+    DropTry,
     Launch,
     PinImages,
     Prepare,
@@ -33,41 +32,33 @@ from orchestrator.planning.changes import (
 )
 from orchestrator.planning.decide import PlanSettings, decide, resume
 from orchestrator.planning.events import (
-    Collected,
     Event,
     Exited,
     FileParsed,
     ImagesPinned,
-    LaunchFailed,
-    Lost,
     Prepared,
-    PrepareFailed,
     Requested,
     Started,
     Tick,
 )
 from orchestrator.planning.explain import Present
-from orchestrator.planning.rows import Answer, Pool, Reason, Request, RequestKind, Run, TaskInstance, Try
+from orchestrator.planning.rows import (
+    Answer,
+    Pool,
+    Request,
+    RequestKind,
+    Run,
+    TaskInstance,
+    Try,
+    TryOutcome,
+)
 from orchestrator.planning.world import World, contents
 from orchestrator.spec.container import ContainerSpec, ExitFacts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, ParsedFile, TaskKind, TaskSpec
-from orchestrator.states import RUN_MOVES, TASK_MOVES, ReasonCode, RunState, TaskState
+from orchestrator.states import RUN_MOVES, TASK_MOVES, RunState, TaskState
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SETTINGS = PlanSettings(epoch=Epoch(7), deployment=DeploymentId("0123abcd"), paused_on_creation=False)
-
-
-class Fate(StrEnum):
-    """What becomes of one try."""
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-    SKIP = "skip"
-    LOST_BEFORE = "lost_before"
-    LOST_AFTER = "lost_after"
-    REFUSED = "refused"
-    NO_RENDER = "no_render"
-    STOPPED = "stopped"
 
 
 class Rows(msgspec.Struct):
@@ -140,6 +131,9 @@ class Leader:
         answer = self.ask(RequestKind.TRIGGER, dag_id=dag_id, **payload)
         assert answer.ok, answer.error
         return RunKey(dag_id, answer.data["run_id"])
+
+    def ask_cancel(self, key: RunKey) -> None:
+        assert self.ask(RequestKind.CANCEL, dag_id=key.dag_id, run_id=key.run_id).ok
 
     def wait(self, seconds: float) -> tuple[Change, ...]:
         self.now += timedelta(seconds=seconds)
@@ -214,6 +208,12 @@ class Leader:
                 if change.before is None:
                     assert all(attempt.key != other.key for other in rows.values()), "one intent a try"
                 rows[attempt.try_id] = attempt
+            case DropTry():
+                (gone,) = (each for each in self.rows["tries"].values() if each.key == change.key)
+                assert gone.removed_at is not None
+                assert gone.outcome is TryOutcome.NOT_READY
+                del self.rows["tries"][gone.try_id]
+                del self.launched[change.key]
             case PutDag():
                 self.rows["dags"][change.dag.dag_id] = change.dag
             case PutVersion():
@@ -287,106 +287,6 @@ def exited(attempt: Try, code: int = 0, **arguments: Any) -> Exited:
 
 def started(attempt: Try, at: datetime = NOW, **arguments: Any) -> Started:
     return Started(try_id=attempt.try_id, container_id=ContainerId("c"), at=at, **arguments)
-
-
-class FatefulEngine:
-    """Answers a leader's effects by the fates of tries, in an order that a `Random` picks: events come late, out
-    of order and twice, processes restart."""
-
-    def __init__(self, leader: Leader, fates: dict[str, Sequence[Fate]], random: Random) -> None:
-        self.leader = leader
-        self.fates = fates
-        self.random = random
-        self.told: list[Event] = []
-        self.past: list[Event] = []
-        self.asked: Counter[TaskKey] = Counter()
-
-    def run_to_end(self, turns: int = 2000) -> None:
-        """Turns until nothing is left to happen."""
-        for _ in range(turns):
-            self._answer_effects()
-            if not self.told and not self._time_passes():
-                return
-            self._turn()
-        raise AssertionError("it never ended")
-
-    def _turn(self) -> None:
-        self.random.shuffle(self.told)
-        number = self.random.randint(1, max(1, len(self.told)))
-        now, self.told = self.told[:number], self.told[number:]
-        again = self.random.sample(self.past, min(len(self.past), self.random.randint(0, 3)))
-        self.past += now
-        events: list[Event] = [*now, *again]
-        self.random.shuffle(events)
-        self.leader.turn(*events, Tick())
-        if self.random.random() < 0.05:
-            self._crash()
-
-    def _crash(self) -> None:
-        """After the commit and before the effects: what was to be launched, the engine is found to lack, and it
-        is launched after all."""
-        launches = self.leader.take(Launch)
-        self.leader.restart()
-        self.leader.effects += launches
-
-    def _time_passes(self) -> bool:
-        due = self.leader.world.next_due()
-        if due is None:
-            return False
-        self.leader.now = max(due, self.leader.now)
-        return True
-
-    def _answer_effects(self) -> None:
-        effects, self.leader.effects = self.leader.effects, []
-        for effect in effects:
-            self.told += self._answer(effect)
-
-    def _answer(self, effect: Change) -> Iterable[Event]:
-        match effect:
-            case PinImages():
-                return [ImagesPinned(run=effect.run, pins=dict.fromkeys(effect.images, "tools:1"))]
-            case Prepare():
-                return [self._preparation(effect)]
-            case Launch():
-                return self._life(effect.attempt)
-            case Collect():
-                return [Collected(try_id=effect.attempt.try_id, at=self.leader.now)]
-            case Stop():
-                return [exited(effect.attempt, 137)]
-            case _:
-                raise AssertionError(effect)
-
-    def _fate(self, task: TaskInstance) -> Fate:
-        """By the number of tries that ended badly before: the same, however often it was asked."""
-        fates = self.fates[task.key.task_id]
-        return fates[min(task.failures + task.losses, len(fates) - 1)]
-
-    def _preparation(self, effect: Prepare) -> Event:
-        if self._fate(effect.task) is Fate.NO_RENDER:
-            reason = Reason(code=ReasonCode.RENDER_ERROR, text="no such name")
-            return PrepareFailed(task=effect.task.key, number=effect.number, reason=reason)
-        return prepared(effect)
-
-    def _life(self, attempt: Try) -> list[Event]:
-        lost = Reason(code=ReasonCode.CONTAINER_LOST, text="gone")
-        match self._fate(self.leader.rows["tasks"][attempt.key.task]):
-            case Fate.SUCCESS:
-                return [started(attempt), exited(attempt, 0, result=b"1")]
-            case Fate.FAILURE:
-                return [started(attempt), exited(attempt, 1)]
-            case Fate.SKIP:
-                return [exited(attempt, 99)]
-            case Fate.LOST_BEFORE:
-                return [Lost(try_id=attempt.try_id, reason=lost, ran=False)]
-            case Fate.LOST_AFTER:
-                return [started(attempt), Lost(try_id=attempt.try_id, reason=lost, ran=True)]
-            case Fate.REFUSED:
-                reason = Reason(code=ReasonCode.CREATE_REFUSED, text="no")
-                return [LaunchFailed(try_id=attempt.try_id, reason=reason)]
-            case Fate.STOPPED:
-                return [started(attempt), exited(attempt, 0, stopped_externally=True)]
-            case Fate.NO_RENDER:
-                raise AssertionError("it was never prepared")
 
 
 def played(leader: Leader, results: Mapping[str, bytes], codes: Mapping[str, int]) -> None:

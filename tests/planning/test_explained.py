@@ -156,6 +156,17 @@ def test_a_task_waits_for_its_parents_and_behind_them_for_what_hinders_the_first
     assert (found.behind.task_id, found.behind.reason.code) == ("a", Code.PARALLELISM)
 
 
+def test_of_many_parents_some_are_named_and_the_others_counted() -> None:
+    leader, key = running(*(container(f"p{n}") for n in range(5)), container("z", *(f"p{n}" for n in range(5))))
+    leader.exit(next(iter(leader.world.open_tries())), 0)
+    assert text(leader, key, "z") == "its rule all_success waits for p1, p2, p3 and 1 more"
+
+
+def test_of_a_run_of_thousands_the_answer_tells_of_some_and_takes_a_moment() -> None:
+    leader, key = running(*(container(f"t{n}") for n in range(1000)))
+    assert len(asked(leader, key).tasks) == 200
+
+
 def test_a_task_whose_first_parent_runs_waits_for_nothing_else() -> None:
     leader, key = running(container("a"), container("b", "a"), container("c", "b"))
     assert asked(leader, key, "c").behind is None

@@ -174,7 +174,7 @@ class TestMoves:
         task = TaskInstance(key=KEY, state=state)
         tried = {
             TaskState.QUEUED: lambda: transitions.queued(task, NOW),
-            TaskState.STARTING: lambda: transitions.starting(task),
+            TaskState.STARTING: lambda: transitions.starting(task, NOW),
             TaskState.RUNNING: lambda: transitions.running(task, NOW),
             TaskState.SUCCESS: lambda: transitions.succeeded(task, NOW, NOW),
             TaskState.FAILED: lambda: transitions.failed(task, NOW, EXIT_CODE),
@@ -183,6 +183,9 @@ class TestMoves:
             TaskState.UP_FOR_RETRY: lambda: transitions.retried(
                 task, NOW, EXIT_CODE, due_at=NOW, infrastructure=False
             ),
+            TaskState.UP_FOR_RESCHEDULE: lambda: transitions.rescheduled(task, NOW, EXIT_CODE, due_at=NOW),
+            TaskState.REMOVED: lambda: transitions.removed(task, NOW),
+            TaskState.WAITING: lambda: transitions.cleared(task),
         }
         for target, move in tried.items():
             if target in TASK_MOVES[state]:

@@ -5,7 +5,8 @@ from typing import Any, get_args
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from planning_sim import NOW, FatefulEngine, Leader
+from planning_engine import FatefulEngine
+from planning_sim import NOW, Leader
 from test_simulated import FATES, dags
 
 from orchestrator.ids import DeploymentId

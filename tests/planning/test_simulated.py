@@ -8,7 +8,8 @@ from random import Random
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from planning_sim import SETTINGS, Fate, FatefulEngine, Leader, container, dag, empty
+from planning_engine import Fate, FatefulEngine
+from planning_sim import SETTINGS, Leader, container, dag, empty
 from test_rules import naive
 
 from orchestrator.planning.rows import Pool, RequestKind
