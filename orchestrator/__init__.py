@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.authoring import Label as Label
     from orchestrator.authoring import LatestOnlyOperator as LatestOnlyOperator
     from orchestrator.authoring import Mount as Mount
+    from orchestrator.authoring import Param as Param
     from orchestrator.authoring import Secret as Secret
     from orchestrator.authoring import ShortCircuitDockerOperator as ShortCircuitDockerOperator
     from orchestrator.authoring import TaskGroup as TaskGroup
@@ -45,6 +46,7 @@ _HOMES = {
     "Mount": "orchestrator.authoring",
     "Secret": "orchestrator.authoring",
     "ShortCircuitDockerOperator": "orchestrator.authoring",
+    "Param": "orchestrator.authoring",
     "TaskGroup": "orchestrator.authoring",
     "TemplateFile": "orchestrator.authoring",
     "TriggerRule": "orchestrator.states",

@@ -13,6 +13,7 @@ from orchestrator.errors import RequestRefusedError, unknown_dag
 from orchestrator.planning.rows import Answer, RequestKind
 from orchestrator.ports import Store
 from orchestrator.scheduler.local_socket import Following, wake
+from orchestrator.spec.conf import conf_problem
 from orchestrator.spec.value import Value
 
 #: Seconds to wait for the leader's answer before saying that the request is queued.
@@ -44,8 +45,10 @@ class Actions:
         conf: dict[str, Any] | None = None,
         note: str | None = None,
     ) -> Outcome:
-        """Ask for a manual run. `logical_date` is ISO 8601 text; without a zone it is in the DAG's."""
+        """Ask for a manual run. `logical_date` is ISO 8601 text; without a zone it is in the DAG's. `conf` that
+        does not fit the DAG's params is refused here already, by the newest version of the DAG that is known."""
         self._known(dag_id)
+        self._fitting(dag_id, conf or {})
         if logical_date is not None:
             check_date(logical_date)
         payload: dict[str, Any] = {"dag_id": dag_id, "conf": conf or {}, "note": note}
@@ -74,6 +77,15 @@ class Actions:
     def drop_pool(self, name: str) -> Outcome:
         """Remove a pool that no task names any more."""
         return self._ask(RequestKind.DROP_POOL, {"name": name})
+
+    def _fitting(self, dag_id: str, conf: dict[str, Any]) -> None:
+        dag = self._store.dag(dag_id)
+        spec = dag and self._store.version(dag_id, dag.version)
+        if spec and (problem := conf_problem(spec, conf)):
+            raise RequestRefusedError(
+                f"conf does not fit the params of {dag_id}: {problem}",
+                fix=f"`orchestrator dags show {dag_id}` tells its params",
+            )
 
     def _known(self, dag_id: str) -> None:
         if self._store.dag(dag_id) is None:

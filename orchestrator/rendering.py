@@ -9,7 +9,7 @@ import msgspec
 
 from orchestrator.app import App
 from orchestrator.dagfiles.lookup import find_dag
-from orchestrator.errors import EngineUnavailableError, ImageError, NotFoundError, RenderError
+from orchestrator.errors import EngineUnavailableError, ImageError, NotFoundError, RenderError, RequestRefusedError
 from orchestrator.ids import Epoch, RunKey, TaskKey, TryId, TryKey
 from orchestrator.planning.rows import Reason, Run, TaskInstance, run_id
 from orchestrator.ports import Images, RegistryLogin, Renderer
@@ -17,6 +17,7 @@ from orchestrator.scheduler.facts import render_facts
 from orchestrator.scheduler.sources import kept_files
 from orchestrator.scheduler.unsealing import Unsealing
 from orchestrator.spec.artifacts import ArtifactId, OutputRef
+from orchestrator.spec.conf import conf_problem
 from orchestrator.spec.container import ContainerSpec, ImageFacts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec, version_of
 from orchestrator.spec.finalize import FinalizeError, Site, finalize, has_templates, with_try
@@ -40,16 +41,19 @@ def render_task(
     of the newest run of the interval, whose results templates see.
 
     Raises `NotFoundError`, `AuthoringError`, `RenderError`, `FinalizeError`, `ImageError`, `TimetableError`,
-    `SecretError`."""
+    `RequestRefusedError`, `SecretError`."""
     with app.authoring() as authoring:
         found = find_dag(app.project.dags_folder, authoring, dag_id)
         dag = take_over(found, app.project.settings.scheduling.bare_schedule)
         task = _task(dag, task_id)
         images = app.images(app.deployment(), build=build)
         interval = _interval(dag, date, app.clock.now(), warn)
-        run = _run(
-            dag, interval, _newest_conf(app, dag_id, interval, warn) if conf is None else conf, app.clock.now()
-        )
+        conf = _newest_conf(app, dag_id, interval, warn) if conf is None else conf
+        if problem := conf_problem(dag, conf):
+            raise RequestRefusedError(
+                f"conf does not fit the params of {dag_id}: {problem}", fix="say it with --conf"
+            )
+        run = _run(dag, interval, conf, app.clock.now())
         template = _rendered(app, authoring, dag, run, task)
     template = msgspec.structs.replace(template, image=template.image or app.project.settings.default_image)
     login = Unsealing(app.secrets()).login(task.docker_conn_id) if task.docker_conn_id and build else None

@@ -14,6 +14,7 @@ from orchestrator.authoring.groups import task_group as task_group
 from orchestrator.authoring.mounts import Mount as Mount
 from orchestrator.authoring.operators import DockerOperator as DockerOperator
 from orchestrator.authoring.operators import EmptyOperator as EmptyOperator
+from orchestrator.authoring.params import Param as Param
 from orchestrator.authoring.schedules import CronDataIntervalTimetable as CronDataIntervalTimetable
 from orchestrator.authoring.schedules import CronTrigger as CronTrigger
 from orchestrator.authoring.schedules import CronTriggerTimetable as CronTriggerTimetable

@@ -10,9 +10,11 @@ from typing import Any, ParamSpec, Unpack, overload
 from msgspec.structs import replace
 
 from orchestrator.authoring.arguments import DagArguments
+from orchestrator.authoring.data import ParamText
 from orchestrator.authoring.dates import read_zone
 from orchestrator.authoring.faults import Rule, dag_file, fault, user_line
 from orchestrator.authoring.graph import Graph
+from orchestrator.authoring.params import Param
 from orchestrator.authoring.reading import DAG as TAKES
 from orchestrator.authoring.reading import IDLE_DAG, check_names, read_arguments, read_defaults, without_idle
 from orchestrator.authoring.schedules import own_zone
@@ -81,8 +83,9 @@ def dag(
 ) -> Callable[[Callable[_P, object]], Callable[_P, DAG]]: ...
 def dag(dag_id: Callable[..., object] | str | None = None, **arguments: Any) -> Any:
     """Make a function that defines tasks define a DAG of its name when it is called. Its docstring becomes
-    `doc_md`. Its parameters become `params` of the DAG: a default is the param's, a call's argument comes
-    before it, and the body receives the template text that stands for the param's value in each run."""
+    `doc_md`. Its parameters become `params` of the DAG: a default (or a `Param`) is the param's, a call's argument
+    comes before it, and the body receives the template text that stands for the param's value in each run; as an
+    argument of a Python task it is that value."""
     if callable(dag_id):
         return _defined(dag_id, None, arguments)
     return lambda function: _defined(function, dag_id, arguments)
@@ -97,7 +100,7 @@ def _defined(function: Callable[..., object], dag_id: str | None, arguments: Map
             given["params"] = {**given.get("params", {}), **params}
         made = DAG(dag_id or function.__name__, **given)
         with made:
-            function(**{name: f"{{{{ params.{name} }}}}" for name in params})
+            function(**{name: ParamText(name) for name in params})
         return made
 
     return define
@@ -105,16 +108,23 @@ def _defined(function: Callable[..., object], dag_id: str | None, arguments: Map
 
 def _params(function: Callable[..., object], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The function's parameters with the values of this call, else their defaults."""
+    signature = inspect.signature(function)
     try:
-        bound = inspect.signature(function).bind(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
     except TypeError as error:
         raise fault(
             f"{function.__name__}(): {error}",
             rule=Rule.BAD_ARGUMENT,
             fix="give each param a default or a value: nobody is asked when a run is scheduled",
         ) from error
+    given = {name: _over(signature.parameters[name].default, value) for name, value in bound.arguments.items()}
     bound.apply_defaults()
-    return bound.arguments
+    return {**bound.arguments, **given}
+
+
+def _over(default: Any, value: Any) -> Any:
+    """A value given in a call, which keeps the schema of the Param whose default it takes the place of."""
+    return default.with_default(value) if isinstance(default, Param) and not isinstance(value, Param) else value
 
 
 _registry: ContextVar[list[DAG] | None] = ContextVar("orchestrator_dags", default=None)

@@ -7,20 +7,19 @@ import ast
 import builtins
 import dis
 import inspect
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from orchestrator.authoring.data import json_of
 from orchestrator.authoring.faults import Rule, fault
 from orchestrator.spec.functions import FILLED_NAMES, Call, Function, placed
 
 _READS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 _WRITES = ("STORE_NAME", "STORE_GLOBAL")
 _ALWAYS = frozenset(dir(builtins)) | {"__name__", "__file__", "__qualname__", "__module__"}
-_LARGEST = 2**63
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -69,32 +68,16 @@ def bind(
             fix=f"call it as {shown}, or give the parameter a name of the context, like ds",
         )
     named = {name: f"{{{{ {name} | text }}}}" for name in filled}
-    call = Call(
-        args=[json_of(f"{what}: argument {place + 1}", value) for place, value in enumerate(bound.args)],
-        kwargs={name: json_of(f"{what}: {name}", value) for name, value in bound.kwargs.items()} | named,
-    )
-    return call, filled
-
-
-def json_of(what: str, value: Any) -> Any:
-    """The value as JSON says it; `bad_argument` where it cannot."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if (isinstance(value, int) and -_LARGEST <= value < 2 * _LARGEST) or (
-        isinstance(value, float) and math.isfinite(value)
-    ):
-        return value
-    if isinstance(value, list | tuple):
-        return [json_of(f"{what}[{index}]", item) for index, item in enumerate(value)]
-    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {key: json_of(f"{what}[{key!r}]", item) for key, item in value.items()}
-    raise fault(
-        f"{what} is {value!r:.80}, which JSON cannot say",
-        rule=Rule.BAD_ARGUMENT,
-        fix="pass text, numbers, lists, dicts with text keys, or the result of another task; a date as isoformat()",
-    )
+    try:
+        given = [json_of(f"argument {place + 1}", value) for place, value in enumerate(bound.args)]
+        by_name = {name: json_of(name, value) for name, value in bound.kwargs.items()}
+    except ValueError as error:
+        raise fault(
+            f"{what}: {error}",
+            rule=Rule.BAD_ARGUMENT,
+            fix="pass text, numbers, lists, dicts with text keys, or another task's result; a date as isoformat()",
+        ) from error
+    return Call(args=given, kwargs=by_name | named), filled
 
 
 def _open(signature: inspect.Signature, given: Mapping[str, Any]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from orchestrator.authoring.data import ParamText
 from orchestrator.authoring.edges import Node
 from orchestrator.authoring.faults import Rule, fault
 from orchestrator.authoring.graph import Graph
@@ -58,9 +59,9 @@ class Output(Node):
         )
 
 
-def with_handles(what: str, written: Any, graph: Graph) -> Any:
-    """The same value with the template of each `Output` in its place, at any depth. `what` names the thing
-    constructed; `bad_edge` where one is of another DAG."""
+def with_handles(what: str, written: Any, graph: Graph, *, values: bool = False) -> Any:
+    """The same value with the template of each `Output` in its place, at any depth; with `values` that of a param,
+    too, which gives its value. `what` names the thing constructed; `bad_edge` where one is of another DAG."""
     if isinstance(written, Output):
         if written.graph is not graph:
             raise fault(
@@ -69,8 +70,10 @@ def with_handles(what: str, written: Any, graph: Graph) -> Any:
                 fix="results go from task to task of one run; share files of two DAGs in a data root",
             )
         return str(written)
+    if isinstance(written, ParamText):
+        return written.value if values else str(written)
     if isinstance(written, Mapping):
-        return {name: with_handles(what, value, graph) for name, value in written.items()}
+        return {name: with_handles(what, value, graph, values=values) for name, value in written.items()}
     if type(written) in (list, tuple):
-        return type(written)(with_handles(what, value, graph) for value in written)
+        return type(written)(with_handles(what, value, graph, values=values) for value in written)
     return written

@@ -102,7 +102,8 @@ class Decorated:
 
     def _bound(self, graph: Graph, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Call, list[str]]:
         def written(value: Any) -> Any:
-            return with_handles(self._what, with_texts(self._what, value, graph.searchpath), graph)
+            data = with_handles(self._what, value, graph, values=True)
+            return with_texts(self._what, data, graph.searchpath)
 
         given = {**self._op_kwargs, **kwargs}
         if self._templates_dict is not None:

@@ -33,6 +33,8 @@ def with_texts(what: str, written: Any, searchpath: Sequence[str]) -> Any:
     messages; raises `template_file` where a file is missing or cannot be a template."""
     if isinstance(written, TemplateFile):
         return _text(what, written.name, searchpath)
+    if isinstance(written, str):
+        return str(written)  # never one of a class that only this process knows
     if isinstance(written, Mapping):
         return {name: with_texts(what, value, searchpath) for name, value in written.items()}
     if type(written) in (list, tuple):

@@ -1,10 +1,12 @@
 """`orchestrator dags`: what DAGs there are, whether their files are sound, and asking for runs."""
 
+import json
 import sys
 from collections.abc import Collection
 from typing import Any
 
 import click
+from msgspec import UNSET
 
 from orchestrator.actions import Outcome
 from orchestrator.app import App
@@ -16,6 +18,7 @@ from orchestrator.cli.session import located, open_app, read_conf, say
 from orchestrator.cli.trial import test
 from orchestrator.queries import DagView
 from orchestrator.spec.dag import Severity, TaskSpec
+from orchestrator.spec.params import ParamSpec
 from orchestrator.timetables import schedule_in_words
 
 
@@ -87,6 +90,9 @@ def show_dag(dag_id: str, output: str | None) -> None:
     describe(_row(app, view, {view.dag.file} if broken else ()))
     click.echo()
     show([task_row(task) for task in view.spec.tasks], ["task_id", "after", "image", "trigger_rule"], output)
+    if view.spec.params:
+        click.echo()
+        show([param_row(*each) for each in view.spec.params.items()], ["param", "default", "must be"], output)
 
 
 def _tell_broken(app: App, dag_id: str) -> bool:
@@ -98,6 +104,12 @@ def _tell_broken(app: App, dag_id: str) -> bool:
     for problem in broken:
         say(f"    {located(app, problem)}")
     return bool(broken)
+
+
+def param_row(name: str, param: ParamSpec) -> dict[str, Any]:
+    """A param as a row; one without a default has to be given."""
+    default = "(none: say it with --conf)" if param.default is UNSET else json.dumps(param.default)
+    return {"param": name, "default": default, "must be": json.dumps(param.schema) if param.schema else "anything"}
 
 
 def task_row(task: TaskSpec) -> dict[str, Any]:

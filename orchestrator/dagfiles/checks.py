@@ -7,10 +7,14 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
+from msgspec import UNSET
+
 from orchestrator.dagfiles.schemas import unsound
 from orchestrator.errors import RenderError, TimetableError
-from orchestrator.spec.dag import ContainerTemplate, DagSpec, Problem, Severity, TaskSpec
+from orchestrator.spec.dag import ContainerTemplate, DagSpec, ManualSchedule, Problem, Severity, TaskSpec
 from orchestrator.spec.marks import has_templates
+from orchestrator.spec.outputs import covers
+from orchestrator.spec.params import problems_of
 from orchestrator.states import TriggerRule
 from orchestrator.templating.fields import strings
 from orchestrator.templating.names import NAMES
@@ -86,11 +90,29 @@ def template_syntax(checked: Checked) -> Iterator[Problem]:
 
 def template_name(checked: Checked) -> Iterator[Problem]:
     for task, template in checked.templates():
-        for words in template.unknown_names():
+        for words in template.unknown_names(checked.dag.macros):
             yield _error(checked, task, "template_name", f"{template.field}: {words}", "use a name of the context")
         for words in template.unknown_params({**checked.dag.params, **task.params}):
             fix = "add it to params= of the DAG or the task, or read dag_run.conf"
             yield _error(checked, task, "template_name", f"{template.field}: {words}", fix)
+
+
+def param(checked: Checked) -> Iterator[Problem]:
+    """A default that does not fit its own schema; and, where nobody is asked, one that is missing."""
+    asked = isinstance(checked.dag.schedule, ManualSchedule)
+    for task, params in ((None, checked.dag.params), *((task, task.params) for task in checked.dag.tasks)):
+        for name, each in params.items():
+            if asked and each.default in (None, UNSET):
+                continue
+            for words in problems_of({name: each}, {}):
+                fix = "give it a default that fits" + ("" if asked else ": nobody is asked when a run is scheduled")
+                yield _error(checked, task, "param", words, fix)
+
+
+def macro_name(checked: Checked) -> Iterator[Problem]:
+    for name in sorted(checked.dag.macros.keys() & NAMES):
+        text = f"user_defined_macros: {name!r} is a name that every template has"
+        yield _error(checked, None, "macro_name", text, "give it another name")
 
 
 def result_schema(checked: Checked) -> Iterator[Problem]:
@@ -164,7 +186,9 @@ def log_rotation(checked: Checked) -> Iterator[Problem]:
 def pull_not_upstream(checked: Checked) -> Iterator[Problem]:
     known = [task.task_id for task in checked.dag.tasks]
     for task, template in checked.templates():
-        for wanted in template.pulled_tasks():
+        pulled = [(wanted, "pulls the result of") for wanted in template.pulled_tasks()]
+        taken = [(wanted, "takes an output of") for wanted, _ in template.taken_outputs()]
+        for wanted, does in (*pulled, *taken):
             if wanted in checked.upstream(task):
                 continue
             near = difflib.get_close_matches(wanted, known, n=1)
@@ -174,9 +198,26 @@ def pull_not_upstream(checked: Checked) -> Iterator[Problem]:
                 checked,
                 task,
                 "pull_not_upstream",
-                f"{template.field}: it pulls the result of {wanted!r}, which {what}",
+                f"{template.field}: it {does} {wanted!r}, which {what}",
                 f"add the edge {wanted} >> {task.task_id}" if wanted in known else "name a task of this DAG",
             )
+
+
+def output_not_kept(checked: Checked) -> Iterator[Problem]:
+    kept = {task.task_id: container.outputs for task, container in checked.containers()}
+    for task, template in checked.templates():
+        for wanted, path in template.taken_outputs():
+            patterns = kept.get(wanted, ())
+            if wanted not in kept or has_templates(patterns):
+                continue
+            if not any(covers(pattern, path) or covers(path, pattern) for pattern in patterns):
+                yield _warning(
+                    checked,
+                    task,
+                    "output_not_kept",
+                    f"{template.field}: {wanted!r} does not keep {path}",
+                    f"name it in the outputs= of {wanted}",
+                )
 
 
 def all_done_leaf(checked: Checked) -> Iterator[Problem]:
@@ -212,6 +253,8 @@ RULES: tuple[Callable[[Checked], Iterable[Problem]], ...] = (
     bad_schedule,
     template_syntax,
     template_name,
+    param,
+    macro_name,
     result_schema,
     single_brace,
     shell_syntax,
@@ -219,6 +262,7 @@ RULES: tuple[Callable[[Checked], Iterable[Problem]], ...] = (
     image_tag,
     log_rotation,
     pull_not_upstream,
+    output_not_kept,
     all_done_leaf,
     moving_start_date,
 )

@@ -68,7 +68,7 @@ def read_end(report: socket.socket, seconds: float, *, overdue: bool) -> End | N
 
 def refusal(facts: RenderFacts, field: str, words: str, fix: str) -> Reason:
     """`flights.py:12: rank: command: 'dss' is undefined; ... (fix: ...)`"""
-    place = f"{facts.dag_file}:{facts.spec.line}: {facts.spec.task_id}"
+    place = f"{facts.dag.file}:{facts.spec.line}: {facts.spec.task_id}"
     what = ": ".join(part for part in (place, field, words) if part)
     return Reason(code=ReasonCode.RENDER_ERROR, text=f"{what} (fix: {fix})" if fix else what)
 

@@ -27,6 +27,7 @@ from orchestrator.ids import RunKey, TaskKey, VersionId
 from orchestrator.planning.rows import Interval, Run
 from orchestrator.ports import RenderFacts
 from orchestrator.spec.dag import DagSpec, ParsedFile
+from orchestrator.spec.secrets import SecretKind, StoredKey
 from orchestrator.states import RunState, RunType
 
 _DAY = datetime(2000, 1, 1, tzinfo=UTC)
@@ -38,14 +39,14 @@ def warm_up() -> None:
     dag = _small_dag()
     tuple(check(dag, ast.parse("start_date = 1"), frozenset()))
     facts = _facts(dag)
-    done = render_try(facts, lambda _: b"1")
+    done = render_try(facts, lambda key: b"{}" if isinstance(key, StoredKey) else b"1")
     parse = ParseTask(root="/", file="a.py", environment={}, task_images=(), ignored=(), limits=_LIMITS)
     for message, kind in (
         (parse, Task),
         (RenderTask(facts=facts, limits=_LIMITS), Task),
         (CheckTask(schema={}, data=b"1", limits=_LIMITS), Task),
         (Told(data=b"1"), Told),
-        (Ask(key=facts.task), Ask),
+        (Ask(key=facts.task, stored=StoredKey(kind=SecretKind.VARIABLE, id="a")), Ask),
         (Parsed(parsed=ParsedFile(file="a.py", dags=(dag,))), Answer),
         (done, Answer),
         (Checked(misfit=misfit({"type": "string", "pattern": "a"}, b"1")), Answer),
@@ -56,7 +57,8 @@ def warm_up() -> None:
 def _small_dag() -> DagSpec:
     with collecting() as dags, DAG("warm", schedule="@daily", start_date=_DAY, params={"x": 1}):
         DockerOperator(task_id="a", image="a:1", command="a {{ ds }}", script=None)
-        DockerOperator(task_id="b", image="a:1", script="a {{ params.x }} {{ ti.xcom_pull('a') }}")
+        script, environment = "a {{ params.x }} {{ ti.xcom_pull('a') }}", {"A": "{{ var.value.a }}"}
+        DockerOperator(task_id="b", image="a:1", script=script, environment=environment)
     return to_spec(dags[0], "warm.py")
 
 
@@ -74,8 +76,6 @@ def _facts(dag: DagSpec) -> RenderFacts:
         run=run,
         task=TaskKey(key.dag_id, key.run_id, "b"),
         spec=dag.task("b"),
-        dag_timezone="UTC",
-        dag_params=dag.params,
-        dag_file=dag.file,
+        dag=dag,
         try_number=1,
     )

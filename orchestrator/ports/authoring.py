@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from orchestrator.ids import TaskKey
 from orchestrator.planning.rows import Reason, Run
-from orchestrator.spec.dag import ContainerTemplate, ParsedFile, TaskSpec
+from orchestrator.spec.dag import ContainerTemplate, DagSpec, ParsedFile, TaskSpec
+from orchestrator.spec.secrets import SecretKind, Shown
 from orchestrator.spec.value import Value
 
 
@@ -18,25 +19,28 @@ class RenderFacts(Value, frozen=True, kw_only=True):
     run: Run
     task: TaskKey
     spec: TaskSpec
-    dag_timezone: str
-    dag_params: dict[str, Any]
-    dag_file: str
-    dag_tags: tuple[str, ...] = ()
-    dag_owner: str = ""
+    dag: DagSpec  #: without its tasks and groups
     try_number: int  #: for templates: 1 + failures that spent `retries`
     next_start: datetime | None = None  #: of the interval after this one, by the timetable
     previous_start: datetime | None = None
     previous_success: Run | None = None
     test_mode: bool = False
     pins: dict[str, str] = {}  #: image name as written -> pinned reference
+    asset_events: dict[str, list[dict[str, Any]]] = {}  #: that the run consumed, by the asset's name
 
 
 class Renderer(Protocol):
     """Renders templates in a process of its own, under time and memory limits."""
 
-    def render(self, facts: RenderFacts, result: Callable[[TaskKey], bytes | None]) -> ContainerTemplate | Reason:
+    def render(
+        self,
+        facts: RenderFacts,
+        result: Callable[[TaskKey], bytes | None],
+        stored: Callable[[SecretKind, str], Shown],
+    ) -> ContainerTemplate | Reason:
         """The rendered template, or why it cannot be (`render_error`, naming field, name, file and line).
-        Blocks; `result` is called back, in this thread, for each upstream result a template asks for."""
+        Blocks; `result` is called back, in this thread, for each upstream result a template asks for, `stored` for
+        what may be seen of each variable and connection."""
 
 
 class Checker(Protocol):

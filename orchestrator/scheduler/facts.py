@@ -1,5 +1,7 @@
 """What templates may know of a task instance (spec authoring 7), gathered from the run and its timetable."""
 
+from msgspec.structs import replace
+
 from orchestrator.planning.rows import Run, TaskInstance
 from orchestrator.ports import RenderFacts
 from orchestrator.spec.dag import DagSpec, TaskSpec
@@ -15,11 +17,7 @@ def render_facts(
         run=run,
         task=task.key,
         spec=spec,
-        dag_timezone=dag.timezone,
-        dag_params=dag.params,
-        dag_file=dag.file,
-        dag_tags=dag.tags,
-        dag_owner=dag.owner,
+        dag=replace(dag, tasks=(), groups=(), edge_labels=()),
         try_number=task.failures + 1,
         next_start=around.next,
         previous_start=around.previous,

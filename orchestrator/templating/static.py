@@ -1,7 +1,6 @@
 """What can be said of a template without rendering it: its syntax, the names it uses, the results it asks for."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Container, Iterator, Mapping
 
 from jinja2 import meta, nodes
 from jinja2.exceptions import TemplateSyntaxError
@@ -39,15 +38,16 @@ class StaticTemplate:
             mark_data(tree, self._environment, Marks(nonce=""))
         return tree
 
-    def unknown_names(self) -> Iterator[str]:
-        """A sentence for each name that no template knows."""
+    def unknown_names(self, macros: Container[str] = ()) -> Iterator[str]:
+        """A sentence for each name that no template knows, and that is none of the DAG's own `macros`."""
         finder = meta.TrackingCodeGenerator(self._environment)
         finder.optimizer = None  # which would compute what is constant
         finder.visit(self._tree)
         used = finder.undeclared_identifiers
-        yield from (unknown(name) for name in sorted(used - NAMES - self._environment.globals.keys()))
+        found = sorted(used - NAMES - self._environment.globals.keys())
+        yield from (unknown(name) for name in found if name not in macros)
 
-    def unknown_params(self, params: Mapping[str, Any]) -> Iterator[str]:
+    def unknown_params(self, params: Mapping[str, object]) -> Iterator[str]:
         """A sentence for each param that is asked for by name, without a default, and does not exist."""
         excused = {id(node) for guard in self._tree.find_all((nodes.Filter, nodes.Test)) if _guards(guard)
                    for node in guard.find_all((nodes.Getattr, nodes.Getitem))}  # fmt: skip
@@ -64,6 +64,16 @@ class StaticTemplate:
             elif isinstance(call.node, nodes.Getattr) and call.node.attr == "xcom_pull":
                 given = [keyword.value for keyword in call.kwargs if keyword.key == "task_ids"]
                 yield from _literals((given or call.args)[:1])
+
+    def taken_outputs(self) -> Iterator[tuple[str, str]]:
+        """Task and path of each output that is asked for by literals."""
+        for call in self._tree.find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "output":
+                match [part for argument in call.args for part in _literals([argument])]:
+                    case [task_id, path]:
+                        yield task_id, path
+                    case _:
+                        pass
 
     def carries_data(self) -> bool:
         """Whether it puts conf, params or results into the text."""

@@ -21,6 +21,7 @@ from orchestrator.spec.dag import (
     decode_dag,
     encode_dag,
 )
+from orchestrator.spec.params import ParamSpec
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 
@@ -123,6 +124,10 @@ def test_a_dag_does_not_end_before_it_starts() -> None:
     assert "ends (2012-12-31) before" in refusal(start_date=START, end_date=START - timedelta(days=1)).message
 
 
+def defaults(made: DAG) -> dict[str, Any]:
+    return {name: param.default for name, param in made.spec.params.items()}
+
+
 def test_all_other_arguments_reach_the_spec() -> None:
     spec = DAG(
         "d",
@@ -146,7 +151,7 @@ def test_all_other_arguments_reach_the_spec() -> None:
         catchup=True,
         max_active_runs=1,
         max_active_tasks=3,
-        params={"n": 1, "list": ["a"]},
+        params={"n": ParamSpec(default=1), "list": ParamSpec(default=["a"])},
         tags=("x", "y"),
         owner="ann",
         doc_md="# Hi",
@@ -218,7 +223,7 @@ def test_the_decorator_takes_what_the_class_takes() -> None:
         """Not shown."""
 
     made = pipeline()
-    assert (made.dag_id, made.doc_md, made.spec.params) == ("other", "written", {"x": 1})
+    assert (made.dag_id, made.doc_md, defaults(made)) == ("other", "written", {"x": 1})
     assert made.spec.schedule == DAG("d", schedule="@daily").spec.schedule
 
 
@@ -230,7 +235,7 @@ def test_parameters_of_the_function_are_params_of_the_runs() -> None:
     made = pipeline("us")
     container = made.graph.tasks["t"].container
     assert container is not None
-    assert made.spec.params == {"x": 1, "region": "us", "size": 3}
+    assert defaults(made) == {"x": 1, "region": "us", "size": 3}
     assert (container.command, container.environment) == (
         ["load", "{{ params.region }}"],
         {"SIZE": "{{ params.size }}"},
@@ -247,7 +252,7 @@ def test_keyword_only_params_and_long_documentation_work_too() -> None:
         """
 
     made = pipeline(first="x")
-    assert made.spec.params == {"first": "x", "second": 2}
+    assert defaults(made) == {"first": "x", "second": 2}
     assert made.doc_md == "Title.\n\nBody:\n    deeper."
 
 

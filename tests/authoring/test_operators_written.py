@@ -27,6 +27,7 @@ from orchestrator.spec.dag import (
     TaskSpec,
     WeightRule,
 )
+from orchestrator.spec.params import ParamSpec
 
 GPUS = DeviceRequest(count=-1, capabilities=(("gpu",),))
 #: One way to write each argument, the field it fills, and what must stand there.
@@ -144,7 +145,7 @@ WRITTEN: list[tuple[str, Any, str, Any]] = [
     ("max_active_tis_per_dag", 2, "max_active_tis_per_dag", 2),
     ("task_concurrency", 2, "max_active_tis_per_dag", 2),
     ("max_active_tis_per_dagrun", 2, "max_active_tis_per_dagrun", 2),
-    ("params", {"n": (1, 2)}, "params", {"n": [1, 2]}),
+    ("params", {"n": (1, 2)}, "params", {"n": ParamSpec(default=[1, 2])}),
     ("owner", "ann", "owner", "ann"),
     ("doc_md", "# Hi", "doc_md", "# Hi"),
 ]

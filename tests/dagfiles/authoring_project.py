@@ -12,7 +12,8 @@ from orchestrator.ids import RunKey, TaskKey, VersionId
 from orchestrator.planning.rows import Interval, Run
 from orchestrator.ports import RenderFacts
 from orchestrator.settings import DagsSettings, Project, open_project
-from orchestrator.spec.dag import ContainerTemplate, TaskSpec
+from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
+from orchestrator.spec.params import ParamSpec
 from orchestrator.states import RunState, RunType
 
 START = datetime(2013, 1, 31, tzinfo=UTC)
@@ -55,9 +56,7 @@ def facts_of(container: ContainerTemplate, **changes: Any) -> RenderFacts:
         run=run,
         task=TaskKey("flights", "manual__1", "rank"),
         spec=TaskSpec(task_id="rank", container=container, line=12),
-        dag_timezone="UTC",
-        dag_params={"city": "New York"},
-        dag_file="flights.py",
+        dag=DagSpec(dag_id="flights", file="flights.py", params={"city": ParamSpec(default="New York")}),
         try_number=1,
         **changes,
     )

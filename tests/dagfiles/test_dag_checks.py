@@ -8,16 +8,25 @@ import pytest
 
 from orchestrator.dagfiles.checks import check
 from orchestrator.spec.dag import ContainerTemplate, CronSchedule, DagSpec, Problem, Severity, TaskSpec
+from orchestrator.spec.params import ParamSpec
 from orchestrator.states import TriggerRule
 
 
 def task(task_id: str = "one", upstream: tuple[str, ...] = (), **container: Any) -> TaskSpec:
     rest = {name: container.pop(name) for name in ("trigger_rule", "params") if name in container}
     container.setdefault("image", "tool:1")
+    rest["params"] = params_of(rest.get("params", {}))
     return TaskSpec(task_id=task_id, upstream=upstream, container=ContainerTemplate(**container), line=7, **rest)
 
 
+def params_of(defaults: dict[str, Any]) -> dict[str, ParamSpec]:
+    return {
+        name: each if isinstance(each, ParamSpec) else ParamSpec(default=each) for name, each in defaults.items()
+    }
+
+
 def problems(*tasks: TaskSpec, source: str = "", **dag: Any) -> list[Problem]:
+    dag["params"] = params_of(dag.get("params", {}))
     spec = DagSpec(dag_id="d", file="d.py", line=3, tasks=tasks, **dag)
     return list(check(spec, ast.parse(source), frozenset({"flights"})))
 
@@ -59,6 +68,21 @@ def test_a_result_schema_that_cannot_be_met(fields: dict[str, Any], words: str) 
     assert problems(msgspec.structs.replace(task(), result_schema={"type": "integer"})) == []
 
 
+def test_an_output_that_is_not_kept() -> None:
+    keeps = task("a", outputs=("/out/*.csv", "/in/deep/file"))
+
+    def takes(path: str, after: tuple[str, ...] = ("a",)) -> TaskSpec:
+        return task("b", after, inputs={"/i": f"{{{{ output('a', '{path}') }}}}"})
+
+    for path in ("/out/x.csv", "/in/deep/file", "/in/deep", "/in"):
+        assert problems(keeps, takes(path)) == []
+    problem = only(keeps, takes("/out/x.json"))
+    assert (problem.rule, problem.severity) == ("output_not_kept", Severity.WARNING)
+    assert problem.text == "inputs./i: 'a' does not keep /out/x.json"
+    assert problems(task("a", outputs=("{{ ds }}",)), takes("/x")) == []
+    assert only(keeps, takes("/out/x.csv", ())).rule == "pull_not_upstream"
+
+
 def test_a_schedule_that_cannot_be() -> None:
     problem = only(schedule=CronSchedule(expressions=("61 * * * *",)))
     assert (problem.rule, problem.line, problem.severity) == ("bad_schedule", 3, Severity.ERROR)
@@ -71,7 +95,7 @@ def test_a_schedule_that_cannot_be() -> None:
         ("{{ ds | dss }}", "template_syntax", "'dss'"),
         ("{{ dss }}", "template_name", "did you mean 'ds'?"),
         ("{{ params.dya }}", "template_name", "did you mean 'day'?"),
-        ("{{ var.value.x }}", "template_name", "no variables"),
+        ("{{ conf.x }}", "template_name", "it is dag_run.conf"),
     ],
 )
 def test_templates_that_cannot_be_rendered_are_errors(text: str, rule: str, words: str) -> None:
