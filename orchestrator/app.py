@@ -80,7 +80,7 @@ class App:
     def explanations(self) -> Iterator[Explanations]:
         with self.store() as store:
             queries = Queries(store, self.logs())
-            yield Explanations(store, queries, self.socket, self.clock, self.project.settings)
+            yield Explanations(store, self.artifacts(), queries, self.socket, self.clock, self.project.settings)
 
     @contextmanager
     def actions(self) -> Iterator[Actions]:
@@ -184,15 +184,19 @@ class App:
 
     @contextmanager
     def trial(self) -> Iterator[Parts]:
-        """The parts of a run in the foreground: no database file, logs that go with it, a deployment of its own,
-        an owner label."""
+        """The parts of a run in the foreground: no database file, logs and artifacts that go with it, a
+        deployment of its own, an owner label."""
         deployment = new_test_deployment_id(self.trials_id())
         store = SqlStore.in_memory(deployment)
-        with self.authoring() as authoring, tempfile.TemporaryDirectory(prefix="orchestrator-") as logs:
+        with self.authoring() as authoring, tempfile.TemporaryDirectory(prefix="orchestrator-") as made:
             try:
                 with self._parts(store, authoring, None) as parts:
-                    labels = {OWNER_LABEL: own_identity()}
-                    yield dataclasses.replace(parts, logs=FileLogStore(Path(logs)), extra_labels=labels)
+                    yield dataclasses.replace(
+                        parts,
+                        logs=FileLogStore(Path(made) / "logs"),
+                        artifacts=FileArtifactStore(Path(made) / "artifacts"),
+                        extra_labels={OWNER_LABEL: own_identity()},
+                    )
             finally:
                 store.close()
 

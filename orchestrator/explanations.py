@@ -9,14 +9,14 @@ from pathlib import Path
 
 from orchestrator.clock import Clock
 from orchestrator.errors import NotFoundError
-from orchestrator.ids import Epoch, RunKey
+from orchestrator.ids import Epoch, RunKey, TaskKey
 from orchestrator.next_steps import next_step
 from orchestrator.planning.draft import PlanSettings
 from orchestrator.planning.explain import Behind, Explained, Present, Question, behind, explain, first_cause
 from orchestrator.planning.rows import Reason, TaskInstance
 from orchestrator.planning.verdicts import name_of
 from orchestrator.planning.world import World
-from orchestrator.ports import Page, Store
+from orchestrator.ports import ArtifactStore, Page, Store
 from orchestrator.queries import DagView, Queries, RunView
 from orchestrator.scheduler.local_socket import ask
 from orchestrator.scheduler.scheduler import plan_of
@@ -77,8 +77,17 @@ class _Told(Value, frozen=True, kw_only=True):
 class Explanations:
     """Explains what one deployment has. Raises `NotFoundError` naming the nearest known, and `StoreError`."""
 
-    def __init__(self, store: Store, queries: Queries, socket: Path, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        artifacts: ArtifactStore,
+        queries: Queries,
+        socket: Path,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
         self._store = store
+        self._artifacts = artifacts
         self._queries = queries
         self._socket = socket
         self._clock = clock
@@ -116,8 +125,15 @@ class Explanations:
             state = row.state
         words = _TASK_WORDS.get(state, _NOTHING)
         if row is not None and state.final:
-            return _made(about, state, _Told(explained=_of_ended_task(view, row)), words)
+            told = _Told(explained=_of_ended_task(view, row))
+            return _made(about, state, told, words, notes=self._files(row.key))
         return _made(about, state, self._ask(about, ANSWER_SECONDS), words)
+
+    def _files(self, key: TaskKey) -> tuple[str, ...]:
+        """What is to be said of the files that its newest try wrote."""
+        tries = self._store.tries(key)
+        harvest = self._artifacts.harvest(tries[-1].key) if tries else None
+        return harvest.sentences if harvest else ()
 
     def glance(self, key: RunKey) -> Explained:
         """What hinders an open run and each of its open tasks, by the leader; nothing where none answers soon."""

@@ -1,5 +1,5 @@
-"""Files that a container wrote where nothing keeps them: what the engine says it changed, but for what is ours, kept,
-or what programs leave everywhere."""
+"""Files that a container wrote where nothing keeps them: what the engine says it changed, but for what is ours, is
+kept, or is left everywhere by programs and the engine."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -14,11 +14,12 @@ from orchestrator.spec.outputs import covers
 
 #: Files that are told by name, and those whose size is asked for at most.
 _TOLD, _ASKED = 10, 40
-#: Where programs leave what nobody looks for.
+#: Where programs, and the engine itself, leave what nobody looks for.
 _SCRATCH = (
     "/tmp", "/var/tmp", "/run", "/var/run", "/var/lock",  # noqa: S108 - paths in containers
     "/var/cache", "/var/log", "/var/lib/apt", "/var/lib/dpkg", "/usr/lib/python3",
-    "/dev", "/proc", "/sys", "/etc", "/.dockerenv", PRIVATE_FOLDER,
+    "/dev", "/proc", "/sys", "/etc", "/.dockerenv", "/sbin/docker-init", "/usr/sbin/docker-init",
+    PRIVATE_FOLDER,
 )  # fmt: skip
 _SCRATCH_NAMES = frozenset({"__pycache__", ".cache", ".pytest_cache", ".mypy_cache", ".npm", ".ipython"})
 

@@ -1,7 +1,7 @@
 """Runs of a DAG file in the foreground, on a real engine: what `dags test` does, without its face."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,14 +9,16 @@ from orchestrator.app import App
 from orchestrator.dagfiles.lookup import find_dag
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.foreground import Foreground
-from orchestrator.ids import ContainerId, DeploymentId
+from orchestrator.ids import ContainerId, DeploymentId, TryKey
+from orchestrator.ports import LogFlag, LogStore
 from orchestrator.queries import RunView
 from orchestrator.settings import open_project
+from orchestrator.spec.artifacts import Harvest
 from orchestrator.spec.container import ContainerFacts, VolumeFacts
 from orchestrator.spec.value import Value
 
 HEAD = """
-from orchestrator import DAG, DockerOperator, Mount
+from orchestrator import DAG, DockerOperator, Mount, Secret
 with DAG("d") as dag:
 """
 
@@ -27,6 +29,9 @@ class Ended(Value, frozen=True, kw_only=True):
     view: RunView
     containers: tuple[ContainerFacts, ...]
     volumes: tuple[VolumeFacts, ...]
+    harvests: tuple[Harvest, ...] = ()  #: of tries of which there is one, in order
+    logs: dict[str, bytes] = {}  #: what was written, by task
+    seen: tuple[str, ...] = ()  #: what `RealRuns.look` saw in each container that was left
 
     @property
     def states(self) -> dict[str, str]:
@@ -42,6 +47,7 @@ class RealRuns:
 
     def __init__(self, folder: Path, image: str) -> None:
         self.root = folder
+        self.look: Callable[[DockerEngine, ContainerId], str] = lambda _, __: ""
         (folder / "dags").mkdir()
         self._environment = {
             **os.environ,
@@ -60,7 +66,20 @@ class RealRuns:
                 foreground.start(find_dag(app.project.dags_folder, parts.parser, "d"), logical_date=None, conf={})
                 view = foreground.wait()
                 containers = engine.list_ours(deployment)
-                return Ended(view=view, containers=containers, volumes=engine.list_volumes(deployment))
+                harvests = (parts.artifacts.harvest(attempt.key) for attempt in view.tries)
+                return Ended(
+                    view=view,
+                    containers=containers,
+                    volumes=engine.list_volumes(deployment),
+                    harvests=tuple(filter(None, harvests)),
+                    logs={each.key.task.task_id: log_of(parts.logs, each.key) for each in view.tries},
+                    seen=tuple(self.look(engine, ContainerId(each.id)) for each in containers),
+                )
+
+
+def log_of(logs: LogStore, key: TryKey) -> bytes:
+    """Without lines of ours."""
+    return b"".join(each.data for each in logs.records(key) if LogFlag.SYSTEM not in each.flags)
 
 
 @contextmanager
