@@ -10,7 +10,18 @@ import orchestrator
 
 NAMES = sorted(orchestrator._HOMES)
 IMPORT = f"from orchestrator import {', '.join(NAMES)}"
-HEAVY = {"jinja2", "jsonschema", "croniter", "sqlalchemy", "docker", "pendulum", "click", "rich", "alembic", "structlog"}
+HEAVY = {
+    "jinja2",
+    "jsonschema",
+    "croniter",
+    "sqlalchemy",
+    "docker",
+    "pendulum",
+    "click",
+    "rich",
+    "alembic",
+    "structlog",
+}
 
 
 def cpu_milliseconds(code: str) -> float:

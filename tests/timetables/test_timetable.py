@@ -105,6 +105,12 @@ class TestIntervals:
     def test_a_later_start_date_leaves_a_gap_rather_than_run_before_it(self) -> None:
         assert table(start=day(2026, 12, 1)).next(past(daily(day(2026, 11, 9))), NOW) == daily(day(2026, 12, 1))
 
+    def test_a_start_date_put_to_where_the_last_interval_ended_changes_nothing(self) -> None:
+        six = table(CronSchedule(expressions=("0 6 * * *",)), start=day(2026, 11, 20))
+        assert six.next(past(daily(day(2026, 11, 19))), NOW) == Interval(
+            start=day(2026, 11, 20), end=day(2026, 11, 20, 6)
+        )
+
     def test_the_end_date_is_inclusive_for_the_logical_date(self) -> None:
         timetable = table(start=day(2026, 1, 1), end=day(2026, 1, 3, 5))
         assert [each.start.day for each in runs(timetable, NOW, catchup=True)] == [1, 2, 3]
