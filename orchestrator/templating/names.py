@@ -38,8 +38,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
-def unknown(name: str) -> str:
-    """What to say of a name that no template knows."""
+def unknown(name: str, further: Iterable[str] = ()) -> str:
+    """What to say of a name that no template knows; `further` names are those of one DAG."""
     if name in _ABSENT:
         return f"{name!r} is undefined: {_ABSENT[name]}"
-    return f"{name!r} is undefined{nearest(name, NAMES)}"
+    return f"{name!r} is undefined{nearest(name, {*NAMES, *further})}"

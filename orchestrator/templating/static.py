@@ -1,6 +1,6 @@
 """What can be said of a template without rendering it: its syntax, the names it uses, the results it asks for."""
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from jinja2 import meta, nodes
 from jinja2.exceptions import TemplateSyntaxError
@@ -38,14 +38,14 @@ class StaticTemplate:
             mark_data(tree, self._environment, Marks(nonce=""))
         return tree
 
-    def unknown_names(self, macros: Container[str] = ()) -> Iterator[str]:
+    def unknown_names(self, macros: Collection[str] = ()) -> Iterator[str]:
         """A sentence for each name that no template knows, and that is none of the DAG's own `macros`."""
         finder = meta.TrackingCodeGenerator(self._environment)
         finder.optimizer = None  # which would compute what is constant
         finder.visit(self._tree)
         used = finder.undeclared_identifiers
         found = sorted(used - NAMES - self._environment.globals.keys())
-        yield from (unknown(name) for name in found if name not in macros)
+        yield from (unknown(name, macros) for name in found if name not in macros)
 
     def unknown_params(self, params: Mapping[str, object]) -> Iterator[str]:
         """A sentence for each param that is asked for by name, without a default, and does not exist."""

@@ -8,6 +8,8 @@ import pytest
 
 from orchestrator.dagfiles.checks import check
 from orchestrator.spec.dag import ContainerTemplate, CronSchedule, DagSpec, Problem, Severity, TaskSpec
+from orchestrator.spec.functions import Call
+from orchestrator.spec.handles import Handle
 from orchestrator.spec.params import ParamSpec
 from orchestrator.states import TriggerRule
 
@@ -103,6 +105,43 @@ def test_templates_that_cannot_be_rendered_are_errors(text: str, rule: str, word
     assert (problem.rule, problem.line, problem.severity) == (rule, 7, Severity.ERROR)
     assert problem.task_id == "one"
     assert words in problem.text
+
+
+@pytest.mark.parametrize(
+    ("param", "words"),
+    [
+        (ParamSpec(default="all", schema={"type": "integer"}), "params.top is 'all', which is no integer"),
+        (ParamSpec(default=None, schema={"type": "integer"}), "params.top is None, which is no integer"),
+        (ParamSpec(schema={"type": "integer"}), "params.top has no default"),
+    ],
+)
+def test_a_scheduled_dag_needs_defaults_that_fit(param: ParamSpec, words: str) -> None:
+    daily = CronSchedule(expressions=("0 0 * * *",))
+    for problem in (only(params={"top": param}, schedule=daily), only(task(params={"top": param}), schedule=daily)):
+        assert (problem.rule, problem.severity) == ("param", Severity.ERROR)
+        assert words in problem.text
+
+
+def test_a_dag_that_is_only_asked_for_may_leave_params_open() -> None:
+    schema = {"type": "integer"}
+    assert problems(params={"a": ParamSpec(schema=schema), "b": ParamSpec(default=None, schema=schema)}) == []
+    assert only(params={"a": ParamSpec(default="x", schema=schema)}).rule == "param"
+
+
+def test_macros_of_the_dag_are_known_names_and_none_of_ours() -> None:
+    assert problems(task(command=["{{ bucket }}"]), macros={"bucket": "s3://x"}) == []
+    assert only(macros={"ds": 1}).rule == "macro_name"
+    assert "did you mean 'bucket'" in only(task(command=["{{ bucke }}"]), macros={"bucket": 1}).text
+
+
+def test_arguments_of_functions_are_templates_like_any_other() -> None:
+    problem = only(task(call=Call(kwargs={"day": "{{ dss }}"})))
+    assert (problem.rule, problem.text) == (
+        "template_name",
+        "call.kwargs.day: 'dss' is undefined; did you mean 'ds'?",
+    )
+    pulled = only(task(call=Call(args=[Handle(task_id="two").text])), task("two"))
+    assert pulled.rule == "pull_not_upstream"
 
 
 def test_params_of_the_dag_and_of_the_task_are_both_known() -> None:

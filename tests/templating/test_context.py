@@ -1,12 +1,15 @@
 from datetime import UTC, datetime
 
 import pytest
-from template_facts import context
+from template_facts import context, facts
 
 from orchestrator.errors import RenderError
+from orchestrator.ids import TaskKey
+from orchestrator.spec.functions import FILLED_NAMES
 from orchestrator.states import RunType
+from orchestrator.templating.context import build_context
 from orchestrator.templating.names import DATA_NAMES, NAMES
-from orchestrator.templating.render import render_field
+from orchestrator.templating.render import render_field, render_value
 
 
 def shown(text: str, results: dict[str, bytes] | None = None, **changes: object) -> str:
@@ -42,10 +45,21 @@ def test_the_context_has_exactly_the_names_that_the_checks_know() -> None:
         ("{{ params.top }} {{ params.city }}", "5 New York"),
         ("{{ image('flights') }}", "orchestrator/flights:0123456789ab"),
         ("{{ test_mode }}", "False"),
+        ("{{ triggering_asset_events }} {{ inlets | length }} {{ outlets | length }}", "{} 0 0"),
+        ("{{ dag.params.city }} {{ dag.max_active_runs }} {{ dag.start_date is none }}", "New York 16 True"),
+        ("{{ task.params.top }} {{ task.pool_slots }}", "5 1"),
+        ("{{ ti.max_tries }} {{ ti.operator }} {{ ti.execution_date | ds }}", "2 DockerOperator 2013-01-31"),
+        ("{{ dag_run.state }} {{ dag_run.start_date | ts }}", "running 2013-02-01T00:00:01+00:00"),
     ],
 )
 def test_each_name_has_its_value(text: str, expected: str) -> None:
     assert shown(text) == expected.strip()
+
+
+def test_parameters_may_have_every_name_that_json_can_say() -> None:
+    for name in FILLED_NAMES:
+        render_value("call.kwargs.x", f"{{{{ {name} | text }}}}", context(), native=False)
+    assert set(FILLED_NAMES) == NAMES - {"macros", "image", "output", "var", "conn", "result"}
 
 
 def test_dates_are_shown_in_the_zone_of_the_dag() -> None:
@@ -95,6 +109,31 @@ def test_a_key_takes_a_part_of_a_result_that_is_an_object() -> None:
     assert shown("{{ ti.xcom_pull('fetch', key='columns', default='none') }}", results) == "none"
     with pytest.raises(RenderError, match=r"no key 'rows'.*'name' is no object"):
         shown("{{ ti.xcom_pull('name', key='rows') }}", results)
+
+
+def test_instances_of_mapped_tasks_are_pulled_by_their_index() -> None:
+    def result(key: TaskKey) -> bytes:
+        return f'{{"at": "{key.task_id}[{key.map_index}]"}}'.encode()
+
+    names = build_context(facts(), result)
+    assert render_field("x", "{{ ti.xcom_pull('a', map_indexes=2).at }}", names) == "a[2]"
+    assert render_field("x", "{{ ti.xcom_pull(['a', 'b'], 'at', map_indexes=[0, 1]) }}", names) == (
+        "[['a[0]', 'a[1]'], ['b[0]', 'b[1]']]"
+    )
+
+
+def test_a_result_of_the_last_good_run_stands_in_where_that_is_asked_for() -> None:
+    def result(key: TaskKey) -> bytes | None:
+        return b'"old"' if key.run_id == "scheduled__2013-01-29T00:00:00+00:00" else None
+
+    asked = "{{ ti.xcom_pull('rank', include_prior_dates=True, default='none') }}"
+    assert render_field("x", asked, build_context(facts(), result)) == "old"
+    assert render_field("x", asked, build_context(facts(previous_success=None), result)) == "none"
+    assert render_field("x", "{{ ti.xcom_pull('rank') }}", build_context(facts(), result)) == "None"
+
+
+def test_macros_of_the_dag_are_names_too_and_hide_none_of_ours() -> None:
+    assert shown("{{ bucket }}/{{ ds }}", macros={"bucket": "s3://x", "ds": "never"}) == "s3://x/2013-01-31"
 
 
 def test_an_unpinned_image_names_the_nearest() -> None:
