@@ -23,6 +23,7 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.TIMEOUT: f"see in its log where it stood ({_LOG}); if it may take that long, raise the limit",
     _R.START_TIMEOUT: f"see what held it up ({_TASK}) and whether the engine is well ({_DOCTOR})",
     _R.IDLE_TIMEOUT: f"see in its log where it stood ({_LOG}); if it may be silent that long, raise idle_timeout",
+    _R.SENSOR_TIMEOUT: f"see what it saw ({_LOG}); if it may take that long, raise its timeout",
     _R.IMAGE_MISSING: "correct the name in the DAG file, or build it from task-images/<name>/; "
     "`orchestrator images list` shows those that can be built",
     _R.IMAGE_PULL_FAILED: f"see whether the registry can be reached from the engine's machine: {_DOCTOR}",
@@ -61,6 +62,7 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.IMAGE_BUILDING: "wait for the build; `orchestrator images list` shows what is built",
     _R.IMAGE_PULLING: "wait for the pull; it is given up after the task's pull_timeout",
     _R.RETRY_DELAY: f"wait for it; why the last try failed: {_LOG}",
+    _R.NOT_READY: f"wait for its next look; what it saw so far: {_LOG}",
     _R.PARALLELISM: f"{_LIMIT}: the setting scheduling.parallelism",
     _R.POOL_FULL: f"{_LIMIT}: the slots of the pool",
     _R.MAX_ACTIVE_TASKS: f"{_LIMIT}: max_active_tasks of the DAG",

@@ -119,6 +119,8 @@ def explain_task(world: World, key: TaskKey, present: Present) -> Reason | None:
             return _why_not_admitted(world, key, present)
         case TaskState.UP_FOR_RETRY:
             return _delay(task)
+        case TaskState.UP_FOR_RESCHEDULE:
+            return _next_look(task)
         case TaskState.STARTING | TaskState.RUNNING:
             return world.tries[world.open_try[key]].stop_reason or _engine_down(task, present)
         case _:
@@ -280,7 +282,15 @@ def _engine_down(task: TaskInstance, present: Present) -> Reason | None:
     return Reason(code=ReasonCode.ENGINE_DOWN, text=f"{waits}: the engine is away ({present.engine_away})")
 
 
+def _next_look(task: TaskInstance) -> Reason:
+    last = "" if task.reason is None else f"; the last one: {task.reason.text}"
+    return Reason(code=ReasonCode.NOT_READY, text=f"its next look comes{_at(task)}{last}")
+
+
+def _at(task: TaskInstance) -> str:
+    return "" if task.due_at is None else f" at {task.due_at.isoformat(timespec='seconds')}"
+
+
 def _delay(task: TaskInstance) -> Reason:
-    until = "" if task.due_at is None else f" at {task.due_at.isoformat(timespec='seconds')}"
     last = "" if task.reason is None else f"; the last try: {task.reason.text}"
-    return Reason(code=ReasonCode.RETRY_DELAY, text=f"its next try comes{until}{last}")
+    return Reason(code=ReasonCode.RETRY_DELAY, text=f"its next try comes{_at(task)}{last}")

@@ -13,7 +13,7 @@ from orchestrator.planning.changes import Launch, PinImages
 from orchestrator.planning.events import FileGone, ImagesPinned, PrepareDelayed, PrepareFailed
 from orchestrator.planning.explain import Explained, Question, explain
 from orchestrator.planning.rows import Pool, Reason, RequestKind
-from orchestrator.spec.dag import CronSchedule, ManualSchedule, RetryPolicy
+from orchestrator.spec.dag import CronSchedule, ManualSchedule, RetryPolicy, SensorSpec
 from orchestrator.states import ReasonCode as Code
 from orchestrator.states import RunState, TaskState
 
@@ -179,6 +179,16 @@ def test_a_task_in_its_retry_delay_is_told_until_when_and_why() -> None:
     assert code(leader, key, "a") is Code.RETRY_DELAY
     assert text(leader, key, "a").startswith(
         "its next try comes at 2026-11-20T12:05:00+00:00; the last try: it exited"
+    )
+
+
+def test_a_sensor_between_two_looks_is_told_when_the_next_comes() -> None:
+    leader, key = running(container("a", sensor=SensorSpec(poke_interval=timedelta(minutes=5))))
+    (attempt,) = leader.world.open_tries()
+    leader.exit(attempt, 75)
+    assert code(leader, key, "a") is Code.NOT_READY
+    assert text(leader, key, "a").startswith(
+        "its next look comes at 2026-11-20T12:05:00+00:00; the last one: not yet"
     )
 
 
