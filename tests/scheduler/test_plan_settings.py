@@ -3,7 +3,7 @@
 import msgspec
 
 from orchestrator.ids import DeploymentId, Epoch
-from orchestrator.scheduler.scheduler import _plan
+from orchestrator.scheduler.scheduler import plan_of
 from orchestrator.settings import SchedulingSettings, Settings
 from orchestrator.spec.dag import ScheduleMode
 
@@ -19,5 +19,5 @@ def test_every_setting_of_scheduling_reaches_the_planner() -> None:
     defaults = msgspec.structs.asdict(SchedulingSettings())
     told = msgspec.structs.asdict(said)
     assert all(told[name] != default for name, default in defaults.items()), "each differs from its default"
-    plan = _plan(Settings(scheduling=said), DeploymentId("0a1b2c3d"), Epoch(1))
+    plan = plan_of(Settings(scheduling=said), DeploymentId("0a1b2c3d"), Epoch(1))
     assert {name: getattr(plan, name) for name in told} == told
