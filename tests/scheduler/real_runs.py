@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from orchestrator.app import App
 from orchestrator.dagfiles.lookup import find_dag
@@ -48,6 +49,7 @@ class RealRuns:
     def __init__(self, folder: Path, image: str) -> None:
         self.root = folder
         self.look: Callable[[DockerEngine, ContainerId], str] = lambda _, __: ""
+        self.conf: dict[str, Any] = {}
         (folder / "dags").mkdir()
         self._environment = {
             **os.environ,
@@ -57,13 +59,18 @@ class RealRuns:
 
     def run(self, *tasks: str, **settings: str) -> Ended:
         """A DAG of these statements, to its end. What it leaves behind on purpose is removed afterwards."""
-        (self.root / "dags" / "d.py").write_text(HEAD + "".join(f"    {each}\n" for each in tasks))
+        return self.run_file(HEAD + "".join(f"    {each}\n" for each in tasks), **settings)
+
+    def run_file(self, text: str, **settings: str) -> Ended:
+        """The DAG `d` of a file with this text, likewise."""
+        (self.root / "dags" / "d.py").write_text(text)
         app = App(open_project(self.root, self._environment | settings))
         with app.trial() as parts:
             engine, deployment = app.engine(), parts.store.deployment()
             with cleared(engine, deployment):
                 foreground = Foreground(parts, lambda _: None)
-                foreground.start(find_dag(app.project.dags_folder, parts.parser, "d"), logical_date=None, conf={})
+                dag = find_dag(app.project.dags_folder, parts.parser, "d")
+                foreground.start(dag, logical_date=None, conf=self.conf)
                 view = foreground.wait()
                 containers = engine.list_ours(deployment)
                 harvests = (parts.artifacts.harvest(attempt.key) for attempt in view.tries)
