@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+from image_kinds import KINDS, ImageKind, Kinds, all_kinds
 from scheduler_stage import Stage, staged
 
+from orchestrator.engines.docker.address import Address
 from orchestrator.testing.manual_clock import ManualClock
 
 
@@ -34,3 +36,17 @@ def still_stage(tmp_path: Path, clock: ManualClock) -> Iterator[Stage]:
     """The same where time passes only when the test says so."""
     with staged(tmp_path, clock) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def image_kinds(
+    engine_address: Address, base_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kinds]:
+    with all_kinds(engine_address, base_image, tmp_path_factory.mktemp("kinds")) as kinds:
+        yield kinds
+
+
+@pytest.fixture(params=KINDS)
+def image_kind(request: pytest.FixtureRequest, image_kinds: Kinds) -> ImageKind:
+    """Each kind of image in turn."""
+    return image_kinds.kind(request.param)
