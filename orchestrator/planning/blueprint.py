@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from orchestrator.planning.reach import Reach
 from orchestrator.planning.rows import DagVersion
 from orchestrator.planning.setups import enclosed_by, scopes_of
-from orchestrator.planning.units import Unit, sizes_wanted, units_of
+from orchestrator.planning.units import Unit, feeds_of, sizes_wanted, units_of
 from orchestrator.spec.dag import DagSpec, TaskKind, TaskSpec, WeightRule
 from orchestrator.spec.marks import has_templates
 from orchestrator.timetables import Timetable, timetable_for
@@ -76,7 +76,7 @@ def blueprint_of(version: DagVersion) -> Blueprint:
         gates=_gates(spec, reach),
         setups=_turned(scopes),
         enclosed=enclosed,
-        listeners=_merged(scopes, _turned(enclosed)),
+        listeners=_merged(scopes, _turned(enclosed), feeds_of(units)),
     )
 
 
@@ -114,8 +114,12 @@ def _turned(lists: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _merged(one: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    return {name: (*one.get(name, ()), *other.get(name, ())) for name in {**one, **other}}
+def _merged(*tables: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for table in tables:
+        for name, task_ids in table.items():
+            found[name] = (*found.get(name, ()), *task_ids)
+    return found
 
 
 def _literal_images(spec: DagSpec) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ from orchestrator.planning.draft import Draft
 from orchestrator.planning.expansion import expand
 from orchestrator.planning.retry import Again, Failure, after_failure
 from orchestrator.planning.rows import Reason, Run, TaskInstance
-from orchestrator.planning.rules import Verdict
-from orchestrator.planning.verdicts import Judgement, judgement_of, name_of, unit_of
+from orchestrator.planning.rules import Judgement, Verdict
+from orchestrator.planning.verdicts import judgement_of, name_of, unit_of
 from orchestrator.spec.dag import TaskKind
 from orchestrator.states import ReasonCode, RunState, TaskState
 
@@ -54,16 +54,15 @@ def spread(draft: Draft, keys: Iterable[TaskKey]) -> None:
     look = deque(keys)
     while look:
         key = look.popleft()
-        if key not in draft.world.parents:
+        if not draft.world.is_waiting(key):
             continue
-        unit = unit_of(draft.world, key)
-        if unit is not None and (next_to_judge := expand(draft, key.run, unit)) is not None:
-            look.extend(next_to_judge)
-            continue
-        judgement = judgement_of(draft.world, key)
-        if judgement.verdict is not Verdict.WAITING:
+        judgement, unit = judgement_of(draft.world, key), unit_of(draft.world, key)
+        if judgement.verdict is Verdict.READY and unit is not None:
+            look.extend(expand(draft, key.run, unit))
+        elif judgement.verdict is not Verdict.WAITING:
             _follow(draft, draft.world.tasks[key], judgement)
-            look.extend(draft.world.concerned(draft.world.tasks[key]))
+            if (task := draft.world.tasks[key]).state.final:
+                look.extend(draft.world.concerned(task))
 
 
 def queue(draft: Draft, task: TaskInstance) -> None:
@@ -121,6 +120,8 @@ def _follow(draft: Draft, task: TaskInstance, judgement: Judgement) -> None:
             draft.put_task(transitions.skipped(task, draft.now, reason))
         case Verdict.UPSTREAM_FAILED:
             draft.put_task(transitions.upstream_failed(task, draft.now, reason))
+        case Verdict.FAILED:
+            draft.put_task(transitions.failed(task, draft.now, reason))
         case Verdict.WAITING:
             pass
 

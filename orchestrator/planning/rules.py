@@ -6,6 +6,7 @@ the order in which parents end.
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
+from orchestrator.planning.rows import Reason
 from orchestrator.spec.value import Value
 from orchestrator.states import TaskState, TriggerRule
 
@@ -35,6 +36,16 @@ class ParentCounts(Value, frozen=True, kw_only=True):
         """These counts after one of the unfinished parents came to `state`."""
         return self.moved(TaskState.WAITING, state)
 
+    def changed_by(self, newest: TaskState) -> bool:
+        """Whether the newest end among these parents, which came to that state, can change what a rule says: rules
+        ask which states there are, and whether all have ended."""
+        return self.all_finished or not newest.final or getattr(self, newest.value, 1) == 1
+
+    def plus(self, others: "ParentCounts") -> "ParentCounts":
+        """The counts of these parents and others together."""
+        fields = {name: getattr(self, name) + getattr(others, name) for name in self.__struct_fields__}
+        return ParentCounts(**fields)
+
     def moved(self, before: TaskState | None, after: TaskState | None) -> "ParentCounts":
         """These counts after one parent moved from one state to another; None: it is not there."""
         fields = {name: getattr(self, name) - (name in _counted(before)) for name in self.__struct_fields__}
@@ -49,12 +60,25 @@ def _counted(state: TaskState | None) -> tuple[str, ...]:
 
 
 class Verdict(StrEnum):
-    """What a rule says; the last two are what a task becomes whose rule can no longer hold."""
+    """What a rule says: the third and the fourth are what a task becomes whose rule can no longer hold. `failed` is
+    said by no rule, but of a mapped task that cannot be expanded."""
 
     WAITING = "waiting"
     READY = "ready"
     SKIPPED = "skipped"
     UPSTREAM_FAILED = "upstream_failed"
+    FAILED = "failed"
+
+
+class Judgement(Value, frozen=True, kw_only=True):
+    """A verdict and, of what will not run, why."""
+
+    verdict: Verdict
+    reason: Reason | None = None
+
+
+WAITING = Judgement(verdict=Verdict.WAITING)
+READY = Judgement(verdict=Verdict.READY)
 
 
 def judge(rule: TriggerRule, parents: ParentCounts) -> Verdict:

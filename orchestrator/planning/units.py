@@ -14,11 +14,17 @@ class Unit(Value, frozen=True, kw_only=True):
     name: str
     tasks: tuple[str, ...]
     map: MapSpec
+    is_group: bool = False
 
     @property
     def results(self) -> tuple[FromResult, ...]:
         """The results that must be there before it can be expanded."""
         return tuple(results_in(self.map))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The tasks whose results these are."""
+        return tuple(dict.fromkeys(result.task_id for result in self.results))
 
 
 def units_of(spec: DagSpec) -> Mapping[str, Unit]:
@@ -35,7 +41,7 @@ def units_of(spec: DagSpec) -> Mapping[str, Unit]:
     for group_id, tasks in members.items():
         over = groups[group_id].map
         if over is not None:
-            unit = Unit(name=group_id, tasks=tuple(tasks), map=over)
+            unit = Unit(name=group_id, tasks=tuple(tasks), map=over, is_group=True)
             found |= dict.fromkeys(tasks, unit)
     return found
 
@@ -47,6 +53,15 @@ def sizes_wanted(units: Mapping[str, Unit]) -> Mapping[str, frozenset[str]]:
         for result in unit.results:
             wanted.setdefault(result.task_id, set()).add(result.key)
     return {task_id: frozenset(keys) for task_id, keys in wanted.items()}
+
+
+def feeds_of(units: Mapping[str, Unit]) -> Mapping[str, tuple[str, ...]]:
+    """Of a task, the tasks that are mapped over its result, with their groups."""
+    found: dict[str, tuple[str, ...]] = {}
+    for unit in {unit.name: unit for unit in units.values()}.values():
+        for task_id in unit.sources:
+            found[task_id] = (*found.get(task_id, ()), *unit.tasks)
+    return found
 
 
 def _around(groups: Mapping[str, GroupSpec], group_id: str | None) -> Iterator[GroupSpec]:

@@ -4,14 +4,14 @@ for it. Reads the world, changes nothing.
 
 from collections.abc import Iterable
 
-from orchestrator.ids import UNMAPPED, RunKey, TaskKey
+from orchestrator.ids import UNMAPPED, TaskKey
+from orchestrator.planning.outlook import outlook_of
 from orchestrator.planning.rows import Reason, TaskInstance
-from orchestrator.planning.rules import Verdict, judge
+from orchestrator.planning.rules import READY, Judgement, Verdict, judge
 from orchestrator.planning.setups import judge_setups, judge_teardown
 from orchestrator.planning.units import Unit
 from orchestrator.planning.view import View
 from orchestrator.spec.dag import BranchChoice, ShortCircuitChoice
-from orchestrator.spec.value import Value
 from orchestrator.states import ReasonCode, TaskState
 
 _DEAD = (Verdict.SKIPPED, Verdict.UPSTREAM_FAILED)
@@ -22,36 +22,41 @@ _WORST_FIRST = (TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.SKIPPED, 
 _NAMED = 5
 
 
-class Judgement(Value, frozen=True, kw_only=True):
-    """A verdict and, of a dead one, why."""
-
-    verdict: Verdict
-    reason: Reason | None = None
-
-
-WAITING = Judgement(verdict=Verdict.WAITING)
-READY = Judgement(verdict=Verdict.READY)
-
-
 def judgement_of(world: View, key: TaskKey) -> Judgement:
-    """Of an instance that waits. A task before it that chose against it comes first; a teardown follows its setups,
-    and every other task its rule, where no setup of its scope hinders it. One that stands for a mapped task which
-    is not expanded yet is never ready: what it is expanded over is not there."""
+    """Of an instance that waits. Of one that stands for a mapped task, ready means that it is to be expanded now.
+
+    All instances of a mapped task have the same parents, so first it is judged itself, and expanded when it is
+    ready. Tasks of a mapped group have parents among each other: they are expanded as soon as the elements are
+    there and judged then, and before that they wait, since one of them that had ended already could not be."""
+    unit = unit_of(world, key)
+    if unit is None:
+        return _judgement(world, key)
+    if unit.is_group:
+        outlook = outlook_of(world, key.run, unit)
+        dead = outlook.verdict not in (Verdict.WAITING, Verdict.READY)
+        own = _judgement(world, key) if dead else READY
+        return outlook if own.verdict is Verdict.READY else own
+    own = _judgement(world, key)
+    return outlook_of(world, key.run, unit) if own.verdict is Verdict.READY else own
+
+
+def _judgement(world: View, key: TaskKey) -> Judgement:
+    """A task before it that chose against it comes first; a teardown follows its setups, and every other task its
+    rule, where no setup of its scope hinders it."""
     if (gate := gate_against(world, key)) is not None:
         return Judgement(verdict=Verdict.SKIPPED, reason=_chosen_against(world, gate))
     if (teardown := world.task_spec(key).teardown) is not None:
         states = _states(world, key, teardown.setups)
         users = _states(world, key, world.blueprint(key.run).enclosed.get(key.task_id, ()))
-        done = world.parents[key].all_finished and all(state.final for state in users)
+        done = world.parent_counts(key).all_finished and all(state.final for state in users)
         verdict = judge_teardown(states, users_done=done)
         return _judged(verdict, _not_taken_down(teardown.setups, verdict))
     hindered = _hindered(world, key)
     if hindered.verdict in _DEAD:
         return hindered
-    verdict = judge(world.task_spec(key).trigger_rule, world.parents[key])
+    verdict = judge(world.task_spec(key).trigger_rule, world.parent_counts(key))
     if verdict is Verdict.READY:
-        unit = unit_of(world, key)
-        verdict = _unexpanded(world, key.run, unit) if unit is not None else hindered.verdict
+        verdict = hindered.verdict
     return _judged(verdict, why_not(world, key)) if verdict in _DEAD else _judged(verdict, None)
 
 
@@ -75,15 +80,6 @@ def setups_waited_for(world: View, key: TaskKey) -> list[TaskInstance]:
 def unit_of(world: View, key: TaskKey) -> Unit | None:
     """What is to be expanded for this instance; None where it stands for nothing but itself."""
     return world.blueprint(key.run).units.get(key.task_id) if key.map_index == UNMAPPED else None
-
-
-def sources_of(world: View, run: RunKey, unit: Unit) -> list[TaskInstance]:
-    """The instances whose results a unit is expanded over."""
-    return [
-        world.tasks[key]
-        for task_id in dict.fromkeys(result.task_id for result in unit.results)
-        for key in world.instances(run, task_id)
-    ]
 
 
 def why_not(world: View, key: TaskKey) -> Reason:
@@ -139,15 +135,6 @@ def _not_taken_down(setups: tuple[str, ...], verdict: Verdict) -> Reason:
     return Reason(
         code=ReasonCode.UPSTREAM, text=f"there is nothing to take down: of its setups {how} ({', '.join(setups)})"
     )
-
-
-def _unexpanded(world: View, run: RunKey, unit: Unit) -> Verdict:
-    states = {task.state for task in sources_of(world, run, unit)}
-    if states & {TaskState.FAILED, TaskState.UPSTREAM_FAILED}:
-        return Verdict.UPSTREAM_FAILED
-    if any(not state.final for state in states):
-        return Verdict.WAITING
-    return Verdict.SKIPPED
 
 
 def _few(names: list[str]) -> str:

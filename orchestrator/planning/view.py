@@ -13,6 +13,7 @@ from orchestrator.planning.tables import Shelf, Table, Tally
 from orchestrator.planning.timers import Timers
 from orchestrator.spec.container import ContainerSpec, EngineCapacity
 from orchestrator.spec.dag import DagSpec, ParsedFile, TaskSpec
+from orchestrator.states import TaskState
 
 #: The name of the one engine there is.
 DEFAULT_ENGINE = "default"
@@ -30,7 +31,9 @@ class View:
         self.pools: Table[str, Pool] = Table()
         # what follows from those rows
         self.dags_of: Shelf[str, str] = Shelf()  #: ids of the active DAGs of a file
-        self.parents: Table[TaskKey, ParentCounts] = Table()  #: of waiting task instances
+        self.parents: Table[tuple[RunKey, str], ParentCounts] = Table()  #: of a task, but for those in its unit
+        self.waits: Shelf[tuple[RunKey, str], int] = Shelf()  #: which of a task's instances are waiting
+        self.came_to: Table[tuple[RunKey, str], ParentCounts] = Table()  #: of all instances of a task
         self.unfinished: Tally[RunKey] = Tally()  #: task instances that are not final
         self.used: Tally[Scope] = Tally()  #: what open tries take of each limit
         self.running: Tally[str] = Tally()  #: runs of a DAG that are running
@@ -91,18 +94,30 @@ class View:
         """A task's instances in a run, in order; without those that were removed."""
         return [TaskKey(run.dag_id, run.run_id, task_id, index) for index in self.indexes.entries((run, task_id))]
 
-    def children(self, key: TaskKey) -> Iterator[TaskKey]:
-        """The instances that depend on this one directly."""
-        blueprint = self.blueprint(key.run)
-        for child in blueprint.children[key.task_id]:
-            yield from self.related(key, child)
-
     def concerned(self, task: TaskInstance) -> Iterator[TaskKey]:
-        """The instances whose judgement may follow from this one's state: its children, those that its choice
-        rules out, and those that a setup or a teardown ties to it."""
-        yield from self.children(task.key)
-        for task_id in (*task.skips, *self.blueprint(task.key.run).listeners.get(task.key.task_id, ())):
-            yield from self.related(task.key, task_id)
+        """The instances that wait and whose judgement may follow from the end of this one: its children, those that
+        its choice rules out, and those that a setup, a teardown or a map ties to it."""
+        blueprint, run = self.blueprint(task.key.run), task.key.run
+        for child in blueprint.children.get(task.key.task_id, ()):
+            counts = self.parents.get((run, child)) or ParentCounts()
+            if self.together(task.key, child) or counts.changed_by(task.state):
+                yield from self._waiting(task.key, child)
+        for task_id in (*task.skips, *blueprint.listeners.get(task.key.task_id, ())):
+            yield from self._waiting(task.key, task_id)
+
+    def is_waiting(self, key: TaskKey) -> bool:
+        task = self.tasks.get(key)
+        return task is not None and task.state is TaskState.WAITING
+
+    def parent_counts(self, key: TaskKey) -> ParentCounts:
+        """How the instances ended that this one depends on directly. Those outside its unit are the same for all
+        instances of its task, and counted once."""
+        counts = self.parents.get((key.run, key.task_id)) or ParentCounts()
+        if key.task_id in self.blueprint(key.run).units:
+            for parent in self.task_spec(key).upstream:
+                if self.together(key, parent) and (task := self.tasks.get(self.beside(key, parent))) is not None:
+                    counts = counts.moved(None, task.state)
+        return counts
 
     def parents_of(self, key: TaskKey) -> Iterator[TaskInstance]:
         """The instances that this one depends on directly."""
@@ -127,8 +142,22 @@ class View:
     def related(self, key: TaskKey, task_id: str) -> list[TaskKey]:
         """The instances of another task that an instance has to do with: of one that is expanded with it the one
         of the same index (which may not be there yet), of any other all."""
+        return [self.beside(key, task_id)] if self.together(key, task_id) else self.instances(key.run, task_id)
+
+    def together(self, key: TaskKey, task_id: str) -> bool:
+        """Whether another task is expanded with that of this instance."""
         units = self.blueprint(key.run).units
         unit = units.get(key.task_id)
-        if unit is not None and units.get(task_id) is unit:
-            return [TaskKey(key.dag_id, key.run_id, task_id, key.map_index)]
-        return self.instances(key.run, task_id)
+        return unit is not None and units.get(task_id) is unit
+
+    def beside(self, key: TaskKey, task_id: str) -> TaskKey:
+        """The instance of another task that has the same index; it may not be there."""
+        return TaskKey(key.dag_id, key.run_id, task_id, key.map_index)
+
+    def _waiting(self, key: TaskKey, task_id: str) -> Iterator[TaskKey]:
+        """Those of the instances that another one has to do with (`related`) that wait."""
+        if self.together(key, task_id):
+            beside = self.beside(key, task_id)
+            return iter((beside,) if self.is_waiting(beside) else ())
+        indexes = list(self.waits.entries((key.run, task_id)))
+        return (TaskKey(key.dag_id, key.run_id, task_id, index) for index in indexes)

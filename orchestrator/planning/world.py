@@ -6,9 +6,10 @@ code builds the world from rows, keeps it up after a commit, and runs on a fork 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import reduce
 from typing import Any, ClassVar, Protocol
 
-from orchestrator.ids import TaskKey, VersionId
+from orchestrator.ids import RunKey, TaskKey, VersionId
 from orchestrator.planning.blueprint import blueprint_of
 from orchestrator.planning.changes import (
     Answered,
@@ -28,6 +29,7 @@ from orchestrator.planning.changes import (
 from orchestrator.planning.lanes import Ready
 from orchestrator.planning.rows import Dag, DagVersion, Pool, Run, TaskInstance, Try, instant_of
 from orchestrator.planning.rules import ParentCounts
+from orchestrator.planning.tables import Table
 from orchestrator.planning.timers import TimerKind
 from orchestrator.planning.view import DEFAULT_ENGINE, View
 from orchestrator.states import RunState, RunType, TaskState
@@ -150,6 +152,8 @@ class World(View):
         if before is not None:
             self._release_version(dag_id, before.version)
             self._count_run(before, -1)
+            if before.version != run.version:
+                self._count_again(key)
         self._count_run(run, 1)
 
     def _count_run(self, run: Run, number: int) -> None:
@@ -193,14 +197,16 @@ class World(View):
         was_open = before is not None and not before.state.final
         if was_open == task.state.final:
             self.unfinished.add(key.run, -1 if task.state.final else 1)
+        self._stand_in_line(key, None if before is None else before.state, task.state)
         self._tell_children(key, None if before is None else before.state, task.state)
-        self._count_parents(task)
 
     def _forget_task(self, key: TaskKey) -> None:
         if self.tasks[key].state is not TaskState.REMOVED:
             self.indexes.remove((key.run, key.task_id), key.map_index)
         self.tasks.drop(key)
         self.tasks_of.remove(key.run, key)
+        self.came_to.drop((key.run, key.task_id))
+        self.parents.drop((key.run, key.task_id))
 
     def _count_instance(self, before: TaskInstance | None, task: TaskInstance) -> None:
         counted = before is not None and before.state is not TaskState.REMOVED
@@ -218,23 +224,30 @@ class World(View):
             since = None if task.state.final else task.since
             self.timers.set(TimerKind.SENSOR, task.key, None if since is None else since + sensor.timeout)
 
-    def _count_parents(self, task: TaskInstance) -> None:
-        """Of an instance that begins to wait; of one that waits no more, forget."""
-        if task.state is not TaskState.WAITING:
-            self.parents.drop(task.key)
-        elif task.key not in self.parents:
-            counts = ParentCounts()
-            for parent in self.parents_of(task.key):
-                counts = counts.moved(None, parent.state)
-            self.parents.put(task.key, counts)
+    def _stand_in_line(self, key: TaskKey, before: TaskState | None, after: TaskState) -> None:
+        waited, waits = before is TaskState.WAITING, after is TaskState.WAITING
+        if waited != waits:
+            change = self.waits.add if waits else self.waits.remove
+            change((key.run, key.task_id), key.map_index)
 
     def _tell_children(self, key: TaskKey, before: TaskState | None, after: TaskState) -> None:
-        if not (before is None or before.final or after.final):
-            return
-        for child in self.children(key):
-            counts = self.parents.get(child)
-            if counts is not None:
-                self.parents.put(child, counts.moved(before, after))
+        """Count the move of an instance for its task, and for the tasks after it: by task and not by instance,
+        since a thousand instances may have a thousand parents each."""
+        if before is None or before.final or after.final:
+            _move(self.came_to, (key.run, key.task_id), before, after)
+            for child in self.blueprint(key.run).children.get(key.task_id, ()):
+                if not self.together(key, child):
+                    _move(self.parents, (key.run, child), before, after)
+
+    def _count_again(self, run: RunKey) -> None:
+        """The parents of a run's tasks, after it was pinned to another version."""
+        for key in self.tasks_of.entries(run):
+            self.parents.drop((run, key.task_id))
+        for task in self.blueprint(run).spec.tasks:
+            any_key = TaskKey(run.dag_id, run.run_id, task.task_id)
+            outside = [parent for parent in task.upstream if not self.together(any_key, parent)]
+            counts = [self.came_to.get((run, parent)) or ParentCounts() for parent in outside]
+            _keep(self.parents, (run, task.task_id), reduce(ParentCounts.plus, counts, ParentCounts()))
 
     def _ready(self, change: Readied) -> None:
         key, spec = change.task, change.spec
@@ -315,15 +328,29 @@ class World(View):
     }
 
 
+_Counts = Table[tuple[RunKey, str], ParentCounts]
+
+
+def _move(counts: _Counts, of: tuple[RunKey, str], before: TaskState | None, after: TaskState) -> None:
+    _keep(counts, of, (counts.get(of) or ParentCounts()).moved(before, after))
+
+
+def _keep(counts: _Counts, of: tuple[RunKey, str], number: ParentCounts) -> None:
+    if number.total:
+        counts.put(of, number)
+    else:
+        counts.drop(of)
+
+
 def contents(world: World) -> Mapping[str, Any]:
     """What follows from rows, as plain values: equal for worlds that know the same."""
-    tables = ("dags", "runs", "tasks", "tries", "parents", "unfinished", "used", "running", "open_try")
+    tables = ("dags", "runs", "tasks", "tries", "parents", "came_to", "unfinished", "used", "running", "open_try")
     return {
         **{name: dict(getattr(world, name).items()) for name in tables},
         "blueprints": {key for key, _ in world.blueprints.items()},
         **{
             name: {group: list(getattr(world, name).entries(group)) for group in getattr(world, name).groups()}
-            for name in ("dags_of", "queued", "tasks_of", "indexes")
+            for name in ("dags_of", "queued", "tasks_of", "indexes", "waits")
         },
         "timers": world.timers.all(),
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from mapped_dags import each_of, mapped, mapped_group, over, result_of
 from planning_sim import SETTINGS, Leader, container, dag, exited, started
 
 from orchestrator.ids import TryId
@@ -59,3 +60,37 @@ def test_a_turn_costs_the_same_in_a_world_twenty_times_as_large(event_of: Callab
     small, large = busy(5), busy(100)
     in_small, in_large = calls(small[0], event_of(small[1])), calls(large[0], event_of(large[1]))
     assert in_large <= in_small * 1.1 + 20
+
+
+def of_map(elements: int) -> tuple[Leader, Launch]:
+    """A leader of a map of that many elements, of a map over its results, of a group that waits for it within, and
+    of a task after all, with some tries open. One has ended: the first end of a kind is news to all that wait."""
+    map_over = over(each_of(*range(elements)))
+    group, members = mapped_group("group", map_over, container("first"), container("second", "first", "each"))
+    tasks = [mapped("each", map_over), mapped("again", over(result_of("each"))), container("last", "again")]
+    leader = Unchecked(msgspec.structs.replace(SETTINGS, parallelism=4))
+    leader.parse(dag(*tasks, *members, groups=(group,)))
+    leader.trigger()
+    first, second, *_ = [each for each in leader.prepare_all() if each.attempt.key.task.task_id == "each"]
+    leader.exit(first)
+    return leader, second
+
+
+def test_the_end_of_an_instance_costs_the_same_in_a_map_twenty_times_as_long() -> None:
+    small, large = of_map(20), of_map(400)
+    in_small, in_large = calls(small[0], exited(small[1].attempt)), calls(large[0], exited(large[1].attempt))
+    assert in_large <= in_small * 1.1 + 20
+
+
+def test_expanding_costs_as_much_as_there_are_elements() -> None:
+    def expanding(elements: int) -> int:
+        leader = Unchecked()
+        again = mapped("again", over(result_of("each")))
+        leader.parse(
+            dag(container("list"), mapped("each", over(result_of("list"))), again, container("last", "each"))
+        )
+        leader.trigger()
+        (launch,) = leader.prepare_all()
+        return calls(leader, exited(launch.attempt, result=msgspec.json.encode(list(range(elements)))))
+
+    assert expanding(800) <= expanding(40) * 20 * 1.5
