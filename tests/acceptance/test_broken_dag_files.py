@@ -121,7 +121,7 @@ def test_beside_them_the_other_dags_run_on(project: CliProject, scheduler: Start
     assert project.run("runs", "watch", "hello").code == 0
     watched = project.run("runs", "watch", "forever", triggered)
     assert watched.code == 1
-    assert SPINS in watched.stderr
+    assert SPINS in watched.stdout
 
 
 def test_a_list_of_dags_names_every_broken_file_with_line_and_fix(project: CliProject, scheduler: Started) -> None:

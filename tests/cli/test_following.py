@@ -88,3 +88,7 @@ def test_a_dag_without_a_run_is_watched_from_its_first_on(project: CliProject) -
         project.ok("dags", "trigger", "patient")
         assert watch.end() == 0
         assert any("wait success" in line for line in watch.lines)
+    begun = next(place for place, line in enumerate(watch.lines) if line.startswith("patient  manual__"))
+    assert "  for 2" in watch.lines[begun]
+    assert any(line.split()[:3] == ["wait", "success", "1"] for line in watch.lines[begun:])
+    assert any(line.startswith("patient  ") and ": success after " in line for line in watch.lines[begun + 1 :])
