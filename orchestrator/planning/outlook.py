@@ -25,6 +25,8 @@ _BAD = (TaskState.FAILED, TaskState.UPSTREAM_FAILED, TaskState.REMOVED)
 
 def outlook_of(world: View, run: RunKey, unit: Unit) -> Judgement:
     """What becomes of a unit by what it is expanded over: it waits for that, is ready for it, or will never be."""
+    if any(world.indexes.count((run, task_id)) > 1 for task_id in unit.tasks):
+        return WAITING  # instances of an earlier expansion are being stopped
     states = {task_id: _state(world, run, task_id) for task_id in unit.sources}
     if (bad := _of(states, _BAD)) is not None:
         return _without_source(unit, bad, states[bad], Verdict.UPSTREAM_FAILED)
