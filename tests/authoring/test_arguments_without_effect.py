@@ -32,11 +32,8 @@ def refusal(**arguments: Any) -> AuthoringError:
 @pytest.mark.parametrize(
     "name",
     [
-       
-       
         "depends_on_past",
         "wait_for_downstream",
-        "concurrency_key",
         "deadline",
         "sla",
         "on_failure_callback",
