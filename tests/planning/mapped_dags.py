@@ -6,7 +6,8 @@ from random import Random
 from typing import Any
 
 import msgspec
-from planning_sim import FatefulEngine, Leader, container, dag, exited, prepared, started
+from planning_engine import FatefulEngine
+from planning_sim import Leader, container, dag, exited, prepared, started
 from test_rules import naive
 
 from orchestrator.ids import RunKey, TaskKey
