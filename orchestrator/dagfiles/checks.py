@@ -10,6 +10,7 @@ from functools import cached_property
 from msgspec import UNSET
 
 from orchestrator.dagfiles.schemas import unsound
+from orchestrator.dagfiles.secret_signs import literal_secrets
 from orchestrator.errors import RenderError, TimetableError
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, ManualSchedule, Problem, Severity, TaskSpec
 from orchestrator.spec.marks import has_templates
@@ -19,6 +20,7 @@ from orchestrator.states import TriggerRule
 from orchestrator.templating.fields import strings
 from orchestrator.templating.names import NAMES
 from orchestrator.templating.static import StaticTemplate
+from orchestrator.templating.stored import may_hold_secrets
 from orchestrator.timetables.build import timetable_for
 
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "zsh"})
@@ -127,6 +129,25 @@ def result_schema(checked: Checked) -> Iterator[Problem]:
             yield _error(checked, task, "result_schema", text, "leave one of the two out")
 
 
+def literal_secret(checked: Checked) -> Iterator[Problem]:
+    for task, container in checked.containers():
+        texts = ((field, text) for each, field, text in checked.texts() if each is task)
+        for field, what in dict.fromkeys(literal_secrets(container, texts)):
+            text = f"{field}: {what} stands in the file, and is stored and shown with the DAG"
+            fix = 'keep it where secrets are kept, and write secrets=[Secret("id", env="NAME")]'
+            yield _error(checked, task, "literal_secret", text, fix)
+
+
+def secret_in_command(checked: Checked) -> Iterator[Problem]:
+    for task, template in checked.templates():
+        if may_hold_secrets(template.field):
+            continue
+        for name in template.secret_names():
+            text = f"{template.field}: {name} is secret, and everybody who may see the container sees it here"
+            fix = 'give it to the task itself: secrets=[Secret("id", env="NAME")], connections=["id"], or inputs='
+            yield _error(checked, task, "secret_in_command", text, fix)
+
+
 def single_brace(checked: Checked) -> Iterator[Problem]:
     for task, field, text in checked.texts():
         for name in _SINGLE_BRACE.findall(_TEMPLATE_PARTS.sub("", text)):
@@ -156,7 +177,7 @@ def data_in_command(checked: Checked) -> Iterator[Problem]:
                 checked,
                 task,
                 "data_in_command",
-                f"{template.field}: who sets conf, params or results can add words to it, or a command",
+                f"{template.field}: who sets conf, params, results or variables can add words to it, or a command",
                 "use a list, script=, or pass the value with environment=",
             )
 
@@ -256,6 +277,8 @@ RULES: tuple[Callable[[Checked], Iterable[Problem]], ...] = (
     param,
     macro_name,
     result_schema,
+    literal_secret,
+    secret_in_command,
     single_brace,
     shell_syntax,
     data_in_command,

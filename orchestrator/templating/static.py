@@ -11,6 +11,7 @@ from orchestrator.templating.names import NAMES, nearest, unknown
 from orchestrator.templating.render import file_name
 from orchestrator.templating.script import add_raw, data_outputs, mark_data
 from orchestrator.templating.shell import Marks
+from orchestrator.templating.stored import is_secret_name
 
 #: Methods of a mapping, which `params.x` may also mean.
 _MAPPING_METHODS = frozenset({"get", "items", "keys", "values"})
@@ -75,6 +76,11 @@ class StaticTemplate:
                     case _:
                         pass
 
+    def secret_names(self) -> Iterator[str]:
+        """What it names of variables and connections that is surely secret, as in `conn.pg.password`."""
+        chains = map(_chain, self._tree.find_all((nodes.Getattr, nodes.Getitem)))
+        yield from dict.fromkeys(".".join(chain) for chain in chains if is_secret_name(chain))
+
     def carries_data(self) -> bool:
         """Whether it puts conf, params or results into the text."""
         return any(True for _ in data_outputs(self._tree))
@@ -94,6 +100,20 @@ def _param(node: nodes.Node) -> str | None:
     if isinstance(node, nodes.Getattr):
         return None if node.attr in _MAPPING_METHODS else node.attr
     return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else None
+
+
+def _chain(node: nodes.Node) -> tuple[str, ...]:
+    """`a.b['c']` as its parts; empty where one of them is no constant."""
+    if isinstance(node, nodes.Name):
+        return (node.name,)
+    if isinstance(node, nodes.Getattr):
+        part: object = node.attr
+    elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
+        part = node.arg.value
+    else:
+        return ()
+    before = _chain(node.node)
+    return (*before, str(part)) if before else ()
 
 
 def _literals(values: list[nodes.Expr]) -> Iterator[str]:

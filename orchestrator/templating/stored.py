@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from orchestrator.errors import RenderError
 from orchestrator.spec.sealing import SEALABLE
-from orchestrator.spec.secrets import Sealed, SecretKind, SecretRef, Shown
+from orchestrator.spec.secrets import Sealed, SecretKind, SecretRef, Shown, is_sensitive
 
 #: Tells what templates may see of a variable or a connection.
 Stored = Callable[[SecretKind, str], Shown]
@@ -70,6 +70,18 @@ class Seals:
 def may_hold_secrets(field: str) -> bool:
     """Whether a secret may be inserted into the field: it is then stored as a reference."""
     return field.partition(".")[0] in SEALABLE
+
+
+def is_secret_name(chain: tuple[str, ...]) -> bool:
+    """Whether names in a template lead to what is secret, whatever is kept there."""
+    match chain:
+        case ("var", "value" | "json", *path):
+            return any(map(is_sensitive, path))
+        case ("conn", _, "password"):
+            return True
+        case ("conn", _, "extra_dejson", *path):
+            return any(map(is_sensitive, path))
+    return False
 
 
 class _Kept:
