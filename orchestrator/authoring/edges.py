@@ -1,7 +1,8 @@
 """Edges as they are written: `a >> b`, lists on either side, labels between, `chain`, `cross_downstream`."""
 
 from collections.abc import Sequence
-from typing import TypeVar, overload
+from itertools import cycle
+from typing import TypeVar, cast, overload
 
 from orchestrator.authoring.faults import Rule, fault
 from orchestrator.authoring.graph import Graph
@@ -116,23 +117,24 @@ def connect(upstream: Nodes, downstream: Nodes, label: Label | None = None) -> N
             parent.graph.connect(parent.node_id, child.node_id, label.text if label else "")
 
 
-def chain(*links: Nodes | Label) -> None:
+def chain(*links: Nodes | Label | Sequence[Label]) -> None:
     """`chain(a, [b, c], [d, e], f)`: each link waits for the one before; of two lists that follow each other
     the first items are joined, the second ones, and so on, so they must be of equal length. A `Label` goes to
-    the edges between its neighbours."""
-    label: Label | None = None
+    all edges between its neighbours, a list of them one by one: `chain(a, [Label("x"), Label("y")], [b, c])`."""
+    labels: list[Label] = []
     before: Nodes | None = None
     for link in links:
-        if isinstance(link, Label):
-            label = link
+        if found := _labels(link):
+            labels = found
             continue
+        nodes = cast("Nodes", link)
         if before is not None:
-            _join(before, link, label)
-            label = None
-        before = link
-    if label is not None:
+            _join(before, nodes, labels)
+            labels = []
+        before = nodes
+    if labels:
         raise fault(
-            f"chain: Label({label.text!r}) does not stand between two tasks",
+            f"chain: {_shown(labels)} does not stand between two tasks",
             rule=Rule.BAD_EDGE,
             fix="write it between the tasks whose edge it labels",
         )
@@ -143,18 +145,38 @@ def cross_downstream(from_tasks: Sequence[Node], to_tasks: Nodes) -> None:
     connect(from_tasks, to_tasks)
 
 
-def _join(before: Nodes, after: Nodes, label: Label | None) -> None:
+def _labels(link: object) -> list[Label]:
+    """The label or labels that a link of a chain is; none where it is something else."""
+    found = [each for each in (link if isinstance(link, list | tuple) else [link]) if isinstance(each, Label)]
+    return found if not isinstance(link, list | tuple) or len(found) == len(link) else []
+
+
+def _join(before: Nodes, after: Nodes, labels: Sequence[Label]) -> None:
+    pairs = _pairs(before, after)
+    if len(labels) > 1 and len(labels) != len(pairs):
+        raise fault(
+            f"chain: {_shown(labels)} are {len(labels)} labels for {len(pairs)} edges",
+            rule=Rule.BAD_EDGE,
+            fix="write one label for all of them, or one for each",
+        )
+    for (parent, child), label in zip(pairs, cycle(labels or [None]), strict=False):
+        connect(parent, child, label)
+
+
+def _pairs(before: Nodes, after: Nodes) -> list[tuple[Node, Node]]:
     if isinstance(before, Node) or isinstance(after, Node):
-        connect(before, after, label)
-        return
+        return [(parent, child) for parent in each_node(before) for child in each_node(after)]
     if len(before) != len(after):
         raise fault(
             f"chain: a list of {len(before)} is followed by one of {len(after)}",
             rule=Rule.BAD_EDGE,
             fix="make them equally long, or use cross_downstream",
         )
-    for parent, child in zip(before, after, strict=True):
-        connect(parent, child, label)
+    return list(zip(before, after, strict=True))
+
+
+def _shown(labels: Sequence[Label]) -> str:
+    return ", ".join(f"Label({each.text!r})" for each in labels)
 
 
 def each_node(nodes: Nodes) -> Sequence[Node]:

@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overloa
 
 from orchestrator.authoring.edges import Node
 from orchestrator.authoring.faults import Rule, fault, user_line
-from orchestrator.authoring.reading import check_names, read_defaults
+from orchestrator.authoring.reading import check_names, read_defaults, without_idle
 from orchestrator.authoring.scope import Scope, scope_for
 from orchestrator.spec.dag import GroupSpec
 
@@ -22,6 +22,13 @@ class GroupArguments(TypedDict, total=False):
     parent_group: Scope  #: the group around it, where it is not that of the surrounding `with`
     dag: Scope  #: the DAG, likewise
     default_args: Mapping[str, Any]  #: over those of the DAG, for the operators inside
+    add_suffix_on_collision: bool  #: an id that is taken becomes `<group_id>__1`; False
+    # accepted without effect: a warning says why
+    ui_color: Any
+    ui_fgcolor: Any
+
+
+_IDLE = dict.fromkeys(("ui_color", "ui_fgcolor"), "pages show states by colour")
 
 
 class TaskGroup(Scope, Node):
@@ -34,10 +41,13 @@ class TaskGroup(Scope, Node):
         what = f"TaskGroup {group_id!r}"
         check_names(f"{what} takes no argument", GroupArguments.__annotations__, arguments)
         around = scope_for(what, dag=arguments.get("dag"), group=arguments.get("parent_group"))
+        without_idle(what, GroupArguments.__annotations__, _IDLE, arguments, around.graph)
         prefixed = _typed(what, "prefix_group_id", arguments.get("prefix_group_id", True), bool)
+        suffixed = _typed(what, "add_suffix_on_collision", arguments.get("add_suffix_on_collision", False), bool)
         tooltip = _typed(what, "tooltip", arguments.get("tooltip", ""), str)
         defaults = read_defaults(what, arguments.get("default_args"), around.graph, around.default_args)
-        self.node_id = around.prefix + str(group_id)
+        node_id = around.prefix + str(group_id)
+        self.node_id = around.graph.free_id(node_id) if suffixed else node_id
         around.graph.add_group(
             GroupSpec(group_id=self.node_id, parent=around.group_id, tooltip=tooltip), user_line()
         )

@@ -72,6 +72,9 @@ def test_edges_may_be_written_in_many_ways(write: Callable[..., Any], expected: 
         (lambda t: [t.a, t.b] << Label("x") << t.c, {("c", "a", "x"), ("c", "b", "x")}),
         (lambda t: t.a >> Label("x") >> t.b >> Label("y") >> t.c, {("a", "b", "x"), ("b", "c", "y")}),
         (lambda t: chain(t.a, Label("x"), t.b, t.c), {("a", "b", "x")}),
+        (lambda t: chain(t.a, Label("x"), [t.b, t.c]), {("a", "b", "x"), ("a", "c", "x")}),
+        (lambda t: chain(t.a, [Label("x"), Label("y")], [t.b, t.c]), {("a", "b", "x"), ("a", "c", "y")}),
+        (lambda t: chain([t.a, t.b], [Label("x"), Label("y")], t.c), {("a", "c", "x"), ("b", "c", "y")}),
         (lambda t: t.a.set_downstream(t.b, Label("x")), {("a", "b", "x")}),
         (lambda t: (t.a >> Label("x") >> t.b, t.a >> t.b), {("a", "b", "x")}),
         (lambda t: (t.a >> Label("x") >> t.b, t.a >> Label("y") >> t.b), {("a", "b", "y")}),
@@ -97,6 +100,8 @@ def test_a_label_stands_on_the_edges_between(
         (lambda t: t.a << Label("x") >> t.b, "turns round"),
         (lambda t: chain([t.a], [t.a, t.b]), "a list of 1 is followed by one of 2"),
         (lambda t: chain(t.a, t.b, Label("x")), "does not stand between"),
+        (lambda t: chain(t.a, [Label("x"), Label("y")], t.b), "Label('x'), Label('y') are 2 labels for 1 edges"),
+        (lambda t: chain(t.a, [Label("x"), t.b]), "not Label"),
     ],
 )
 def test_what_is_no_edge_is_refused(write: Callable[..., Any], says: str) -> None:
@@ -215,6 +220,21 @@ def test_a_groups_arguments_are_checked(arguments: dict[str, Any], rule: str) ->
     with DAG("d"), pytest.raises(AuthoringError) as refused:
         TaskGroup("g", **arguments)
     assert refused.value.rule == rule
+
+
+def test_a_group_whose_id_is_taken_may_ask_for_another() -> None:
+    with DAG("d") as dag:
+        for _ in range(3):
+            with TaskGroup("load", add_suffix_on_collision=True):
+                empty("one")
+    assert list(dag.graph.tasks) == ["load.one", "load__1.one", "load__2.one"]
+
+
+def test_colours_of_groups_are_taken_and_warned_of() -> None:
+    with DAG("d") as dag, TaskGroup("g", ui_color="#fff", ui_fgcolor="red"):
+        empty("one")
+    (note,) = dag.graph.notes
+    assert note.text == "TaskGroup 'g': ui_color and ui_fgcolor have no effect: pages show states by colour"
 
 
 def test_a_function_may_define_a_group_again_and_again() -> None:
