@@ -100,7 +100,7 @@ def test_a_label_stands_on_the_edges_between(
         (lambda t: t.a << Label("x") >> t.b, "turns round"),
         (lambda t: chain([t.a], [t.a, t.b]), "a list of 1 is followed by one of 2"),
         (lambda t: chain(t.a, t.b, Label("x")), "does not stand between"),
-        (lambda t: chain(t.a, [Label("x"), Label("y")], t.b), "Label('x'), Label('y') are 2 labels for 1 edges"),
+        (lambda t: chain(t.a, [Label("x"), Label("y")], t.b), "are 2 labels for 1 edges"),
         (lambda t: chain(t.a, [Label("x"), t.b]), "not Label"),
     ],
 )
