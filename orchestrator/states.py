@@ -123,9 +123,12 @@ class ReasonCode(StrEnum):
     SECRET_INVALID = "secret_invalid"  # noqa: S105 - see above
     RESULT_INVALID = "result_invalid"
     RESULT_TOO_LARGE = "result_too_large"
+    PROMOTION_FAILED = "promotion_failed"
     MAP_TOO_LONG = "map_too_long"
     NO_ELEMENTS = "no_elements"
     KILLED_BY = "killed_by"
+    MARKED_BY = "marked_by"
+    CLEARED = "cleared"
     UPSTREAM = "upstream"
     BRANCH = "branch"
     SHORT_CIRCUIT = "short_circuit"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from orchestrator.ids import ContainerId, TryId
-from orchestrator.planning import sensors, transitions
+from orchestrator.planning import rerun, sensors, transitions
 from orchestrator.planning.changes import Collect, PutResult, Stop
 from orchestrator.planning.choices import choice_of
 from orchestrator.planning.draft import Draft
@@ -45,7 +45,8 @@ def on_exited(draft: Draft, event: Exited) -> None:
     ended = transitions.try_exited(
         attempt, draft.now, event.container_id, event.exit, ending.outcome, ending.reason
     )
-    if ending.outcome is TryOutcome.SUCCESS and event.result is not None:
+    meant = draft.world.tasks[attempt.key.task].target is not None
+    if ending.outcome is TryOutcome.SUCCESS and event.result is not None and not meant:
         result = Result(key=attempt.key.task, data=event.result, created_at=draft.now)
         draft.do(PutResult(result=result))
     sizes = sizes_of(event.result, draft.world.sizes_wanted(attempt.key.task))
@@ -128,7 +129,9 @@ def _close(
     draft.put_try(ended)
     task = draft.world.tasks[ended.key.task]
     at = ended.ended_at or draft.now
-    if ended.outcome is TryOutcome.SUCCESS:
+    if task.target is not None:
+        rerun.arrive(draft, task, task.target, ended.stop_reason or Reason(code=ReasonCode.CLEARED))
+    elif ended.outcome is TryOutcome.SUCCESS:
         settle(draft, transitions.succeeded(task, at, ended.started_at, sizes=sizes, skips=skips))
     elif ended.outcome is TryOutcome.SKIPPED and ended.reason is not None:
         settle(draft, transitions.skipped(task, at, ended.reason, skips))

@@ -76,6 +76,12 @@ class PutResult(Value, frozen=True, kw_only=True):
     result: Result
 
 
+class DropResult(Value, frozen=True, kw_only=True):
+    """Remove a task instance's result, if there is one: it is to run again, or is something else now."""
+
+    key: TaskKey
+
+
 class PutPool(Value, frozen=True, kw_only=True):
     """Insert or replace a pool."""
 
@@ -167,7 +173,18 @@ class Collect(Value, frozen=True, kw_only=True):
 
 
 Row = (
-    PutFile | PutDag | PutVersion | PutRun | PutTask | DropTry | PutTry | PutResult | PutPool | DropPool | Answered
+    PutFile
+    | PutDag
+    | PutVersion
+    | PutRun
+    | PutTask
+    | DropTry
+    | PutTry
+    | DropResult
+    | PutResult
+    | PutPool
+    | DropPool
+    | Answered
 )
 Effect = PinImages | Prepare | Launch | Stop | Collect | LookBack
 Change = Row | Readied | Recall | Sized | Effect

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.ids import TaskKey, TryId
-from orchestrator.planning import attempts, files, flow, preparation, requests, runs, sensors
+from orchestrator.planning import attempts, files, flow, preparation, requests, reruns, runs, sensors
 from orchestrator.planning.admission import admit
 from orchestrator.planning.changes import Change, Collect, Effect, PinImages, Prepare, Sized, Stop
 from orchestrator.planning.draft import Draft
@@ -29,10 +29,12 @@ from orchestrator.planning.events import (
     PrepareDelayed,
     PrepareFailed,
     Requested,
+    Seen,
     Silent,
     Started,
     Tick,
 )
+from orchestrator.planning.rows import Request
 from orchestrator.planning.timers import TimerKind
 from orchestrator.planning.world import World
 from orchestrator.states import TaskState
@@ -95,6 +97,11 @@ def _on_engine_sized(draft: Draft, event: EngineSized) -> None:
         draft.do(Sized(capacity=event.capacity))
 
 
+def _on_seen(draft: Draft, event: Seen) -> None:
+    if isinstance(event.asker, Request):
+        reruns.on_seen(draft, event.asker, event)
+
+
 def _on_retry(draft: Draft, key: TaskKey) -> None:
     """The looks of a sensor share a log: the next one waits until the last one's is whole."""
     if draft.world.tasks[key].pokes and key in draft.world.collecting:
@@ -118,6 +125,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Draft, Any], None]] = {
     Lost: attempts.on_lost,
     Collected: attempts.on_collected,
     EngineSized: _on_engine_sized,
+    Seen: _on_seen,
 }
 
 _TIMERS: Mapping[TimerKind, Callable[[Draft, Any], None]] = {

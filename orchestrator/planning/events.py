@@ -86,6 +86,7 @@ class Exited(Value, frozen=True, kw_only=True):
     result_problem: Reason | None = None
     stopped_externally: bool = False
     last_line: str = ""
+    promoted: bool = False  #: what it wrote is in its data roots: whatever was asked meanwhile, it has succeeded
 
 
 class Silent(Value, frozen=True, kw_only=True):

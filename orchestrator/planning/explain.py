@@ -12,7 +12,7 @@ from orchestrator.planning.draft import PlanSettings
 from orchestrator.planning.rows import Dag, Reason, Run, TaskInstance
 from orchestrator.planning.runs import may_start
 from orchestrator.planning.timers import TimerKind
-from orchestrator.planning.verdicts import name_of
+from orchestrator.planning.verdicts import name_of, unit_of, setups_waited_for
 from orchestrator.planning.world import World
 from orchestrator.spec.dag import ManualSchedule, TaskSpec
 from orchestrator.spec.value import Value
@@ -229,10 +229,17 @@ def _moves(world: World, keys: Iterable[TaskKey]) -> bool:
 
 
 def _waits_for(world: World, key: TaskKey) -> Reason:
-    spec = world.task_spec(key)
+    unit = unit_of(world, key)
+    if unit is not None and unit.is_group:
+        sources = [each for source in unit.sources for each in world.instances(key.run, source)]
+        waits = [name_of(each) for each in sources if not world.tasks[each].state.final]
+        more = len(waits) - _NAMED
+        text = f"its group {unit.name} is expanded when these have ended: {', '.join(waits[:_NAMED])}"
+        return Reason(code=_UPSTREAM, text=f"{text} and {more} more" if more > 0 else text)
+    spec, counts = world.task_spec(key), world.parent_counts(key)
     unfinished = (name_of(parent.key) for parent in world.parents_of(key) if not parent.state.final)
     named = list(islice(unfinished, _NAMED))
-    more = world.parents[key].total - world.parents[key].finished - len(named)
+    more = counts.total - counts.finished - len(named)
     text = f"its rule {spec.trigger_rule} waits for {', '.join(named)}{f' and {more} more' if more else ''}"
     return Reason(code=_UPSTREAM, text=text)
 

@@ -34,6 +34,8 @@ class Ending(Value, frozen=True, kw_only=True):
 def ending_of(event: Exited, attempt: Try, task: TaskSpec) -> Ending:
     """An exit after we asked for the end is that end's; one that others brought about is a loss, whatever its
     code; only then the code counts."""
+    if event.promoted:
+        return Ending(outcome=TryOutcome.SUCCESS)
     if attempt.stop_reason is not None and not _was_over(event.exit, attempt):
         reason = attempt.stop_reason
         told = _with_last_line(reason, event.last_line) if reason.code in _OVERDUE else reason

@@ -1,4 +1,5 @@
-"""What faces ask of the leader, and its answers. A request told of twice is answered once."""
+"""What faces ask of the leader, and its answers. A request told of twice is answered once; one that first has the
+database asked is answered when that has answered."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,6 +7,7 @@ import msgspec
 
 from orchestrator.errors import TimetableError
 from orchestrator.ids import RunKey, is_identifier
+from orchestrator.planning import reruns
 from orchestrator.planning.admission import DEFAULT_POOL
 from orchestrator.planning.changes import Answered, DropPool, PutDag, PutPool
 from orchestrator.planning.draft import Draft
@@ -20,10 +22,11 @@ from orchestrator.timetables import interval_by_hand, zone_named
 
 def on_requested(draft: Draft, event: Requested) -> None:
     request = event.request
-    if request.id in draft.world.answered:
+    if request.id in draft.world.answered or request.id in draft.world.asking:
         return
     answer = _ANSWERS[request.kind](draft, request)
-    draft.do(Answered(request=request, answer=answer, at=draft.now))
+    if answer is not None:
+        draft.do(Answered(request=request, answer=answer, at=draft.now))
 
 
 def _trigger(draft: Draft, request: Request) -> Answer:
@@ -126,11 +129,14 @@ def _refused(error: str) -> Answer:
     return Answer(ok=False, error=error)
 
 
-_ANSWERS: Mapping[RequestKind, Callable[[Draft, Request], Answer]] = {
+_ANSWERS: Mapping[RequestKind, Callable[[Draft, Request], Answer | None]] = {
     RequestKind.TRIGGER: _trigger,
     RequestKind.PAUSE: _pause,
     RequestKind.UNPAUSE: _unpause,
     RequestKind.CANCEL: _cancel,
     RequestKind.SET_POOL: _set_pool,
     RequestKind.DROP_POOL: _drop_pool,
+    RequestKind.CLEAR: reruns.look,
+    RequestKind.MARK: reruns.look,
+    RequestKind.KILL: reruns.look,
 }

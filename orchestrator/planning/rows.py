@@ -63,6 +63,7 @@ class Run(Value, frozen=True, kw_only=True):
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    cleared_at: datetime | None = None  #: when somebody last had some of it run again
 
 
 def run_id(run_type: RunType, instant: datetime) -> str:
@@ -80,7 +81,8 @@ class TaskInstance(Value, frozen=True, kw_only=True):
     `retries`, `losses` those that spent the infrastructure budget; `due_at` ends a retry delay. `sizes` tells how
     many elements its result has, where something is mapped over it (`spec.mapping.sizes_of`); `skips` are the tasks
     after it that its choice rules out (`planning.choices`). Of a sensor, `pokes` are the looks of its newest try
-    that found nothing, and `since` is when the first of all was intended."""
+    that found nothing, and `since` is when the first of all was intended. `target` is what somebody wants it to be
+    once its open try has ended."""
 
     key: TaskKey
     state: TaskState = TaskState.WAITING
@@ -96,6 +98,7 @@ class TaskInstance(Value, frozen=True, kw_only=True):
     skips: tuple[str, ...] = ()
     pokes: int = 0
     since: datetime | None = None
+    target: TaskState | None = None
 
     @property
     def next_number(self) -> int:
@@ -162,12 +165,16 @@ class RequestKind(StrEnum):
     CANCEL = "cancel"
     SET_POOL = "set_pool"
     DROP_POOL = "drop_pool"
+    CLEAR = "clear"
+    MARK = "mark"
+    KILL = "kill"
 
 
 class Request(Value, frozen=True, kw_only=True):
     """What a face asks of the leader. `payload` by kind: TRIGGER {dag_id, logical_date?: ISO 8601 text,
     conf?, note?}; PAUSE {dag_id, hold?}, UNPAUSE {dag_id}; CANCEL {dag_id, run_id}; SET_POOL {name, slots},
-    DROP_POOL {name}. `id` is given by the Store."""
+    DROP_POOL {name}; CLEAR {selection, as_run?}, MARK {selection, state}, KILL {selection}, where `selection` is a
+    `planning.selection.Selection`. `id` is given by the Store."""
 
     id: int
     kind: RequestKind

@@ -53,7 +53,8 @@ def start_held(draft: Draft, dag_id: str) -> None:
 
 def may_start(dag: Dag, run: Run) -> bool:
     """A paused DAG, or one whose file is gone, starts no scheduled run; what was asked for by hand runs."""
-    return run.run_type is not RunType.SCHEDULED or (dag.active and not dag.paused)
+    by_hand = run.run_type is not RunType.SCHEDULED or run.cleared_at is not None
+    return by_hand or (dag.active and not dag.paused)
 
 
 def doom(draft: Draft, run: Run, reason: Reason, *, teardowns: bool = True) -> None:
@@ -131,9 +132,10 @@ def _startable(draft: Draft, dag_id: str) -> Iterator[Run]:
 
 
 def _start(draft: Draft, run: Run) -> None:
+    """Make its task instances; those of a run that was cleared are there."""
     draft.put_run(transitions.run_started(run, draft.now))
-    keys = [TaskKey(run.key.dag_id, run.key.run_id, task_id) for task_id in draft.world.blueprint(run.key).tasks]
-    for key in keys:
-        draft.put_task(TaskInstance(key=key))
-    spread(draft, keys)
+    if draft.world.tasks_of.first(run.key) is None:
+        for task_id in draft.world.blueprint(run.key).tasks:
+            draft.put_task(TaskInstance(key=TaskKey(run.key.dag_id, run.key.run_id, task_id)))
+    spread(draft, draft.world.waiting(run.key))
     end_if_over(draft, run.key)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.errors import IllegalMoveError
-from orchestrator.ids import ContainerId
+from orchestrator.ids import ContainerId, VersionId
 from orchestrator.planning.rows import Reason, Run, TaskInstance, Try, TryOutcome
 from orchestrator.spec.container import ExitFacts
 from orchestrator.states import RUN_MOVES, TASK_MOVES, RunState, TaskState
@@ -81,6 +81,11 @@ def removed(task: TaskInstance, at: datetime) -> TaskInstance:
     return _moved(task, TaskState.REMOVED, ended_at=at, reason=None)
 
 
+def meant(task: TaskInstance, state: TaskState) -> TaskInstance:
+    """It is to become this once its open try has ended, whatever came of that."""
+    return msgspec.structs.replace(task, target=state)
+
+
 def cleared(task: TaskInstance) -> TaskInstance:
     """It is to run again, with fresh budgets; its tries stay, and their numbers go on."""
     _check(task, TaskState.WAITING)
@@ -109,7 +114,7 @@ def retried(
 def _moved(task: TaskInstance, state: TaskState, **columns: Any) -> TaskInstance:
     _check(task, state)
     if state.final or state is TaskState.UP_FOR_RETRY:
-        columns["pokes"] = 0
+        columns |= {"pokes": 0, "target": None}
     return msgspec.structs.replace(task, state=state, **columns)
 
 
@@ -131,6 +136,16 @@ def run_succeeded(run: Run, at: datetime) -> Run:
 
 def run_failed(run: Run, at: datetime, reason: Reason) -> Run:
     return _run_moved(run, RunState.FAILED, ended_at=at, reason=reason)
+
+
+def run_cleared(run: Run, at: datetime) -> Run:
+    """Some of it is to run again."""
+    return _run_moved(run, RunState.QUEUED, started_at=None, ended_at=None, reason=None, cleared_at=at)
+
+
+def run_renewed(run: Run, version: VersionId, images: dict[str, str] | None) -> Run:
+    """It goes on with another version of its DAG; `images` None: to be looked up."""
+    return msgspec.structs.replace(run, version=version, images=images)
 
 
 def run_doomed(run: Run, reason: Reason) -> Run:

@@ -49,6 +49,7 @@ class View:
         self.ready: Lanes = Lanes()  #: prepared, waiting for the limits
         self.refused: Table[str, ParsedFile] = Table()  #: files that claim a DAG id another file holds
         self.answered: Table[int, bool] = Table()
+        self.asking: Table[int, bool] = Table()  #: requests that wait for what the database says
         self.asked: Table[str, datetime] = Table()  #: the newest instant in the id of a DAG's manual run
 
     @property
@@ -126,6 +127,10 @@ class View:
                 task = self.tasks.get(related)
                 if task is not None:
                     yield task
+
+    def waiting(self, run: RunKey) -> list[TaskKey]:
+        """All instances of a run that wait for others."""
+        return [key for key in self.tasks_of.entries(run) if self.tasks[key].state is TaskState.WAITING]
 
     def open_tries(self) -> tuple[Try, ...]:
         """Tries without an outcome."""

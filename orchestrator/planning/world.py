@@ -15,6 +15,7 @@ from orchestrator.planning.changes import (
     Answered,
     Change,
     DropPool,
+    LookBack,
     PutDag,
     PutFile,
     PutPool,
@@ -27,7 +28,7 @@ from orchestrator.planning.changes import (
     Sized,
 )
 from orchestrator.planning.lanes import Ready
-from orchestrator.planning.rows import Dag, DagVersion, Pool, Run, TaskInstance, Try, instant_of
+from orchestrator.planning.rows import Dag, DagVersion, Pool, Request, Run, TaskInstance, Try, instant_of
 from orchestrator.planning.rules import ParentCounts
 from orchestrator.planning.tables import Table
 from orchestrator.planning.timers import TimerKind
@@ -307,8 +308,13 @@ class World(View):
     def _size(self, change: Sized) -> None:
         self.engine.put(DEFAULT_ENGINE, change.capacity)
 
+    def _look_back(self, change: LookBack) -> None:
+        if isinstance(change.asker, Request):
+            self.asking.put(change.asker.id, value=True)
+
     def _answer(self, change: Answered) -> None:
         self.answered.put(change.request.id, value=True)
+        self.asking.drop(change.request.id)
         self.answered.drop(change.request.id - _REMEMBERED)
 
     #: How each kind of change is taken in; effects are not.
@@ -325,6 +331,7 @@ class World(View):
         Sized: _size,
         Recall: _recall,
         Answered: _answer,
+        LookBack: _look_back,
     }
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from orchestrator.ids import TaskKey
-from orchestrator.planning.changes import PutResult
+from orchestrator.planning.changes import DropResult, PutResult
 from orchestrator.store.statements import upsert
 from orchestrator.store.tables import results
 from orchestrator.store.tasks import at
@@ -23,6 +23,12 @@ def put(connection: Connection, rows: Sequence[PutResult]) -> None:
             for key, result in last.items()
         ],
     )
+
+
+def drop(connection: Connection, rows: Sequence[DropResult]) -> None:
+    """Remove results, those of them that are there."""
+    for row in rows:
+        connection.execute(delete(results).where(*at(results, row.key)))
 
 
 def data(connection: Connection, task: TaskKey) -> bytes | None:

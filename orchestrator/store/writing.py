@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from orchestrator.planning.changes import (
     Answered,
     DropPool,
+    DropResult,
     DropTry,
     PutDag,
     PutFile,
@@ -32,6 +33,7 @@ _WRITERS: dict[type[Row], _Writer] = {
     PutTask: tasks.put,
     DropTry: tries.drop,
     PutTry: tries.put,
+    DropResult: results.drop,
     PutResult: results.put,
     PutPool: pools.put,
     DropPool: pools.drop,
@@ -67,6 +69,7 @@ _KEYS: dict[type[Row], Callable[[Any], object]] = {
     PutTask: lambda row: row.task.key,
     DropTry: lambda row: row.key,
     PutTry: lambda row: row.attempt.key,
+    DropResult: lambda row: row.key,
     PutResult: lambda row: row.result.key,
     PutPool: lambda row: row.pool.name,
     DropPool: lambda row: row.name,

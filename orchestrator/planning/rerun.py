@@ -1,0 +1,155 @@
+"""Changing what came to be: clear, mark, kill task instances of any run, open or ended (spec scheduling 6). Old
+tries stay as they are; an instance whose try is open is stopped first, and becomes what is meant with its exit.
+"""
+
+from collections.abc import Iterable
+
+from orchestrator.ids import UNMAPPED, RunKey, TaskKey
+from orchestrator.planning import transitions
+from orchestrator.planning.blueprint import Blueprint
+from orchestrator.planning.changes import DropResult, PinImages, Recall
+from orchestrator.planning.draft import Draft
+from orchestrator.planning.flow import end_if_over, spread
+from orchestrator.planning.history import PastRun
+from orchestrator.planning.rows import Reason, TaskInstance
+from orchestrator.planning.stopping import request_stop
+from orchestrator.planning.view import View
+from orchestrator.states import TASK_MOVES, ReasonCode, RunState, TaskState
+
+#: What a task instance may be marked as.
+MARKS = (TaskState.SUCCESS, TaskState.FAILED, TaskState.SKIPPED)
+
+
+def recall(draft: Draft, past: PastRun) -> None:
+    """Have a run in the world, as it is there or as the database has it."""
+    if past.run.key not in draft.world.runs:
+        draft.do(Recall(run=past.run, tasks=past.tasks, versions=(past.version,)))
+
+
+def clear(draft: Draft, run: RunKey, keys: Iterable[TaskKey], actor: str, *, as_run: bool) -> None:
+    """Have these run again, with fresh budgets. An ended run is queued again, with the newest version and images of
+    its DAG, or `as_run` with those it had; one that is open goes on as it is."""
+    reason = Reason(code=ReasonCode.CLEARED, text=f"cleared by {actor}")
+    ended = draft.world.runs[run].state.final
+    if ended and not as_run:
+        _renew(draft, run, reason)
+    again, gone = _by_unit(draft.world, run, keys)
+    for key in sorted(gone):
+        _become(draft, draft.world.tasks[key], TaskState.REMOVED, reason)
+    for key in sorted(again):
+        _become(draft, draft.world.tasks[key], TaskState.WAITING, reason)
+    if ended:
+        draft.put_run(transitions.run_cleared(draft.world.runs[run], draft.now))
+        draft.stir(run.dag_id)
+    else:
+        spread(draft, draft.world.waiting(run))
+
+
+def mark(draft: Draft, run: RunKey, keys: Iterable[TaskKey], state: TaskState, actor: str) -> None:
+    """Have these be what somebody says they are. What follows from it follows; a run that had ended ends anew."""
+    reason = Reason(code=ReasonCode.MARKED_BY, text=f"marked {state} by {actor}")
+    if draft.world.runs[run].state.final:
+        draft.put_run(transitions.run_cleared(draft.world.runs[run], draft.now))
+    if draft.world.runs[run].state is RunState.QUEUED:
+        draft.put_run(transitions.run_started(draft.world.runs[run], draft.now))
+    for key in keys:
+        _become(draft, draft.world.tasks[key], state, reason)
+    _go_on(draft, run)
+
+
+def kill(draft: Draft, run: RunKey, keys: Iterable[TaskKey], actor: str) -> None:
+    """Have these fail, whatever they are doing, without a retry; those that have ended are left alone."""
+    reason = Reason(code=ReasonCode.KILLED_BY, text=f"killed by {actor}")
+    for key in keys:
+        task = draft.world.tasks[key]
+        if not task.state.final:
+            _become(draft, task, TaskState.FAILED, reason)
+    _go_on(draft, run)
+
+
+def arrive(draft: Draft, task: TaskInstance, state: TaskState, reason: Reason) -> None:
+    """The try of an instance that is meant to become something has ended: now it does."""
+    _move(draft, task, state, reason)
+    _go_on(draft, task.key.run)
+
+
+def _go_on(draft: Draft, run: RunKey) -> None:
+    spread(draft, draft.world.waiting(run))
+    end_if_over(draft, run)
+
+
+def _become(draft: Draft, task: TaskInstance, state: TaskState, reason: Reason) -> None:
+    try_id = draft.world.open_try.get(task.key)
+    if try_id is None:
+        _move(draft, task, state, reason)
+    else:
+        draft.put_task(transitions.meant(task, state))
+        request_stop(draft, draft.world.tries[try_id], reason)
+
+
+def _move(draft: Draft, task: TaskInstance, state: TaskState, reason: Reason) -> None:
+    """To `state`, by way of the states that the table of moves asks for."""
+    if task.state is state:
+        return
+    if task.state is TaskState.SUCCESS:
+        draft.do(DropResult(key=task.key))
+    if state not in TASK_MOVES[task.state]:
+        ended = task if task.state.final else transitions.failed(task, draft.now, reason)
+        if ended is not task:
+            draft.put_task(ended)
+        task = transitions.cleared(ended)
+        draft.put_task(task)
+    if task.state is not state:
+        draft.put_task(_moved(draft, task, state, reason))
+
+
+def _moved(draft: Draft, task: TaskInstance, state: TaskState, reason: Reason) -> TaskInstance:
+    match state:
+        case TaskState.WAITING:
+            return transitions.cleared(task)
+        case TaskState.SUCCESS:
+            return transitions.succeeded(task, draft.now, task.started_at)
+        case TaskState.FAILED:
+            return transitions.failed(task, draft.now, reason)
+        case TaskState.SKIPPED:
+            return transitions.skipped(task, draft.now, reason)
+        case TaskState.REMOVED:
+            return transitions.removed(task, draft.now)
+        case _:
+            raise ValueError(f"nothing is made {state} by hand")
+
+
+def _by_unit(world: View, run: RunKey, keys: Iterable[TaskKey]) -> tuple[set[TaskKey], set[TaskKey]]:
+    """What is to run again, and what is to go: where something that tasks are expanded over runs again, they are
+    expanded anew."""
+    again, gone = set(keys), set()
+    cleared = {key.task_id for key in again}
+    for task_id, unit in world.blueprint(run).units.items():
+        if cleared & {result.task_id for result in unit.results}:
+            gone |= {key for key in world.instances(run, task_id) if key.map_index != UNMAPPED}
+            again.add(TaskKey(run.dag_id, run.run_id, task_id))
+    return {key for key in again - gone if key in world.tasks}, gone
+
+
+def _renew(draft: Draft, run: RunKey, reason: Reason) -> None:
+    """Pin an ended run to the newest version of its DAG: tasks that are gone from it, or are not mapped any more or
+    now, are removed; new ones wait."""
+    before, newest = draft.world.blueprint(run), draft.world.current(run.dag_id)
+    for key in list(draft.world.tasks_of.entries(run)):
+        if not _fits(before, newest, key.task_id):
+            _move(draft, draft.world.tasks[key], TaskState.REMOVED, reason)
+    images = newest.images
+    draft.put_run(transitions.run_renewed(draft.world.runs[run], newest.version.version, None if images else {}))
+    if images:
+        draft.do(PinImages(run=run, images=images))
+    for task_id in newest.tasks:
+        key = TaskKey(run.dag_id, run.run_id, task_id)
+        held = draft.world.tasks.get(key)
+        if held is None:
+            draft.put_task(TaskInstance(key=key))
+        elif not _fits(before, newest, task_id):
+            draft.put_task(transitions.cleared(held))
+
+
+def _fits(before: Blueprint, newest: Blueprint, task_id: str) -> bool:
+    return task_id in newest.tasks and (task_id in before.units) == (task_id in newest.units)

@@ -1,0 +1,120 @@
+"""Requests to clear, mark and kill: the runs that are meant are read from the database, since most have ended."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+
+import msgspec
+
+from orchestrator.ids import RunKey, TaskKey
+from orchestrator.planning import rerun
+from orchestrator.planning.blueprint import blueprint_of
+from orchestrator.planning.changes import Answered, LookBack
+from orchestrator.planning.draft import Draft
+from orchestrator.planning.events import Seen
+from orchestrator.planning.history import PastRun, RunsBetween, RunsNamed, Wanted
+from orchestrator.planning.rows import Answer, Request, RequestKind
+from orchestrator.planning.selection import Selection, run_keys, selected, with_setups
+from orchestrator.planning.verdicts import name_of
+from orchestrator.states import TaskState
+
+_TICK = timedelta(microseconds=1)
+#: How many task instances an answer names.
+_NAMED = 1000
+_Change = Callable[[Draft, Request, RunKey, tuple[TaskKey, ...]], None]
+
+
+def look(draft: Draft, request: Request) -> Answer | None:
+    """Have the runs looked up that a request means; an answer at once where it cannot be done."""
+    try:
+        selection = selection_of(request)
+    except msgspec.ValidationError as error:
+        return Answer(ok=False, error=f"this names no task instances: {error}")
+    if selection.dag_id not in draft.world.dags:
+        return Answer(ok=False, error=f"no DAG {selection.dag_id!r}; `orchestrator dags list` shows all")
+    if request.kind is RequestKind.MARK and request.payload.get("state") not in rerun.MARKS:
+        known = ", ".join(rerun.MARKS)
+        return Answer(
+            ok=False, error=f"a task cannot be marked {request.payload.get('state')!r}; choose of {known}"
+        )
+    try:
+        re.compile(selection.tasks or "")
+    except re.error as error:
+        return Answer(ok=False, error=f"{selection.tasks!r} is no regular expression: {error}")
+    draft.do(LookBack(asker=request, wanted=wanted_by(selection)))
+    return None
+
+
+def on_seen(draft: Draft, request: Request, event: Seen) -> None:
+    """Do what was asked for, and answer."""
+    if request.id not in draft.world.answered:
+        answer = _answer(draft, request, selection_of(request), event.runs)
+        draft.do(Answered(request=request, answer=answer, at=draft.now))
+
+
+def selection_of(request: Request) -> Selection:
+    """`msgspec.ValidationError` where there is none."""
+    return msgspec.convert(request.payload.get("selection"), Selection)
+
+
+def wanted_by(selection: Selection) -> Wanted:
+    """What to ask the database for."""
+    if selection.start is not None and selection.end is not None:
+        return RunsBetween(dag_id=selection.dag_id, start=selection.start, end=selection.end + _TICK)
+    return RunsNamed(keys=run_keys(selection))
+
+
+def chosen_of(selection: Selection, past: PastRun) -> tuple[TaskKey, ...]:
+    """The task instances of one run that a selection means, as the database has it."""
+    return selected(selection, blueprint_of(past.version), past.tasks)
+
+
+def _answer(draft: Draft, request: Request, selection: Selection, runs: Iterable[PastRun]) -> Answer:
+    doomed, chosen = [], {}
+    for past in runs:
+        known = draft.world.runs.get(past.run.key)
+        if known is not None and known.reason is not None:
+            doomed.append(past.run.key.run_id)
+        elif keys := _chosen(draft, selection, past):
+            chosen[past.run.key] = (past, keys)
+    if doomed:
+        return Answer(ok=False, error=f"{', '.join(doomed)}: being ended; ask again once it has")
+    if not chosen:
+        return Answer(
+            ok=False, error="no task instance is meant: see `orchestrator runs show`, and widen what you name"
+        )
+    for key, (past, keys) in chosen.items():
+        rerun.recall(draft, past)
+        _DO[request.kind](draft, request, key, keys)
+    named = [f"{key.run_id}: {name_of(each)}" for key, (_, keys) in chosen.items() for each in keys]
+    return Answer(ok=True, data={"dag_id": selection.dag_id, "runs": len(chosen), "tasks": named[:_NAMED]})
+
+
+def _chosen(draft: Draft, selection: Selection, past: PastRun) -> tuple[TaskKey, ...]:
+    """Of an open run by what the world knows, which is newer."""
+    if past.run.key not in draft.world.runs:
+        return chosen_of(selection, past)
+    tasks = [draft.world.tasks[key] for key in draft.world.tasks_of.entries(past.run.key)]
+    return selected(selection, draft.world.blueprint(past.run.key), tasks)
+
+
+def _clear(draft: Draft, request: Request, run: RunKey, keys: tuple[TaskKey, ...]) -> None:
+    tasks = {key: draft.world.tasks[key] for key in draft.world.tasks_of.entries(run)}
+    wider = with_setups(draft.world.blueprint(run), keys, tasks)
+    rerun.clear(draft, run, wider, request.actor, as_run=bool(request.payload.get("as_run")))
+
+
+def _mark(draft: Draft, request: Request, run: RunKey, keys: tuple[TaskKey, ...]) -> None:
+    rerun.mark(draft, run, keys, TaskState(request.payload["state"]), request.actor)
+
+
+def _kill(draft: Draft, request: Request, run: RunKey, keys: tuple[TaskKey, ...]) -> None:
+    if not draft.world.runs[run].state.final:
+        rerun.kill(draft, run, keys, request.actor)
+
+
+_DO: Mapping[RequestKind, _Change] = {
+    RequestKind.CLEAR: _clear,
+    RequestKind.MARK: _mark,
+    RequestKind.KILL: _kill,
+}
