@@ -107,7 +107,8 @@ class Operator(Node):
         once all before it is done, whatever came of it, where a setup succeeded. Its own failure fails the run
         only where `on_failure_fail_dagrun`. In `with` it is put after, and its setups before, what is defined
         inside."""
-        for setup in each_node(setups or ()):
+        for node in each_node(() if setups is None else setups):
+            setup = node.operator if isinstance(node, Output) else node
             if not isinstance(setup, Operator):
                 raise fault(
                     f"as_teardown: {setup!r} cannot be a setup",

@@ -1,10 +1,10 @@
 """What a task hands on, as a value of the DAG file: a handle on the result that it will have in each run."""
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from orchestrator.authoring.data import ParamText
-from orchestrator.authoring.edges import Node
+from orchestrator.authoring.edges import Node, Nodes
 from orchestrator.authoring.faults import Rule, fault
 from orchestrator.authoring.graph import Graph
 from orchestrator.spec.handles import Handle
@@ -17,8 +17,10 @@ class Output(Node):
 
     __slots__ = ("graph", "handle", "node_id", "operator")
 
+    operator: Any  #: the task
+
     def __init__(self, operator: Node, key: str = "") -> None:
-        self.operator = operator  #: the task
+        self.operator = operator
         self.graph = operator.graph
         self.node_id = operator.node_id
         self.handle = Handle(task_id=operator.node_id, key=key)
@@ -31,6 +33,23 @@ class Output(Node):
                 fix="hand the whole part on, and take what you need of it in the task that gets it",
             )
         return Output(self.operator, key)
+
+    def as_setup(self) -> Self:
+        """Make its task a setup."""
+        self.operator.as_setup()
+        return self
+
+    def as_teardown(self, *, setups: Nodes | None = None, on_failure_fail_dagrun: bool = False) -> Self:
+        """Make its task a teardown, as of an operator; `with` it then has a scope too."""
+        self.operator.as_teardown(setups=setups, on_failure_fail_dagrun=on_failure_fail_dagrun)
+        return self
+
+    def __enter__(self) -> Self:
+        self.operator.__enter__()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.operator.__exit__(*raised)
 
     def __str__(self) -> str:
         return self.handle.text

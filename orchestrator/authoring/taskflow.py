@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
+from orchestrator.authoring.control import BranchDockerOperator, ShortCircuitDockerOperator
 from orchestrator.authoring.faults import Rule, fault
 from orchestrator.authoring.functions import bind, read_function
 from orchestrator.authoring.graph import Graph
@@ -63,6 +64,18 @@ class FunctionOperator(FunctionTask, DockerOperator):
     """`@task.docker`"""
 
     decorator = "@task.docker"
+
+
+class FunctionBranch(FunctionTask, BranchDockerOperator):
+    """`@task.branch`"""
+
+    decorator = "@task.branch"
+
+
+class FunctionShortCircuit(FunctionTask, ShortCircuitDockerOperator):
+    """`@task.short_circuit`"""
+
+    decorator = "@task.short_circuit"
 
 
 class Decorated:
@@ -128,6 +141,8 @@ class Task(TaskDecorator):
 
     __name__ = "task"
     docker = TaskDecorator(FunctionOperator)
+    branch = TaskDecorator(FunctionBranch)
+    short_circuit = TaskDecorator(FunctionShortCircuit)
 
 
 #: What a DAG file imports.

@@ -13,7 +13,7 @@ import pytest
 from orchestrator import DAG, DockerOperator, EmptyOperator, TaskGroup, task
 from orchestrator.authoring import to_spec
 from orchestrator.errors import AuthoringError
-from orchestrator.spec.dag import TaskSpec
+from orchestrator.spec.dag import BranchChoice, ShortCircuitChoice, TaskSpec
 from orchestrator.spec.functions import FILLED_NAMES, Function, placed
 
 OUTER = 3
@@ -195,6 +195,45 @@ def test_default_args_hold_for_functions_but_for_what_is_the_functions_own() -> 
 def test_what_the_function_takes_the_place_of_is_refused(name: str, why: str) -> None:
     refused = refusal(lambda_free, **{name: "x"})
     assert (refused.rule, refused.fix) == ("unknown_argument", f"leave it out: {why}")
+
+
+def test_functions_may_choose_what_runs_after_them() -> None:
+    @task.branch(image="x:1")
+    def where(ds: Any = None) -> Any:
+        return "left" if ds else None
+
+    @task.short_circuit(ignore_downstream_trigger_rules=False)
+    def whether() -> Any:
+        return True
+
+    with DAG("d") as dag:
+        where() >> EmptyOperator(task_id="left")
+        whether()
+    made = specs(dag)
+    assert (made["where"].operator, made["where"].choice) == ("@task.branch", BranchChoice())
+    assert function_of(made["where"]).filled == ("ds",)
+    assert made["whether"].choice == ShortCircuitChoice(ignore_downstream_trigger_rules=False)
+    assert made["left"].upstream == ("where",)
+
+
+def test_functions_may_be_setups_and_teardowns() -> None:
+    @task
+    def begin() -> Any:
+        return "db"
+
+    @task
+    def end() -> Any:
+        return None
+
+    with DAG("d") as dag:
+        with end().as_teardown(setups=begin()):
+            plain()
+        sample(1).as_setup()
+    made = specs(dag)
+    assert (made["begin"].setup, made["sample"].setup) == (True, True)
+    assert made["end"].teardown is not None
+    assert made["end"].teardown.setups == ("begin",)
+    assert made["plain"].upstream == ("begin",)
 
 
 def test_an_unknown_argument_names_the_nearest() -> None:
