@@ -12,7 +12,7 @@ from orchestrator.planning.draft import PlanSettings
 from orchestrator.planning.rows import Dag, Reason, Run, TaskInstance
 from orchestrator.planning.runs import may_start
 from orchestrator.planning.timers import TimerKind
-from orchestrator.planning.verdicts import name_of, unit_of, setups_waited_for
+from orchestrator.planning.verdicts import name_of, setups_waited_for, unit_of
 from orchestrator.planning.world import World
 from orchestrator.spec.dag import ManualSchedule, TaskSpec
 from orchestrator.spec.value import Value
@@ -239,6 +239,9 @@ def _waits_for(world: World, key: TaskKey) -> Reason:
     spec, counts = world.task_spec(key), world.parent_counts(key)
     unfinished = (name_of(parent.key) for parent in world.parents_of(key) if not parent.state.final)
     named = list(islice(unfinished, _NAMED))
+    if not named and (setups := setups_waited_for(world, key)):
+        text = f"it waits for the setups of its scope: {', '.join(name_of(setup.key) for setup in setups[:_NAMED])}"
+        return Reason(code=_UPSTREAM, text=text)
     more = counts.total - counts.finished - len(named)
     text = f"its rule {spec.trigger_rule} waits for {', '.join(named)}{f' and {more} more' if more else ''}"
     return Reason(code=_UPSTREAM, text=text)
