@@ -129,7 +129,7 @@ def _missing_module(error: ModuleNotFoundError, _: Path, __: ParseTask) -> tuple
         )
     fix = (
         f"import {top} in the program that a task runs, and install it in that task's image"
-        " (task-images/NAME/requirements.txt); a DAG file has the standard library and orchestrator"
+        " (task-images/NAME/requirements.txt); a DAG file has orchestrator, yaml, pendulum and the standard library"
     )
     return "import", f"there is no module {error.name!r} here", fix
 

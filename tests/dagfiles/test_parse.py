@@ -71,6 +71,32 @@ def test_project_files_that_are_opened_or_imported_are_dependencies(
     assert not list(project.dags_folder.rglob("__pycache__"))
 
 
+def test_dags_and_tasks_may_be_made_of_yaml(project: Project, authoring: AuthoringServer) -> None:
+    write(project, "factory/markets.yaml", "markets: {north: [apples, pears], south: []}")
+    write(
+        project,
+        "factory/markets.py",
+        """
+        from pathlib import Path
+        import yaml
+        from orchestrator import DAG, DockerOperator
+
+        written = yaml.safe_load(Path(__file__).with_name("markets.yaml").read_text())
+        for market, goods in written["markets"].items():
+            with DAG(f"market_{market}"):
+                for good in goods:
+                    DockerOperator(task_id=good, image="market:1", command=["count", good])
+        """,
+    )
+    parsed = authoring.parse("factory/markets.py")
+    assert parsed.problems == ()
+    assert {dag.dag_id: [task.task_id for task in dag.tasks] for dag in parsed.dags} == {
+        "market_north": ["apples", "pears"],
+        "market_south": [],
+    }
+    assert parsed.dependencies == ("dags/factory/markets.yaml",)
+
+
 def test_a_template_file_is_a_dependency_wherever_it_might_appear(
     project: Project, authoring: AuthoringServer
 ) -> None:
