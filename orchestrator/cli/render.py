@@ -12,6 +12,7 @@ from orchestrator.engines.docker.command_line import docker_run
 from orchestrator.errors import EngineUnavailableError
 from orchestrator.rendering import render_task
 from orchestrator.spec.container import ContainerSpec, InputFile, Mount
+from orchestrator.spec.secrets import Sealed
 
 
 @click.command()
@@ -25,7 +26,8 @@ def render(dag_id: str, task_id: str, date: str | None, conf: str | None, as_lin
     """The final container of a task for a DATE, as its DAG file says it now.
 
     Conf, where none is given, and results of upstream tasks are those of the newest run of that interval. With
-    --docker-run a task image that is missing is built, so that the line works: that needs the engine."""
+    --docker-run a task image that is missing is built, so that the line works: that needs the engine.
+    Secrets are not looked up: the line takes them from variables of the shell, and ends where one is not set."""
     app = open_app()
     given = None if conf is None else read_conf(conf)
     try:
@@ -51,6 +53,8 @@ def _fields(spec: ContainerSpec) -> dict[str, Any]:
         "command": None if spec.command is None else shlex.join(spec.command),
         "mounts": {mount.target: _mount_text(mount) for mount in spec.mounts},
         "files": {file.path: _file_text(file) for file in spec.files},
+        "secret_environment": {name: _sealed_text(each) for name, each in spec.secret_environment.items()},
+        "secret_files": {file.path: _sealed_text(file.content) for file in spec.secret_files},
         "tty": spec.tty or None,
         "init": spec.init or None,
         "read_only": spec.read_only or None,
@@ -64,6 +68,10 @@ def _file_text(file: InputFile) -> str:
     if file.artifact is not None:
         return f"{file.artifact.path} of {file.artifact.attempt.task.task_id}"
     return "a folder" if file.data is None else f"{len(file.data)} bytes"
+
+
+def _sealed_text(sealed: Sealed) -> str:
+    return "".join(each if isinstance(each, str) else f"<{each}>" for each in sealed)
 
 
 def _mount_text(mount: Mount) -> str:

@@ -15,6 +15,7 @@ from orchestrator.engines.docker.command_line import docker_run
 from orchestrator.ids import TaskKey, TryKey
 from orchestrator.spec.artifacts import ArtifactId
 from orchestrator.spec.container import ContainerSpec, InputFile, Mount, MountType
+from orchestrator.spec.secrets import SecretFile, SecretKind, SecretRef
 
 KEPT = ArtifactId(attempt=TryKey(TaskKey("d", "r", "t"), 1), path="/out/a")
 AT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -55,11 +56,14 @@ SPECS = st.builds(
 )
 
 
-def played(line: str, folder: Path, failing: str = "") -> tuple[list[list[str]], int]:
+def played(
+    line: str, folder: Path, failing: str = "", *, keep: bool = False, **variables: str
+) -> tuple[list[list[str]], int]:
     """The words of each docker call that a real shell makes of the line, and the line's exit code."""
     record = folder / "calls"
-    record.unlink(missing_ok=True)
-    environment = {"RECORD": str(folder), "PATH": "/usr/bin:/bin", "FAILING": failing}
+    if not keep:
+        record.unlink(missing_ok=True)
+    environment = {"RECORD": str(folder), "PATH": "/usr/bin:/bin", "FAILING": failing, **variables}
     done = subprocess.run(
         ["sh"], input=f"{DOCKER}\n{line}\n".encode(), env=environment, capture_output=True, check=False
     )
@@ -175,6 +179,57 @@ def test_labels_of_ours_are_left_out_and_all_others_stay(tmp_path: Path) -> None
     labels = {"team": "a b", "orchestrator.deployment": "0123abcd", "orchestrator.kind": "try"}
     ((_, *call),), _ = played(docker_run(_spec(labels=labels), AT, STORED), tmp_path)
     assert values(options(call)[0], "--label") == ["team=a b"]
+
+
+DB = SecretRef(kind=SecretKind.SECRET, id="my-db")
+PASSWORD = SecretRef(kind=SecretKind.CONNECTION, id="pg", path=("extra_dejson", "api key"))
+URI = SecretRef(kind=SecretKind.CONNECTION, id="pg", path=("uri",))
+HELD = {
+    "ORCHESTRATOR_SECRET_MY_DB": 'it\'s $HOME `id` "x"\n*',
+    "ORCHESTRATOR_CONN_PG__EXTRA_DEJSON_API_KEY": "key",
+    "ORCHESTRATOR_CONN_PG": "postgres://h",
+}
+
+
+def test_secrets_are_taken_from_variables_of_the_shell(tmp_path: Path) -> None:
+    spec = _spec(secret_environment={"A": ("it's $0 ", DB, " & "), "B": (URI,)}, environment={"C": "c"})
+    line = docker_run(spec, AT, STORED)
+    assert not any(value in line for value in HELD.values())
+    ((_, *call),), code = played(line, tmp_path, **HELD)
+    flags, rest = options(call)
+    assert values(flags, "--env") == ["C=c", f"A=it's $0 {HELD['ORCHESTRATOR_SECRET_MY_DB']} & ", "B=postgres://h"]
+    assert (rest, code) == ([spec.image], 0)
+
+
+def test_files_of_secrets_are_copied_in_and_nothing_of_them_stays_here(tmp_path: Path) -> None:
+    files = (
+        SecretFile(path="/run/secrets/my-db", content=(DB,), volume="/run/secrets"),
+        SecretFile(path="/etc/a b.ini", content=("key=", PASSWORD)),
+    )
+    line = docker_run(_spec(secret_files=files), AT, STORED)
+    calls, code = played(line, tmp_path, TMPDIR=str(tmp_path), **HELD)
+    assert calls[1:3] == [["cp", "-", "the-id:/run/secrets"], ["cp", "-", "the-id:/"]]
+    assert ([call[0] for call in calls], code) == (["create", "cp", "cp", "start", "rm"], 0)
+    packed = {"0.cp": ("./my-db", HELD["ORCHESTRATOR_SECRET_MY_DB"]), "1.cp": ("./etc/a b.ini", "key=key")}
+    for name, (path, text) in packed.items():
+        with tarfile.open(tmp_path / name) as archive:
+            (entry,) = archive.getmembers()
+            content = archive.extractfile(entry)
+            assert (entry.name, entry.mode & 0o444) == (path, 0o444)
+            assert content is not None
+            assert content.read().decode() == text
+    assert [each.name for each in tmp_path.iterdir() if each.is_dir()] == []
+
+
+@pytest.mark.parametrize(("given", "made"), [({"secret_environment": {"A": (DB,)}}, []),
+                                             ({"secret_files": (SecretFile(path="/a", content=(DB,)),)},
+                                              ["create", "rm"])])  # fmt: skip
+def test_a_secret_that_the_shell_does_not_have_ends_the_line(
+    tmp_path: Path, given: dict[str, object], made: list[str]
+) -> None:
+    (tmp_path / "calls").touch()
+    calls, code = played(docker_run(_spec(**given), AT, STORED), tmp_path, keep=True)
+    assert ([call[0] for call in calls], code != 0) == (made, True)
 
 
 def _spec(**given: object) -> ContainerSpec:

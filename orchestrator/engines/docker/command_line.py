@@ -1,5 +1,6 @@
 """A container spec as the shell line that does the same by hand. Pure.
 
+Secrets are places that variables of the shell fill (`placeholders`).
 What docker's command line cannot say is left out: that the files which the engine itself writes (`/etc/hosts` and
 its like) are read-only. So are our labels: by them a scheduler would take the container for one of its own.
 """
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from orchestrator.engines.docker import placeholders
 from orchestrator.engines.docker.archive import pack
 from orchestrator.engines.docker.convert import LOG_DRIVER, host_names, log_options, security_options
 from orchestrator.engines.docker.options import typed
@@ -24,8 +26,9 @@ from orchestrator.spec.container import ContainerSpec, InputFile, Mount, MountTy
 def docker_run(spec: ContainerSpec, at: datetime, stored: Callable[[ArtifactId], Path]) -> str:
     """A line for a POSIX shell, with the task's exit code: `docker run` where nothing is copied in, else create,
     copy (files dated `at`), start, remove. `stored` tells where a kept file lies here."""
-    arguments = shlex.join((*_options(spec), spec.image, *_words(spec)))
-    if not spec.files and not spec.networks:
+    hidden = placeholders.options(spec.secret_environment)
+    arguments = f"{shlex.join(_options(spec))}{hidden} {shlex.join((spec.image, *_words(spec)))}"
+    if not spec.files and not spec.secret_files and not spec.networks:
         return f"docker run --rm {arguments}"
     joins = "".join(f' && docker network connect {shlex.quote(name)} "$container"' for name in spec.networks)
     copies = "".join(
@@ -36,9 +39,13 @@ def docker_run(spec: ContainerSpec, at: datetime, stored: Callable[[ArtifactId],
         for file in spec.files
         if file.artifact is not None
     )
+    removal = 'docker rm --volumes "$container" >/dev/null'
+    if spec.secret_files:
+        copies += placeholders.copies(spec.secret_files)
+        removal = f'rm -rf "${placeholders.FOLDER}"; {removal}'
+    folder = f" && {placeholders.FOLDER}=$(mktemp -d)" if spec.secret_files else ""
     return (
-        f"(container=$(docker create {arguments})"
-        """ && trap 'docker rm --volumes "$container" >/dev/null' EXIT"""
+        f"(container=$(docker create {arguments}){folder} && trap '{removal}' EXIT"
         f'{copies}{joins} && docker start --attach "$container")'
     )
 
