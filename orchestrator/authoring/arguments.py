@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any, Literal, Required, TypedDict
 
 from orchestrator.authoring.mounts import Mount
+from orchestrator.authoring.outputs import Output
 from orchestrator.authoring.schedules import TimeSchedule
 from orchestrator.authoring.scope import Scope
 from orchestrator.authoring.secrets import Secret
-from orchestrator.authoring.template_files import Text
+from orchestrator.authoring.template_files import TemplateFile
 from orchestrator.spec.dag import PullPolicy, ResultFrom, WeightRule
 from orchestrator.states import TriggerRule
 
 #: A duration, or a number of seconds.
 Duration = timedelta | float
+#: A text, a file that holds it, or a handle on a result.
+Text = str | TemplateFile | Output
 #: Bytes, or text like "512m".
-Size = int | str
+Size = int | str | Output
 #: One exit code or several.
 ExitCodes = int | Sequence[int]
 

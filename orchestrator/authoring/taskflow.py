@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import update_wrapper
 from inspect import getdoc
 from types import FunctionType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 from msgspec.structs import replace
 
@@ -130,6 +130,10 @@ class TaskDecorator:
     def __init__(self, operator: type[FunctionTask]) -> None:
         self._operator = operator
 
+    @overload
+    def __call__(self, function: Callable[..., Any], /) -> Decorated: ...
+    @overload
+    def __call__(self, function: None = None, /, **arguments: Any) -> Callable[[Callable[..., Any]], Decorated]: ...
     def __call__(self, function: Callable[..., Any] | None = None, /, **arguments: Any) -> Any:
         if function is None:
             return lambda decorated: Decorated(decorated, self._operator, arguments)

@@ -24,10 +24,6 @@ class TemplateFile:
         return f"TemplateFile({self.name!r})"
 
 
-#: A text, or a file that holds it.
-Text = str | TemplateFile
-
-
 def with_texts(what: str, written: Any, searchpath: Sequence[str]) -> Any:
     """The same value with the text of each `TemplateFile` in its place, at any depth. `what` names the argument in
     messages; raises `template_file` where a file is missing or cannot be a template."""

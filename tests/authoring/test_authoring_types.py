@@ -10,8 +10,16 @@ from datetime import UTC, datetime, timedelta
 
 from orchestrator import (
     DAG, DockerOperator, EmptyOperator, Label, Mount, TaskGroup, TemplateFile, TriggerRule,
-    chain, cross_downstream, dag, task_group,
+    chain, cross_downstream, dag, task, task_group,
 )
+
+@task.docker(image="x", retries=2)
+def fetch(day: str, rows: list[int]) -> dict[str, int]:
+    return {day: len(rows)}
+
+@task
+def plain() -> int:
+    return 1
 
 with DAG("d", schedule="@daily", start_date=datetime(2013, 1, 1, tzinfo=UTC), default_args={"retries": 2}) as d:
     a = DockerOperator(task_id="a", image="x", command=["a", "{{ ds }}"], mounts=[Mount.root("r", "/r"), "v:/v:ro"])
@@ -23,6 +31,9 @@ with DAG("d", schedule="@daily", start_date=datetime(2013, 1, 1, tzinfo=UTC), de
     a >> Label("x") >> [b, c] >> g
     [a, b] >> g >> EmptyOperator(task_id="f")
     chain(a, [b, c], e)
+    chain(a, [Label("y"), Label("z")], [b, c])
+    fetched = fetch("{{ ds }}", rows=[a.output, b.output["n"]])
+    fetched >> DockerOperator(task_id="h", command=["h", fetched], environment={"N": fetched["n"]})
     cross_downstream([a, b], [c])
 
 @task_group
@@ -37,12 +48,14 @@ def save() -> EmptyOperator:
 def flow(region: str = "eu") -> None:
     load("x") >> save()
 
+reveal_type(fetch("x"))
+reveal_type(plain())
 reveal_type(load("x"))
 reveal_type(save())
 reveal_type(flow())
 reveal_type(a >> b)
 """
-REVEALED = ["TaskGroup", "EmptyOperator", "DAG", "DockerOperator"]
+REVEALED = ["Output", "Output", "TaskGroup", "EmptyOperator", "DAG", "DockerOperator"]
 
 WRONG = """
 from orchestrator import DAG, DockerOperator, EmptyOperator, PythonOperator
