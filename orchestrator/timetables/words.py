@@ -47,7 +47,7 @@ def schedule_in_words(schedule: Schedule) -> str:
             points = schedule.preset or " | ".join(schedule.expressions)
             return _with_mode(schedule, f"{points} {schedule.timezone}" if schedule.timezone else points)
         case DeltaSchedule():
-            return _with_mode(schedule, f"every {schedule.delta}")
+            return _with_mode(schedule, f"every {_duration(schedule.delta)}")
         case OnceSchedule():
             return "@once"
         case ContinuousSchedule():
@@ -61,7 +61,11 @@ def schedule_in_words(schedule: Schedule) -> str:
 def _with_mode(schedule: CronSchedule | DeltaSchedule, points: str) -> str:
     if schedule.mode is not ScheduleMode.TRIGGER:
         return points
-    return f"tick {points}, for the {schedule.window} before" if schedule.window else f"tick {points}"
+    return f"tick {points}, for {_duration(schedule.window)} before" if schedule.window else f"tick {points}"
+
+
+def _duration(delta: timedelta) -> str:
+    return str(delta).removesuffix(", 0:00:00")
 
 
 def _instant(instant: datetime, zone: ZoneInfo, now: datetime) -> str:

@@ -60,8 +60,8 @@ def test_seconds_are_told_where_there_are_any() -> None:
         (CronSchedule(expressions=("0 9 * * *",), mode=ScheduleMode.TRIGGER), "tick 0 9 * * *"),
         (DeltaSchedule(delta=HOUR), "every 1:00:00"),
         (
-            DeltaSchedule(delta=HOUR, mode=ScheduleMode.TRIGGER, window=HOUR),
-            "tick every 1:00:00, for the 1:00:00 before",
+            DeltaSchedule(delta=HOUR, mode=ScheduleMode.TRIGGER, window=168 * HOUR),
+            "tick every 1:00:00, for 7 days before",
         ),
         (OnceSchedule(), "@once"),
         (ContinuousSchedule(), "@continuous"),
