@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -106,6 +106,28 @@ class CliProject:
         with app.queries() as queries, Following(app.socket) as following, queued(following) as told:
             while not any(_over(queries.run(run.key)) for run in queries.runs(dag_id, Page(limit=1))):
                 assert told.get(timeout=limit) is not None, "the scheduler went away"
+
+    def wait_dags(
+        self,
+        active: Iterable[str],
+        *,
+        broken: Iterable[str] = (),
+        gone: Iterable[str] = (),
+        limit: float = PATIENCE,
+    ) -> None:
+        """Until the scheduler knows these DAGs, has met these files broken, and has these DAGs no more."""
+        app, never = App(open_project(self.folder, self.environment)), threading.Event()
+        end = app.clock.monotonic() + PATIENCE
+
+        def reached() -> bool:
+            known = {view.dag.dag_id for view in queries.dags(app.clock.now()) if view.dag.active}
+            met = {each.parsed.file for each in queries.files() if each.parsed.errors}
+            return known.issuperset(active) and met.issuperset(broken) and known.isdisjoint(gone)
+
+        with app.queries() as queries:
+            while not reached():
+                assert app.clock.monotonic() < end, "the scheduler does not get through its files"
+                app.clock.wait(never, 0.05)
 
     def containers(self) -> list[str]:
         """Names of all containers on the engine that this home made, of whatever kind and state."""
