@@ -29,6 +29,7 @@ TRY_LABEL = "orchestrator.try_id"
 OWNER_LABEL = "orchestrator.owner"
 TRY_KIND = "try"
 PROBE_KIND = "probe"  #: of containers that only look at something, and are gone at once
+PROMOTION_KIND = "promotion"  #: of containers that move what a try wrote into a data root, or remove it
 ROOT_KIND = "root"  #: of volumes that are data roots
 #: Kinds of volumes: named by a DAG file, of a run, of a DAG.
 VOLUME_KIND = "volume"

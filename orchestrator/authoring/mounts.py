@@ -63,13 +63,12 @@ class Mount:
 
     @classmethod
     def root(cls, name: str, target: str, *, read_only: bool = False, atomic: bool = False) -> Self:
-        """The data root `name`: a folder that the site maps, so that a DAG file holds no host path."""
-        if atomic:
-            raise _misfit(
-                f"Mount.root({name!r}, atomic=True) cannot be had yet",
-                fix="write to another name in the root, and rename when all is written",
-            )
-        return cls._of(container.MountType.ROOT, target, source=name, read_only=read_only)
+        """The data root `name`: a folder that the site maps, so that a DAG file holds no host path. With `atomic` a
+        try sees an empty folder; what it wrote comes into the root once it has succeeded: files replace those of
+        the same path, folders that are there already are merged, all else in the root stays."""
+        if atomic and read_only:
+            raise _misfit(f"Mount.root({name!r}): atomic excludes read_only", fix="leave one of the two out")
+        return cls._of(container.MountType.ROOT, target, source=name, read_only=read_only, atomic=atomic)
 
     @classmethod
     def run(cls, target: str, *, read_only: bool = False) -> Self:

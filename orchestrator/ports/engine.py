@@ -91,7 +91,7 @@ class Engine(Protocol):
         """All containers of kind `try` that carry this deployment's label, in any state, exit facts included."""
 
     def list_owned(self, label: str) -> tuple[ContainerFacts, ...]:
-        """All containers of kind `try`, of any deployment, that carry `label` with whatever value."""
+        """All containers, of any deployment and kind, that carry `label` with whatever value."""
 
     def list_volumes(self, deployment: DeploymentId) -> tuple[VolumeFacts, ...]:
         """All volumes that carry this deployment's label."""
@@ -141,6 +141,15 @@ class Engine(Protocol):
     ) -> None:
         """Copy files and directories in: one call for the container, one for each volume they name. `artifact`
         opens those that are kept files."""
+
+    def promote(self, spec: ContainerSpec) -> str | None:
+        """Move what a try's container, which is over, wrote through its atomic mounts into their roots; returns why
+        that cannot be, None where it is done. Files replace those of the same path, each in one step; folders that
+        are there are merged, others appear whole. May be asked again at any time; blocks. `LaunchRefusedError`
+        where its `promoter` cannot run."""
+
+    def discard(self, spec: ContainerSpec) -> None:
+        """Remove what a try wrote through its atomic mounts and was not promoted; as `promote`."""
 
     def capacity(self) -> EngineCapacity: ...
 

@@ -13,13 +13,15 @@ import structlog
 from orchestrator.clock import Clock
 from orchestrator.errors import (
     AuthoringServerError,
+    EngineError,
     EngineUnavailableError,
     LogUnavailableError,
     NoSuchContainerError,
 )
 from orchestrator.ids import TRY_LABEL, ContainerId, TryKey
 from orchestrator.planning.events import Exited
-from orchestrator.planning.rows import Reason
+from orchestrator.planning.outcome import ending_of
+from orchestrator.planning.rows import Reason, TryOutcome
 from orchestrator.ports import Engine
 from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
 from orchestrator.scheduler.endings import Endings
@@ -173,17 +175,34 @@ class Collector:
         result: bytes | Reason | None,
         last_line: str = "",
     ) -> None:
-        self._post(
-            Exited(
-                try_id=entry.try_id,
-                container_id=container,
-                exit=msgspec.structs.replace(facts, highest_memory=entry.highest_memory),
-                result=None if isinstance(result, Reason) else result,
-                result_problem=result if isinstance(result, Reason) else None,
-                stopped_externally=entry.killed_by_others,
-                last_line=last_line,
-            )
+        event = Exited(
+            try_id=entry.try_id,
+            container_id=container,
+            exit=msgspec.structs.replace(facts, highest_memory=entry.highest_memory),
+            result=None if isinstance(result, Reason) else result,
+            result_problem=result if isinstance(result, Reason) else None,
+            stopped_externally=entry.killed_by_others,
+            last_line=last_line,
         )
+        self._post(self._promoted(event, entry))
+
+    def _promoted(self, event: Exited, entry: OpenAttempt) -> Exited:
+        """Where it has succeeded, what it wrote beside data roots is in them before anybody hears of it. Whoever is
+        killed in between is followed by a process that collects it again, and goes on with what is left."""
+        spec = entry.attempt.spec
+        succeeded = ending_of(event, entry.attempt, entry.task).outcome is TryOutcome.SUCCESS
+        if not succeeded or not any(mount.stage for mount in spec.mounts):
+            return event
+        try:
+            problem = self._engine.promote(spec)
+        except EngineUnavailableError:
+            raise
+        except EngineError as error:
+            problem = error.sentence
+        if problem is None:
+            return msgspec.structs.replace(event, promoted=True)
+        reason = Reason(code=ReasonCode.PROMOTION_FAILED, text=problem)
+        return msgspec.structs.replace(event, result=None, result_problem=reason)
 
     def _explained(self, container: ContainerId, facts: ExitFacts) -> ExitFacts:
         """With the engine's own account; an `oom` event counts even where the engine forgot its flag."""

@@ -190,9 +190,16 @@ class Preparer:
         self._unsealing.of(
             spec
         )  # once before it takes a slot, so that what is nowhere, or must be waited for, is told
+        if any(mount.atomic for mount in spec.mounts):
+            spec = msgspec.structs.replace(spec, promoter=self._promoter())
         if self._extra_labels:
             spec = msgspec.structs.replace(spec, labels=spec.labels | self._extra_labels)
         self._post(Prepared(task=effect.task.key, number=effect.number, spec=spec, pins=pins))
+
+    def _promoter(self) -> str:
+        """The id of the image that moves files into data roots: the default one, present from here on."""
+        pinned = self._images.pin([self._default_image])[self._default_image]
+        return self._images.ensure(pinned).id
 
     def _waits(self, effect: Prepare, template: ContainerTemplate, step: Callable[[], None]) -> bool:
         """Whether it waits for outputs of another task that are still being kept; the step follows then."""

@@ -10,6 +10,7 @@ from orchestrator.clock import Clock
 from orchestrator.errors import (
     ArtifactsUnavailableError,
     ContainerRunningError,
+    EngineError,
     EngineUnavailableError,
     LaunchRefusedError,
     LogUnavailableError,
@@ -27,6 +28,7 @@ from orchestrator.scheduler.patience import Patience
 from orchestrator.scheduler.provisions import Provisions
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.scheduler.workers import Workers
+from orchestrator.states import ReasonCode
 
 _log = structlog.get_logger()
 
@@ -125,7 +127,20 @@ class Tidier:
             self._wipe(attempt, attempt.container_id)
         elif attempt.container_id is not None:
             self._remove(attempt, attempt.container_id)
+        self._discard(attempt)
         return Collected(try_id=attempt.try_id, at=self._clock.now(), log_truncated=not whole)
+
+    def _discard(self, attempt: Try) -> None:
+        """What it wrote beside data roots goes; what could not be promoted stays, for somebody to look at."""
+        failed = attempt.reason is not None and attempt.reason.code is ReasonCode.PROMOTION_FAILED
+        if failed or not any(mount.stage for mount in attempt.spec.mounts):
+            return
+        try:
+            self._engine.discard(attempt.spec)
+        except EngineUnavailableError:
+            raise
+        except EngineError as error:  # it holds up nobody: a folder is left in the root
+            _log.warning("tidy.left_stage", try_id=attempt.try_id, error=error.message)
 
     def _wipe(self, attempt: Try, container: ContainerId) -> None:
         """Its secrets do not stay with it; one whose files cannot be written any more does not stay."""

@@ -28,6 +28,8 @@ class Mount(Value, frozen=True, kw_only=True):
     source: str = ""
     target: str
     read_only: bool = False
+    atomic: bool = False  #: root: what is written comes into it when the try has succeeded
+    stage: str = ""  #: root: the folder in it that is mounted in its place, until then
     consistency: str = ""
     propagation: str = ""  #: bind
     subpath: str = ""  #: volume: the folder in it that is mounted
@@ -134,6 +136,7 @@ class ContainerSpec(Value, frozen=True, kw_only=True):
     files: tuple[InputFile, ...] = ()
     secret_environment: dict[str, Sealed] = {}  #: over `environment`; in clear only when the container is created
     secret_files: tuple[SecretFile, ...] = ()  #: likewise
+    promoter: str | None = None  #: id of the image that moves what atomic mounts hold; it has `python3`
     result_path: str | None = None
     outputs: tuple[str, ...] = ()  #: absolute patterns of what is copied out after its end
     output_path: str | None = None  #: a file that is the result where there is no result file

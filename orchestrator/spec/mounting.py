@@ -1,6 +1,7 @@
 """One mount as a DAG file wrote it, to one that an engine knows; all but the names of volumes that belong to a run,
 a DAG or a try, which are given with the try's identity. All functions are pure."""
 
+import hashlib
 import posixpath
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from orchestrator.ids import (
     LABEL_PREFIX,
     OWNER_LABEL,
     RUN_VOLUME_KIND,
+    TRY_LABEL,
     VOLUME_KIND,
     DeploymentId,
     TaskKey,
@@ -28,10 +30,13 @@ from orchestrator.spec.container import Mount, MountType
 
 #: Ours in every container that has no better place for the result.
 PRIVATE_FOLDER = "/.orchestrator"
+#: In a data root: what tries write that is not in its place yet.
+STAGES_FOLDER = ".orchestrator-stages"
 _VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
 #: Which types of mounts an option is for.
 _OPTION_OF: Mapping[str, tuple[MountType, ...]] = {
     "propagation": (MountType.BIND, MountType.ROOT),
+    "atomic": (MountType.ROOT,),
     "subpath": (MountType.VOLUME, MountType.RUN, MountType.DAG),
     **dict.fromkeys(("no_copy", "labels", "driver", "driver_options"), (MountType.VOLUME,)),
     **dict.fromkeys(("tmpfs_size", "tmpfs_mode"), (MountType.TMPFS,)),
@@ -56,6 +61,8 @@ def mounted(
     elif kind is MountType.BIND:
         source = _host_path(f"{field}.source", source, project, engine_path)
     elif kind is MountType.ROOT:
+        if mount.atomic and mount.read_only:
+            raise FinalizeError(f"{field}.atomic", "excludes read_only", fix="leave one of the two out")
         kind, source = _root(f"{field}.source", source, root_path)
     elif not _VOLUME_NAME.fullmatch(source):
         raise FinalizeError(
@@ -70,6 +77,8 @@ def mounted(
 def of_try(mount: Mount, deployment: DeploymentId, key: TaskKey, labels: Mapping[str, str]) -> Mount:
     """The mount of one try: volumes of ours have their names, and the labels that tell whose they are. `labels`
     are those of the try's container."""
+    if mount.atomic:
+        return msgspec.structs.replace(mount, stage=_stage(mount.target, labels[TRY_LABEL]))
     if mount.type in (MountType.BIND, MountType.TMPFS):
         return mount
     ours = {name: value for name, value in labels.items() if name.startswith(LABEL_PREFIX)}
@@ -86,6 +95,11 @@ def of_try(mount: Mount, deployment: DeploymentId, key: TaskKey, labels: Mapping
     else:
         own = ours
     return msgspec.structs.replace(mount, type=MountType.VOLUME, source=name, labels=own, no_copy=made)
+
+
+def _stage(target: str, try_id: str) -> str:
+    """The folder of a try in a data root; one for each mount, were it twice the same root."""
+    return f"{STAGES_FOLDER}/{try_id}-{hashlib.sha256(target.encode()).hexdigest()[:6]}"
 
 
 def _owner(ours: Mapping[str, str]) -> dict[str, str]:

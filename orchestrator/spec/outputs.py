@@ -2,10 +2,11 @@
 
 import fnmatch
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.errors import FinalizeError
 from orchestrator.spec.mounting import PRIVATE_FOLDER, absolute, inside
+from orchestrator.spec.secrets import SECRETS_FOLDER
 
 _MAGIC = frozenset("*?[")
 _ANY_FOLDERS = "**"
@@ -13,9 +14,13 @@ _ANY_FOLDERS = "**"
 _KERNELS = ("/proc", "/sys", "/dev")
 
 
-def read_patterns(patterns: Iterable[str], memory: Iterable[str]) -> tuple[str, ...]:
-    """Patterns of outputs as rendered, settled; `memory` are the places of tmpfs. `FinalizeError`."""
-    settled = (_pattern(f"outputs[{index}]", text, memory) for index, text in enumerate(patterns) if text.strip())
+def read_patterns(patterns: Iterable[str], gone: Iterable[str] = (), moved: Iterable[str] = ()) -> tuple[str, ...]:
+    """Patterns of outputs as rendered, settled. `gone` are places whose files are no more when a container has
+    ended, `moved` those from where they come into data roots. `FinalizeError`."""
+    reasons = dict.fromkeys((*_KERNELS, PRIVATE_FOLDER, SECRETS_FOLDER), "{} holds nothing of the task's")
+    reasons |= dict.fromkeys(gone, "the tmpfs at {} is gone when its container ends")
+    reasons |= dict.fromkeys(moved, "what is written to {} comes into its data root")
+    settled = (_pattern(f"outputs[{index}]", text, reasons) for index, text in enumerate(patterns) if text.strip())
     return tuple(dict.fromkeys(settled))
 
 
@@ -40,21 +45,17 @@ def covers(pattern: str, path: str) -> bool:
     return False
 
 
-def _pattern(field: str, text: str, memory: Iterable[str]) -> str:
+def _pattern(field: str, text: str, reasons: Mapping[str, str]) -> str:
+    """`reasons` say why nothing is kept from a place."""
     pattern = absolute(field, text.strip())
     root = _root(pattern)
     if root == "/":
         raise FinalizeError(
             field, f"{text!r} names no folder to look in", fix="begin it with one, like /data/*.csv"
         )
-    for place in (*_KERNELS, PRIVATE_FOLDER):
+    for place, why in reasons.items():
         if inside(root, place):
-            raise FinalizeError(field, f"{place} holds nothing of the task's", fix="write to another folder")
-    for place in memory:
-        if inside(root, place):
-            raise FinalizeError(
-                field, f"the tmpfs at {place} is gone when its container ends", fix="write to another folder"
-            )
+            raise FinalizeError(field, why.format(place), fix="write to another folder")
     return pattern
 
 

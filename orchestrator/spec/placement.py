@@ -68,7 +68,7 @@ def place(
         volumes=tuple(dict.fromkeys(filter(None, (folder, *volumes)))),
         files=folders + inputs,
         secret_files=(*secret_files(template, template.user or image.user, folder or "/"), *sealed),
-        outputs=read_patterns(template.outputs, [*tmpfs, *_memory(mounts)]),
+        outputs=read_patterns(template.outputs, gone=[*tmpfs, *_memory(mounts)], moved=_atomic(mounts)),
         result_path=result_path,
         tmp_dir=temporary[0].target if temporary else None,
     )
@@ -179,6 +179,10 @@ def _sources(field: str, name: str, source: str | OutputRef, kept: Kept) -> Iter
 
 def _memory(mounts: Iterable[Mount]) -> Iterator[str]:
     return (mount.target for mount in mounts if mount.type is MountType.TMPFS)
+
+
+def _atomic(mounts: Iterable[Mount]) -> Iterator[str]:
+    return (mount.target for mount in mounts if mount.atomic)
 
 
 def _shelves(

@@ -136,6 +136,14 @@ class CountingEngine:
         self.calls.add("copy_out", container)
         self._engine.copy_out(container, path, take)
 
+    def promote(self, spec: ContainerSpec) -> str | None:
+        self.calls.add("promote", spec.name)
+        return self._engine.promote(spec)
+
+    def discard(self, spec: ContainerSpec) -> None:
+        self.calls.add("discard", spec.name)
+        self._engine.discard(spec)
+
     def capacity(self) -> EngineCapacity:
         self.calls.add("capacity")
         return self._engine.capacity()

@@ -145,6 +145,15 @@ class FakeContainer:
             raise NoSuchFileError(f"container {self.id} has nothing at {path}")
         return [(name, data) for name, data in found if data is not None]
 
+    def staged(self) -> dict[str, bytes]:
+        """What its program wrote through atomic mounts, by place in the roots."""
+        return {
+            f"{mount.source}{path[len(mount.target) :]}": data
+            for mount in self.spec.mounts
+            for path, data in self.program.files.items()
+            if mount.stage and inside(path, mount.target)
+        }
+
     def heeds(self, signal: str) -> bool:
         return signal == "KILL" or signal not in self.program.deaf_to
 

@@ -82,6 +82,8 @@ class FakeEngine:
         self._lock = threading.RLock()
         self._containers: dict[str, FakeContainer] = {}
         self._volumes = FakeVolumes()
+        self.stages: dict[str, dict[str, bytes]] = {}  #: by container: what waits for its promotion
+        self.roots: dict[str, bytes] = {}  #: what was promoted: `<root>/<path>` -> content
         self._made = 0
         self._down: str | None = None
 
@@ -201,6 +203,12 @@ class FakeEngine:
         filled = [_filled(file, artifact) for file in files]
         self._call("put_files", container, lambda: self._put(self._find(container), filled))
 
+    def promote(self, spec: ContainerSpec) -> str | None:
+        return self._call("promote", spec.name, lambda: self._promote(spec))
+
+    def discard(self, spec: ContainerSpec) -> None:
+        self._call("discard", spec.name, lambda: self.stages.pop(spec.name, None))
+
     def capacity(self) -> EngineCapacity:
         return self._call("capacity", "", lambda: _CAPACITY)
 
@@ -239,7 +247,9 @@ class FakeEngine:
             raise LaunchRefusedError(ReasonCode.IMAGE_MISSING, f"No such image: {spec.image}")
         _refuse_excess(spec)
         for mount in spec.mounts:
-            if mount.type is MountType.BIND and not Path(mount.source).exists():
+            if mount.stage:
+                self.stages.setdefault(spec.name, {})
+            elif mount.type is MountType.BIND and not Path(mount.source).exists():
                 text = f"bind source path does not exist: {mount.source}"
                 raise LaunchRefusedError(ReasonCode.MOUNT_MISSING, text)
         self._volumes.make(spec, self._clock.now())
@@ -258,6 +268,8 @@ class FakeEngine:
         if program.refused is not None:
             raise LaunchRefusedError(program.refused, f"start refused as planned: {program.refused}")
         container.start(self._clock.now())
+        if container.spec.name in self.stages:
+            self.stages[container.spec.name] = container.staged()
         self._tell(_Kind.START, container)
         if not program.stays:
             if program.oom_killed:
@@ -297,6 +309,12 @@ class FakeEngine:
         for file in files:
             container.put(file)
 
+    def _promote(self, spec: ContainerSpec) -> str | None:
+        """A promotion that was broken off is done when it is asked for again."""
+        for place, data in self.stages.pop(spec.name, {}).items():
+            self.roots[place] = data
+        return None
+
     def _list(self, label: str, value: str | None = None) -> tuple[ContainerFacts, ...]:
         return tuple(
             container.facts
@@ -323,6 +341,13 @@ class FakeEngine:
 def _refuse_excess(spec: ContainerSpec) -> None:
     if (spec.memory or 0) > _CAPACITY.memory or (spec.cpus or 0) > _CAPACITY.cpus:
         raise LaunchRefusedError(ReasonCode.CREATE_REFUSED, "more than the engine has", fix="ask for less")
+
+
+def _filled(file: InputFile, artifact: Callable[[ArtifactId], IO[bytes]]) -> InputFile:
+    if file.artifact is None:
+        return file
+    with artifact(file.artifact) as content:
+        return msgspec.structs.replace(file, data=content.read())
 
 
 _CAPACITY = EngineCapacity(

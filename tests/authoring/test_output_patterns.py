@@ -51,7 +51,7 @@ def test_each_place_is_looked_through_once() -> None:
 
 
 def test_patterns_are_settled_and_the_same_ones_are_one() -> None:
-    assert read_patterns(["/out//a", " /out/a", "", "/out/./b/"], []) == ("/out/a", "/out/b")
+    assert read_patterns(["/out//a", " /out/a", "", "/out/./b/"]) == ("/out/a", "/out/b")
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,11 @@ def test_patterns_are_settled_and_the_same_ones_are_one() -> None:
         ("/proc/1/maps", "/proc holds nothing of the task's"),
         ("/.orchestrator/result", "/.orchestrator holds nothing"),
         ("/mem/a", "the tmpfs at /mem is gone"),
+        ("/root/*.csv", "what is written to /root comes into its data root"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(pattern: str, words: str) -> None:
     with pytest.raises(FinalizeError, match="outputs") as refused:
-        read_patterns([pattern], ["/mem"])
+        read_patterns([pattern], gone=["/mem"], moved=["/root"])
     assert words in refused.value.message
     assert refused.value.fix

@@ -16,6 +16,7 @@ from orchestrator.engines.docker.convert import create_body, create_query
 from orchestrator.engines.docker.events import EventStreams
 from orchestrator.engines.docker.facts import container_facts, memory_held
 from orchestrator.engines.docker.files import Files
+from orchestrator.engines.docker.stages import Stages
 from orchestrator.engines.docker.streams import Refused, SocketStream, open_socket
 from orchestrator.engines.docker.volumes import Volumes
 from orchestrator.errors import (
@@ -56,6 +57,7 @@ class DockerEngine:
         self._events = EventStreams(self._client, clock)
         self._volumes = Volumes(self._client, clock)
         self._files = Files(self._client, clock)
+        self._stages = Stages(self._client, clock)
         #: whether containers made here have a tty, until their log is attached: it saves an inspect at launch
         self._ttys: dict[ContainerId, bool] = {}
         self._memory = 0  #: bytes that the engine has, as far as that was asked for
@@ -63,6 +65,7 @@ class DockerEngine:
     def create(self, spec: ContainerSpec) -> ContainerId:
         self._refuse_subpaths(spec)
         self._refuse_excess(spec)
+        spec = self._stages.ready(spec)
         body = msgspec.json.encode(create_body(spec))
         reply = self._client.call("POST", "/containers/create", create_query(spec), body)
         if reply.status != http.client.CREATED:
@@ -148,7 +151,7 @@ class DockerEngine:
         return self._list(f"{DEPLOYMENT_LABEL}={deployment}")
 
     def list_owned(self, label: str) -> tuple[ContainerFacts, ...]:
-        return self._list(label)
+        return self._list(label, kind=None)
 
     def list_volumes(self, deployment: DeploymentId) -> tuple[VolumeFacts, ...]:
         return self._volumes.list_ours(deployment)
@@ -200,6 +203,12 @@ class DockerEngine:
     ) -> None:
         self._files.put(container, files, artifact)
 
+    def promote(self, spec: ContainerSpec) -> str | None:
+        return self._stages.promote(spec)
+
+    def discard(self, spec: ContainerSpec) -> None:
+        self._stages.discard(spec)
+
     def capacity(self) -> EngineCapacity:
         reply = self._client.call("GET", "/info")
         if reply.status != http.client.OK:
@@ -223,8 +232,9 @@ class DockerEngine:
         self._events.close()
         self._client.close()
 
-    def _list(self, label: str) -> tuple[ContainerFacts, ...]:
-        filters = msgspec.json.encode({"label": [label, f"{KIND_LABEL}={TRY_KIND}"]}).decode()
+    def _list(self, label: str, kind: str | None = TRY_KIND) -> tuple[ContainerFacts, ...]:
+        labels = [label] if kind is None else [label, f"{KIND_LABEL}={kind}"]
+        filters = msgspec.json.encode({"label": labels}).decode()
         reply = self._client.call("GET", "/containers/json", {"all": "1", "filters": filters})
         if reply.status != http.client.OK:
             raise faults.refused(reply)
