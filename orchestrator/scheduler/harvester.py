@@ -90,7 +90,8 @@ class Harvester:
             return []
         if attempt.container_id is None:
             return ["it had no container, so there is no output"]
-        basket = _Basket(draft, patterns, most=self._most, largest=self._largest)
+        secrets = frozenset(file.path for file in attempt.spec.secret_files)
+        basket = _Basket(draft, patterns, secrets, most=self._most, largest=self._largest)
         for root in roots_of(patterns):
             basket.problem(self._search(attempt, attempt.container_id, root, basket))
         return basket.notes()
@@ -129,9 +130,19 @@ class Harvester:
 class _Basket:
     """Takes what the engine hands out, as far as patterns mean it and limits allow."""
 
-    def __init__(self, draft: ArtifactDraft, patterns: tuple[str, ...], *, most: int, largest: int) -> None:
+    def __init__(
+        self,
+        draft: ArtifactDraft,
+        patterns: tuple[str, ...],
+        secrets: frozenset[str],
+        *,
+        most: int,
+        largest: int,
+    ) -> None:
+        """`secrets` are files that are never kept."""
         self._draft = draft
         self._patterns = patterns
+        self._secrets = secrets
         self._most, self._largest = most, largest
         self._files = self._bytes = self._searched = 0
         self._root = ""
@@ -146,8 +157,10 @@ class _Basket:
         """Keep one file, or pass it over; whether to go on."""
         self._searched += found.size
         meant = [pattern for pattern in self._patterns if covers(pattern, found.path)]
-        if meant:
-            self._met.update(meant)
+        self._met.update(meant)
+        if meant and found.path in self._secrets:
+            self._note(f"{found.path} was not kept: it holds a secret")
+        elif meant:
             self._keep(found, content)
         if self._searched <= _SEARCHED * self._largest:
             return True

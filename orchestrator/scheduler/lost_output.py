@@ -43,7 +43,8 @@ def lost_files(engine: Engine, container: ContainerId, spec: ContainerSpec) -> L
 
 def _unkept(changed: Iterable[str], spec: ContainerSpec) -> Iterator[str]:
     places = (*spec.volumes, *spec.tmpfs, *(mount.target for mount in spec.mounts))
-    ours = {spec.result_path, spec.output_path, *(file.path for file in spec.files)}
+    given = (*(file.path for file in spec.files), *(file.path for file in spec.secret_files))
+    ours = {spec.result_path, spec.output_path, *given}
     for path in changed:
         scratch = _SCRATCH_NAMES & set(path.split("/")) or path.endswith(".pyc")
         held = any(inside(path, place) for place in (*places, *_SCRATCH))

@@ -18,7 +18,7 @@ HARMLESS = {
 }
 #: The same, tried by the scheduler's own user.
 ABLE = (
-    "engine", "scheduler's socket", "database", "home", "task images", "scheduler's environment",
+    "engine", "scheduler's socket", "database", "home", "secrets", "task images", "scheduler's environment",
     "signals to the first process", "being the scheduler",
 )  # fmt: skip
 REFUSALS = {"PermissionError", "OperationalError", "OSError"}

@@ -217,6 +217,17 @@ def test_the_secrets_of_a_kept_container_are_wiped(stage_with_db: Stage) -> None
     assert content(kept, "/run/secrets/db") == b""
 
 
+def test_a_file_of_secrets_is_no_output_whatever_patterns_mean(stage_with_db: Stage) -> None:
+    stage = stage_with_db
+    stage.script.programs["a"] = Program(files={"/run/x": b"x"})
+    stage.begin()
+    attempt = stage.wait(stage.trigger(dag(secretive(outputs=("/run/**",))))).tries[0]
+    harvest = stage.artifacts.harvest(attempt.key)
+    assert harvest is not None
+    assert [each.path for each in harvest.artifacts] == ["/run/x"]
+    assert harvest.notes == ("/run/secrets/db was not kept: it holds a secret",)
+
+
 def test_a_login_is_asked_for_by_its_connection_and_handed_to_the_pull(stage: Stage) -> None:
     stage.secrets.keep("registry", "docker://bob:hunter2@registry.example:5000", SecretKind.CONNECTION)
     stage.begin()

@@ -61,6 +61,7 @@ FINDINGS = {
     "network": attempt(lambda: call(socket.AF_INET, ("127.0.0.1", 1))),
     "database": attempt(select),
     "home": attempt(lambda: list(HOME.iterdir())),
+    "secrets": attempt(Path("/run/secrets/probe").read_text),
     "task images": attempt(lambda: list(Path("/project/task-images").iterdir())),
     "scheduler's environment": attempt(environment_of_the_scheduler),
     "first process's environment": attempt(Path("/proc/1/environ").read_text),
