@@ -31,6 +31,9 @@ def clear(draft: Draft, run: RunKey, keys: Iterable[TaskKey], actor: str, *, as_
     its DAG, or `as_run` with those it had; one that is open goes on as it is."""
     reason = Reason(code=ReasonCode.CLEARED, text=f"cleared by {actor}")
     ended = draft.world.runs[run].state.final
+    if ended:
+        draft.put_run(transitions.run_cleared(draft.world.runs[run], draft.now))
+        draft.stir(run.dag_id)
     if ended and not as_run:
         _renew(draft, run, reason)
     again, gone = _by_unit(draft.world, run, keys)
@@ -38,10 +41,7 @@ def clear(draft: Draft, run: RunKey, keys: Iterable[TaskKey], actor: str, *, as_
         _become(draft, draft.world.tasks[key], TaskState.REMOVED, reason)
     for key in sorted(again):
         _become(draft, draft.world.tasks[key], TaskState.WAITING, reason)
-    if ended:
-        draft.put_run(transitions.run_cleared(draft.world.runs[run], draft.now))
-        draft.stir(run.dag_id)
-    else:
+    if not ended:
         spread(draft, draft.world.waiting(run))
 
 
@@ -128,7 +128,8 @@ def _by_unit(world: View, run: RunKey, keys: Iterable[TaskKey]) -> tuple[set[Tas
         if cleared & {result.task_id for result in unit.results}:
             gone |= {key for key in world.instances(run, task_id) if key.map_index != UNMAPPED}
             again.add(TaskKey(run.dag_id, run.run_id, task_id))
-    return {key for key in again - gone if key in world.tasks}, gone
+    known = world.blueprint(run).tasks
+    return {key for key in again - gone if key in world.tasks and key.task_id in known}, gone
 
 
 def _renew(draft: Draft, run: RunKey, reason: Reason) -> None:

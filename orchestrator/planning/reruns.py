@@ -75,10 +75,14 @@ def _answer(draft: Draft, request: Request, selection: Selection, runs: Iterable
         known = draft.world.runs.get(past.run.key)
         if known is not None and known.reason is not None:
             doomed.append(past.run.key.run_id)
+        elif known is None and request.kind is RequestKind.KILL:
+            continue  # it has ended: nothing of it runs
         elif keys := _chosen(draft, selection, past):
             chosen[past.run.key] = (past, keys)
     if doomed:
         return Answer(ok=False, error=f"{', '.join(doomed)}: being ended; ask again once it has")
+    if not chosen and request.kind is RequestKind.KILL:
+        return Answer(ok=False, error="nothing that runs is meant; `orchestrator runs list` tells what is open")
     if not chosen:
         return Answer(
             ok=False, error="no task instance is meant: see `orchestrator runs show`, and widen what you name"
@@ -109,8 +113,7 @@ def _mark(draft: Draft, request: Request, run: RunKey, keys: tuple[TaskKey, ...]
 
 
 def _kill(draft: Draft, request: Request, run: RunKey, keys: tuple[TaskKey, ...]) -> None:
-    if not draft.world.runs[run].state.final:
-        rerun.kill(draft, run, keys, request.actor)
+    rerun.kill(draft, run, keys, request.actor)
 
 
 _DO: Mapping[RequestKind, _Change] = {

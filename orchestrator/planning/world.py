@@ -220,10 +220,9 @@ class World(View):
         """Set or end the timer of an instance that waits for nothing but time."""
         waits = task.state in (TaskState.UP_FOR_RETRY, TaskState.UP_FOR_RESCHEDULE)
         self.timers.set(TimerKind.RETRY, task.key, task.due_at if waits else None)
-        sensor = self.task_spec(task.key).sensor
-        if sensor is not None:
-            since = None if task.state.final else task.since
-            self.timers.set(TimerKind.SENSOR, task.key, None if since is None else since + sensor.timeout)
+        if task.since is not None and (sensor := self.task_spec(task.key).sensor) is not None:
+            over = None if task.state.final else task.since + sensor.timeout
+            self.timers.set(TimerKind.SENSOR, task.key, over)
 
     def _stand_in_line(self, key: TaskKey, before: TaskState | None, after: TaskState) -> None:
         waited, waits = before is TaskState.WAITING, after is TaskState.WAITING

@@ -16,8 +16,10 @@ from orchestrator.planning.changes import (
     Change,
     Collect,
     DropPool,
+    DropResult,
     DropTry,
     Launch,
+    LookBack,
     PinImages,
     Prepare,
     PutDag,
@@ -123,9 +125,18 @@ class Leader:
         return self.turn(FileParsed(parsed=ParsedFile(file=file, dags=dags, **arguments)))
 
     def ask(self, kind: RequestKind, **payload: Any) -> Answer:
-        request = Request(id=next(self._requests), kind=kind, payload=payload, actor="ann", created_at=self.now)
-        self.turn(Requested(request=request))
-        return self.answers[request.id]
+        return self.answers[self.ask_later(kind, **payload).id]
+
+    def ask_later(self, kind: RequestKind, **payload: Any) -> Request:
+        """Ask for what may be answered only once the database has been asked."""
+        number = next(self._requests)
+        self.asked = Request(id=number, kind=kind, payload=payload, actor="ann", created_at=self.now)
+        self.turn(Requested(request=self.asked))
+        return self.asked
+
+    def tell_again(self) -> tuple[Change, ...]:
+        """Tell of the newest request once more, as a look for unanswered ones does."""
+        return self.turn(Requested(request=self.asked))
 
     def trigger(self, dag_id: str = "d", **payload: Any) -> RunKey:
         answer = self.ask(RequestKind.TRIGGER, dag_id=dag_id, **payload)
@@ -220,6 +231,8 @@ class Leader:
                 self.rows["versions"][change.version.dag_id, change.version.version] = change.version
             case PutFile():
                 self.rows["files"][change.parsed.file] = change
+            case DropResult():
+                self.rows["results"].pop(change.key, None)
             case PutResult():
                 self.rows["results"][change.result.key] = change.result.data
             case PutPool():
@@ -234,7 +247,7 @@ class Leader:
                 self.launched[change.attempt.key] += 1
                 assert self.launched[change.attempt.key] == 1, "one launch an intent"
                 self.effects.append(change)
-            case PinImages() | Prepare() | Stop() | Collect():
+            case PinImages() | Prepare() | Stop() | Collect() | LookBack():
                 self.effects.append(change)
             case _:
                 pass
