@@ -17,6 +17,9 @@ from uuid import UUID
 #: Characters that a value with a `pattern` may have, and steps that matching it may take in the worst case.
 LONGEST_MATCHED = 256
 _STEPS = 20_000_000
+#: Words for any number of parts, and the steps of a pattern for each of those.
+_OF_MANY = ("items", "additionalProperties")
+_STEPS_OF_EACH = 1_000
 _SHOWN_CHARACTERS = 60
 
 
@@ -52,7 +55,8 @@ def unsound(schema: object) -> str | None:
             near = get_close_matches(str(word), (*_WORDS, *_SHOWN), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             return f"a param's schema knows no {word!r}{hint}"
-        if why := _WORDS[word].unsound(argument):
+        why = _WORDS[word].unsound(argument) or (_unsound_of_many(argument) if word in _OF_MANY else None)
+        if why:
             return f"{word}: {why}"
     return None
 
@@ -182,6 +186,24 @@ def _pattern(argument: Any) -> str | None:
     if _steps(tree, repeated=False) > _STEPS:
         return f"{argument!r} could try for ever: write no repetition inside another, and three at most in all"
     return None
+
+
+def _unsound_of_many(schema: Any) -> str | None:
+    for pattern in _patterns(schema):
+        if _steps(_parser.parse(pattern), repeated=False) > _STEPS_OF_EACH:
+            return f"{pattern!r} would take too long for many values: write one repetition at most"
+    return None
+
+
+def _patterns(schema: Any) -> Iterator[str]:
+    if isinstance(schema, Mapping):
+        if isinstance(schema.get("pattern"), str):
+            yield schema["pattern"]
+        for inner in schema.values():
+            yield from _patterns(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            yield from _patterns(inner)
 
 
 def _steps(tree: Any, *, repeated: bool) -> float:

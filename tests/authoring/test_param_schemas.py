@@ -162,6 +162,13 @@ def test_patterns_that_end_in_time_are_taken(pattern: str) -> None:
     assert unsound({"pattern": pattern}) is None
 
 
+def test_a_pattern_for_many_values_has_one_repetition_at_most() -> None:
+    assert unsound({"items": {"pattern": r"^[A-Z]+-\d{4}$"}}) is None
+    assert unsound({"properties": {"a": {"pattern": "a+b+"}}}) is None
+    for word in ("items", "additionalProperties"):
+        assert "too long for many values" in (unsound({word: {"anyOf": [{"pattern": "a+b+"}]}}) or "")
+
+
 def test_a_value_that_is_too_long_for_its_pattern_does_not_fit() -> None:
     assert said({"pattern": "a"}, "a" * LONGEST_MATCHED) == ""
     assert "with a pattern it may have 256" in said({"pattern": "a"}, "a" * (LONGEST_MATCHED + 1))
