@@ -165,6 +165,7 @@ def test_patterns_that_end_in_time_are_taken(pattern: str) -> None:
 def test_a_pattern_for_many_values_has_one_repetition_at_most() -> None:
     assert unsound({"items": {"pattern": r"^[A-Z]+-\d{4}$"}}) is None
     assert unsound({"properties": {"a": {"pattern": "a+b+"}}}) is None
+    assert unsound({"items": {"const": {"pattern": "("}}}) is None
     for word in ("items", "additionalProperties"):
         assert "too long for many values" in (unsound({word: {"anyOf": [{"pattern": "a+b+"}]}}) or "")
 
