@@ -8,13 +8,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from orchestrator.clock import Clock
 from orchestrator.errors import RequestRefusedError, unknown_dag
 from orchestrator.planning.rows import Answer, RequestKind
+from orchestrator.planning.selection import Selection
 from orchestrator.ports import Store
 from orchestrator.scheduler.local_socket import Following, wake
 from orchestrator.spec.conf import conf_problem
 from orchestrator.spec.value import Value
+from orchestrator.states import TaskState
 
 #: Seconds to wait for the leader's answer before saying that the request is queued.
 ANSWER_SECONDS = 5.0
@@ -66,9 +70,27 @@ class Actions:
         self._known(dag_id)
         return self._ask(RequestKind.UNPAUSE, {"dag_id": dag_id})
 
-    def cancel(self, dag_id: str, run_id: str) -> Outcome:
-        """Stop a run: its containers are killed, it ends as failed."""
-        return self._ask(RequestKind.CANCEL, {"dag_id": dag_id, "run_id": run_id})
+    def cancel(self, dag_id: str, run_id: str, *, teardowns: bool = True) -> Outcome:
+        """Stop a run: its containers are killed, what was set up is taken down, it ends as failed."""
+        payload = {"dag_id": dag_id, "run_id": run_id, "teardowns": teardowns}
+        return self._ask(RequestKind.CANCEL, payload)
+
+    def clear(self, selection: Selection, *, as_run: bool = False) -> Outcome:
+        """Have task instances run again, with the newest version and images of their DAG or, `as_run`, with those
+        that their run had."""
+        return self._again(RequestKind.CLEAR, selection, {"as_run": as_run})
+
+    def mark(self, selection: Selection, state: TaskState) -> Outcome:
+        """Have task instances be success, failed or skipped."""
+        return self._again(RequestKind.MARK, selection, {"state": state})
+
+    def kill(self, selection: Selection) -> Outcome:
+        """Have task instances of open runs fail, whatever they are doing."""
+        return self._again(RequestKind.KILL, selection, {})
+
+    def _again(self, kind: RequestKind, selection: Selection, more: dict[str, Any]) -> Outcome:
+        self._known(selection.dag_id)
+        return self._ask(kind, {"selection": msgspec.to_builtins(selection), **more})
 
     def set_pool(self, name: str, slots: int) -> Outcome:
         """Make a pool, or give it another number of slots: what runs is left alone."""

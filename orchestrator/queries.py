@@ -11,11 +11,14 @@ import msgspec
 
 from orchestrator.errors import NotFoundError, TimetableError, unknown_dag
 from orchestrator.ids import RunKey, TaskKey, VersionId
+from orchestrator.planning.admission import DEFAULT_POOL
+from orchestrator.planning.reruns import chosen_of, wanted_by
 from orchestrator.planning.rows import Dag, Interval, Run, TaskInstance, Try
+from orchestrator.planning.selection import Selection
 from orchestrator.ports import FileRecord, LogRecord, LogStore, Page, Store
 from orchestrator.spec.dag import DagSpec, Problem
 from orchestrator.spec.value import Value
-from orchestrator.states import RunState
+from orchestrator.states import RunState, TaskState
 from orchestrator.timetables import read_date, timetable_for, zone_named
 from orchestrator.timetables.timetable import Past
 
@@ -45,6 +48,22 @@ class RunView(Value, frozen=True, kw_only=True):
     tasks: tuple[TaskInstance, ...]
     tries: tuple[Try, ...]
     results: dict[str, Any]
+
+
+class Meant(Value, frozen=True, kw_only=True):
+    """A task instance that somebody means, and its state now."""
+
+    key: TaskKey
+    state: TaskState
+
+
+class PoolView(Value, frozen=True, kw_only=True):
+    """A pool, how many of its slots are taken now, and the DAGs whose tasks name it."""
+
+    name: str
+    slots: int
+    taken: int
+    used_by: tuple[str, ...]
 
 
 class Queries:
@@ -137,6 +156,41 @@ class Queries:
         nearest = difflib.get_close_matches(task_id, names, n=1)
         raise NotFoundError(
             "task", task_id, nearest=nearest[0] if nearest else None, fix=f"the run has: {', '.join(names)}"
+        )
+
+    def dates(self, dag_id: str, start: str, end: str) -> tuple[datetime, datetime]:
+        """Two dates given by hand, in the DAG's zone where they have none. `TimetableError`."""
+        dag = self._store.dag(dag_id)
+        if dag is None:
+            raise self._unknown_dag(dag_id)
+        zone = zone_named(self._version(dag_id, dag.version).timezone)
+        return read_date(start, zone), read_date(end, zone)
+
+    def meant(self, selection: Selection) -> tuple[Meant, ...]:
+        """The task instances that a selection means, by the rules by which the leader takes it."""
+        return tuple(
+            Meant(key=key, state=next(task.state for task in past.tasks if task.key == key))
+            for past in self._store.past_runs(wanted_by(selection))
+            for key in chosen_of(selection, past)
+        )
+
+    def pools(self, default_slots: int) -> tuple[PoolView, ...]:
+        """Every pool, the default one included, with what open tries take of it."""
+        found = {pool.name: pool.slots for pool in self._store.pools()}
+        taken: dict[str, int] = {}
+        users: dict[str, set[str]] = {}
+        for dag in self._store.dags():
+            for task in self._version(dag.dag_id, dag.version).tasks:
+                users.setdefault(task.pool, set()).add(dag.dag_id)
+        for run in self._store.runs(None, Page(limit=1000), (RunState.RUNNING,)):
+            spec = self._version(run.key.dag_id, run.version)
+            for task in self._store.tasks(run.key):
+                if task.state.holds_slot:
+                    of = spec.task(task.key.task_id)
+                    taken[of.pool] = taken.get(of.pool, 0) + of.pool_slots
+        return tuple(
+            PoolView(name=name, slots=slots, taken=taken.get(name, 0), used_by=tuple(sorted(users.get(name, ()))))
+            for name, slots in sorted({DEFAULT_POOL: default_slots, **found}.items())
         )
 
     def tries(self, key: TaskKey) -> tuple[Try, ...]:

@@ -107,6 +107,19 @@ class CliProject:
             while not any(_over(queries.run(run.key)) for run in queries.runs(dag_id, Page(limit=1))):
                 assert told.get(timeout=limit) is not None, "the scheduler went away"
 
+    def wait_task(self, dag_id: str, task_id: str, state: str, limit: float = PATIENCE) -> None:
+        """Until a task of the DAG's newest run is in a state; the scheduler's notices say when to look."""
+        app = App(open_project(self.folder, self.environment))
+
+        def reached() -> bool:
+            newest = queries.runs(dag_id, Page(limit=1))
+            tasks = [task for run in newest for task in queries.run(run.key).tasks]
+            return any(task.key.task_id == task_id and task.state == state for task in tasks)
+
+        with app.queries() as queries, Following(app.socket) as following, queued(following) as told:
+            while not reached():
+                assert told.get(timeout=limit) is not None, "the scheduler went away"
+
     def wait_dags(
         self,
         active: Iterable[str],

@@ -144,11 +144,12 @@ def trigger(dag_id: str, logical_date: str | None, conf: str | None, note: str |
 
 @dags.command()
 @click.argument("dag_id")
+@click.option("--hold", is_flag=True, help="Start nothing new in open runs either.")
 @output_option
-def pause(dag_id: str, output: str | None) -> None:
+def pause(dag_id: str, *, hold: bool, output: str | None) -> None:
     """No new scheduled runs; started ones finish."""
     with open_app().actions() as actions:
-        _tell(actions.pause(dag_id), output, f"{dag_id} is paused")
+        _tell(actions.pause(dag_id, hold=hold), output, f"{dag_id} is {'on hold' if hold else 'paused'}")
 
 
 @dags.command()

@@ -8,6 +8,7 @@ import click
 from orchestrator.cli.explain import explain_run
 from orchestrator.cli.live import watch_run
 from orchestrator.cli.output import describe, output_option, show, show_json
+from orchestrator.cli.reruns import cancel_run, clear_runs, mark_runs
 from orchestrator.cli.session import open_app, say
 from orchestrator.errors import NotFoundError
 from orchestrator.ids import RunKey
@@ -28,10 +29,13 @@ NOTHING = Explained()
 
 @click.group()
 def runs() -> None:
-    """List, show and watch DAG runs. A RUN is a run id, a logical date, or left out: the newest run."""
+    """List, show, watch and change DAG runs. A RUN is a run id, a logical date, or left out: the newest run."""
 
 
 runs.add_command(explain_run)
+runs.add_command(clear_runs)
+runs.add_command(mark_runs)
+runs.add_command(cancel_run)
 
 
 @runs.command("list")

@@ -12,6 +12,7 @@ from orchestrator.cli.dags import task_row
 from orchestrator.cli.explain import explain_task
 from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.render import render
+from orchestrator.cli.reruns import clear_tasks, kill_tasks, mark_tasks
 from orchestrator.cli.runs import try_row
 from orchestrator.cli.session import open_app, say
 from orchestrator.errors import NotFoundError
@@ -32,6 +33,9 @@ def tasks() -> None:
 tasks.add_command(render)
 tasks.add_command(artifacts)
 tasks.add_command(explain_task)
+tasks.add_command(clear_tasks)
+tasks.add_command(mark_tasks)
+tasks.add_command(kill_tasks)
 
 
 @tasks.command("list")

@@ -81,8 +81,10 @@ def _cancel(draft: Draft, request: Request) -> Answer:
     run = draft.world.runs.get(key)
     if run is None:
         return _refused(f"no open run {key.run_id!r} of {key.dag_id!r}: it has ended, or never was")
-    if run.reason is None:
-        doom(draft, run, Reason(code=ReasonCode.KILLED_BY, text=f"cancelled by {request.actor}"))
+    teardowns = bool(request.payload.get("teardowns", True))
+    if run.reason is None or not teardowns:
+        reason = run.reason or Reason(code=ReasonCode.KILLED_BY, text=f"cancelled by {request.actor}")
+        doom(draft, run, reason, teardowns=teardowns)
     return Answer(ok=True, data={"dag_id": key.dag_id, "run_id": key.run_id})
 
 

@@ -82,7 +82,7 @@ class TaskInstance(Value, frozen=True, kw_only=True):
     many elements its result has, where something is mapped over it (`spec.mapping.sizes_of`); `skips` are the tasks
     after it that its choice rules out (`planning.choices`). Of a sensor, `pokes` are the looks of its newest try
     that found nothing, and `since` is when the first of all was intended. `target` is what somebody wants it to be
-    once its open try has ended."""
+    once its open try has ended. `label` is what an instance of a mapped task is called, once it was prepared."""
 
     key: TaskKey
     state: TaskState = TaskState.WAITING
@@ -99,6 +99,7 @@ class TaskInstance(Value, frozen=True, kw_only=True):
     pokes: int = 0
     since: datetime | None = None
     target: TaskState | None = None
+    label: str = ""
 
     @property
     def next_number(self) -> int:
@@ -172,9 +173,9 @@ class RequestKind(StrEnum):
 
 class Request(Value, frozen=True, kw_only=True):
     """What a face asks of the leader. `payload` by kind: TRIGGER {dag_id, logical_date?: ISO 8601 text,
-    conf?, note?}; PAUSE {dag_id, hold?}, UNPAUSE {dag_id}; CANCEL {dag_id, run_id}; SET_POOL {name, slots},
-    DROP_POOL {name}; CLEAR {selection, as_run?}, MARK {selection, state}, KILL {selection}, where `selection` is a
-    `planning.selection.Selection`. `id` is given by the Store."""
+    conf?, note?}; PAUSE {dag_id, hold?}, UNPAUSE {dag_id}; CANCEL {dag_id, run_id, teardowns?}; SET_POOL {name,
+    slots}, DROP_POOL {name}; CLEAR {selection, as_run?}, MARK {selection, state}, KILL {selection}, where
+    `selection` is a `planning.selection.Selection`. `id` is given by the Store."""
 
     id: int
     kind: RequestKind

@@ -114,11 +114,21 @@ class Store(Protocol):
 
     def result(self, task: TaskKey) -> bytes | None: ...
 
+    def results(self, run: RunKey, task_id: str, place: int | None = None) -> tuple[bytes, ...]:
+        """The results of a mapped task's instances, in order, without those that are null; with `place` that one of
+        them alone (none where there are not so many)."""
+
+    def result_count(self, run: RunKey, task_id: str) -> int:
+        """How many `results` there are."""
+
     def last_success(self, dag_id: str, before: datetime) -> Run | None:
         """The newest successful run with a logical date before that instant."""
 
     def runs_between(self, dag_id: str, start: datetime, end: datetime) -> tuple[Run, ...]:
         """The runs with a logical date in `[start, end)`, the newest made first, at most 100."""
+
+    def pools(self) -> tuple[Pool, ...]:
+        """Every pool that was made, by name."""
 
     def past_runs(self, wanted: Wanted) -> tuple[PastRun, ...]:
         """Whole runs, open or ended, the earliest logical date first."""

@@ -35,7 +35,7 @@ PERIOD = 30.0
 class Reconciler:
     """Compares the open tries with what the engine has, one pass at a time, on a thread of its own."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wired once, by name
         self,
         engine: Engine,
         deployment: DeploymentId,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import msgspec
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 
 from orchestrator.errors import SchemaError, StoreConflictError, StoreError
 from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, VersionId
@@ -17,12 +17,12 @@ from orchestrator.planning.rows import Answer, Dag, Pool, Request, RequestKind, 
 from orchestrator.ports import FileRecord, ImageRecord, Page, Snapshot
 from orchestrator.spec.dag import DagSpec
 from orchestrator.states import RunState
-from orchestrator.store import dags, history, images, leadership, requests, results, runs, tasks, tries
+from orchestrator.store import dags, history, images, leadership, pools, requests, results, runs, tasks, tries
 from orchestrator.store.connecting import memory_engine, reading_engine, writing_engine
 from orchestrator.store.faults import told_as_ours
 from orchestrator.store.home import HomeLock, claim_home
 from orchestrator.store.schema import check_schema
-from orchestrator.store.tables import METADATA, pools
+from orchestrator.store.tables import METADATA
 from orchestrator.store.writing import key_of, write_rows, write_singly
 
 
@@ -119,7 +119,7 @@ class SqlStore:
                 runs=runs.open_runs(connection),
                 tasks=tasks.of_open_runs(connection),
                 tries=tries.uncollected(connection),
-                pools=tuple(Pool(**row) for row in connection.execute(select(pools)).mappings()),
+                pools=pools.all_pools(connection),
                 files=tuple(record.parsed for record in dags.all_files(connection)),
             )
 
@@ -175,6 +175,14 @@ class SqlStore:
         with self._reading() as connection:
             return results.data(connection, task)
 
+    def results(self, run: RunKey, task_id: str, place: int | None = None) -> tuple[bytes, ...]:
+        with self._reading() as connection:
+            return results.of_instances(connection, run, task_id, place)
+
+    def result_count(self, run: RunKey, task_id: str) -> int:
+        with self._reading() as connection:
+            return results.count(connection, run, task_id)
+
     def last_success(self, dag_id: str, before: datetime) -> Run | None:
         with self._reading() as connection:
             return runs.last_success(connection, dag_id, before)
@@ -182,6 +190,10 @@ class SqlStore:
     def runs_between(self, dag_id: str, start: datetime, end: datetime) -> tuple[Run, ...]:
         with self._reading() as connection:
             return runs.between(connection, dag_id, start, end)
+
+    def pools(self) -> tuple[Pool, ...]:
+        with self._reading() as connection:
+            return pools.all_pools(connection)
 
     def past_runs(self, wanted: Wanted) -> tuple[PastRun, ...]:
         with self._reading() as connection:

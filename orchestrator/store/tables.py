@@ -171,6 +171,7 @@ task_instances = Table(
     Column("pokes", Integer, nullable=False, server_default="0"),
     Column("since", Instant),
     Column("target", Word(TaskState)),
+    Column("label", Text, nullable=False, server_default=""),
     ForeignKeyConstraint(["dag_id", "run_id"], ["runs.dag_id", "runs.run_id"]),
     CheckConstraint(f"state IN {_words(TaskState)}", name="state_known"),
     CheckConstraint(f"ended_at IS NOT NULL OR state NOT IN {_words(FINAL_TASK_STATES)}", name="ended_when_final"),

@@ -27,6 +27,7 @@ def _task_instances() -> None:
         table.add_column(sa.Column("pokes", sa.Integer(), nullable=False, server_default="0"))
         table.add_column(sa.Column("since", sa.BigInteger()))
         table.add_column(sa.Column("target", sa.Text()))
+        table.add_column(sa.Column("label", sa.Text(), nullable=False, server_default=""))
     with op.batch_alter_table("runs") as table:
         table.add_column(sa.Column("cleared_at", sa.BigInteger()))
 

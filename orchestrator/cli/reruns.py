@@ -1,0 +1,201 @@
+"""Changing what came to be: `clear`, `mark`, `kill` and `cancel`, of runs and of tasks. Each shows what it means to
+change with `--dry-run`, by the same rules by which it is then done, and asks before it does on a terminal.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from orchestrator.actions import Outcome
+from orchestrator.app import App
+from orchestrator.cli.output import output_option, show, show_json
+from orchestrator.cli.session import open_app, say
+from orchestrator.planning.selection import Selection
+from orchestrator.planning.verdicts import name_of
+from orchestrator.queries import Meant
+from orchestrator.states import TaskState
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_MARKS = click.Choice([TaskState.SUCCESS.value, TaskState.FAILED.value, TaskState.SKIPPED.value])
+
+
+def _changing(command: _F) -> _F:
+    """The options of every command here."""
+    for option in (
+        click.option("--from", "start", metavar="DATE", help="Runs from this logical date on (with --to)."),
+        click.option("--to", "end", metavar="DATE", help="Runs up to this logical date, included."),
+        click.option("--dry-run", is_flag=True, help="Only show what is meant."),
+        click.option("--yes", is_flag=True, help="Do not ask."),
+        output_option,
+    ):
+        command = option(command)
+    return command
+
+
+def _indexed(command: _F) -> _F:
+    return click.option(
+        "--map-index", "map_indexes", type=click.IntRange(0), multiple=True, help="Only these of a mapped task."
+    )(command)
+
+
+def _widened(command: _F) -> _F:
+    for option in (
+        click.option("--upstream", is_flag=True, help="What comes before as well."),
+        click.option("--downstream", is_flag=True, help="What comes after as well."),
+        click.option("--only-failed", is_flag=True, help="Only what failed, or did not run for that."),
+    ):
+        command = option(command)
+    return command
+
+
+_AS_RUN = click.option("--as-run", is_flag=True, help="With the version and images it had, not the newest.")
+
+
+@click.command("clear")
+@click.argument("dag_id")
+@click.argument("run", required=False)
+@click.option("--only-failed", is_flag=True, help="Only what failed, or did not run for that.")
+@_AS_RUN
+@_changing
+def clear_runs(dag_id: str, run: str | None, *, as_run: bool, **options: Any) -> None:
+    """Have a run (the newest), or the runs of a range, run again."""
+    _change(dag_id, run, options, lambda app, meant: _clear(app, meant, as_run=as_run), "run again")
+
+
+@click.command("clear")
+@click.argument("dag_id")
+@click.argument("tasks", metavar="TASK")
+@click.argument("run", required=False)
+@_indexed
+@_widened
+@_AS_RUN
+@_changing
+def clear_tasks(dag_id: str, run: str | None, *, as_run: bool, **options: Any) -> None:
+    """Have tasks run again. TASK is a regular expression for whole ids, as in `load_.*`."""
+    _change(dag_id, run, options, lambda app, meant: _clear(app, meant, as_run=as_run), "run again")
+
+
+@click.command("mark")
+@click.argument("dag_id")
+@click.argument("run", required=False)
+@click.option("--as", "state", type=_MARKS, required=True)
+@_changing
+def mark_runs(dag_id: str, run: str | None, *, state: str, **options: Any) -> None:
+    """Have all tasks of a run be what you say they are."""
+    _change(dag_id, run, options, lambda app, meant: _mark(app, meant, state), f"be {state}")
+
+
+@click.command("mark")
+@click.argument("dag_id")
+@click.argument("tasks", metavar="TASK")
+@click.argument("run", required=False)
+@click.option("--as", "state", type=_MARKS, required=True)
+@_indexed
+@_widened
+@_changing
+def mark_tasks(dag_id: str, run: str | None, *, state: str, **options: Any) -> None:
+    """Have tasks be what you say they are; one that runs is stopped first."""
+    _change(dag_id, run, options, lambda app, meant: _mark(app, meant, state), f"be {state}")
+
+
+@click.command("kill")
+@click.argument("dag_id")
+@click.argument("tasks", metavar="TASK")
+@click.argument("run", required=False)
+@_indexed
+@_changing
+def kill_tasks(dag_id: str, run: str | None, **options: Any) -> None:
+    """Stop tasks, whatever they are doing: they fail, and are not tried again."""
+    _change(dag_id, run, options, _kill, "be killed")
+
+
+@click.command("cancel")
+@click.argument("dag_id")
+@click.argument("run", required=False)
+@click.option("--no-teardown", is_flag=True, help="Do not even run the teardowns of what was set up.")
+@output_option
+def cancel_run(dag_id: str, run: str | None, *, no_teardown: bool, output: str | None) -> None:
+    """Stop a run: what runs in it is stopped, what was set up is taken down, and it ends as failed."""
+    app = open_app()
+    with app.queries() as queries:
+        key = queries.run_key(dag_id, run)
+    with app.actions() as actions:
+        outcome = actions.cancel(key.dag_id, key.run_id, teardowns=not no_teardown)
+    tell(outcome, output, f"{key.dag_id} {key.run_id} is being stopped")
+
+
+def tell(outcome: Outcome, output: str | None, done: str) -> None:
+    """What came of an action: its answer as JSON, or a sentence."""
+    if output == "json":
+        answered = outcome.answer.data if outcome.answer else {}
+        show_json({"request_id": outcome.request_id, "answered": outcome.answer is not None, **answered})
+    elif outcome.answer is None:
+        say(f"queued as request {outcome.request_id}: no scheduler has answered. Is one running? `orchestrator up`")
+    else:
+        click.echo(done)
+
+
+def _change(
+    dag_id: str,
+    run: str | None,
+    options: dict[str, Any],
+    act: Callable[[App, Selection], Outcome],
+    becomes: str,
+) -> None:
+    output, yes, dry_run = options.pop("output"), options.pop("yes"), options.pop("dry_run")
+    app = open_app()
+    selection = _selection(app, dag_id, run, options)
+    with app.queries() as queries:
+        meant = queries.meant(selection)
+    if dry_run:
+        show([_row(each) for each in meant], ["run_id", "task", "state"], output, empty="no task is meant")
+        return
+    if meant and not yes and sys.stdin.isatty() and sys.stdout.isatty():
+        show([_row(each) for each in meant], ["run_id", "task", "state"], None)
+        click.confirm(f"Shall {_counted(meant)} {becomes}?", abort=True)
+    tell(act(app, selection), output, f"{_counted(meant)} will {becomes}")
+
+
+def _selection(app: App, dag_id: str, run: str | None, options: dict[str, Any]) -> Selection:
+    start, end = options.pop("start"), options.pop("end")
+    if (start is None) != (end is None):
+        raise click.UsageError("--from and --to belong together")
+    if run is not None and start is not None:
+        raise click.UsageError("name a RUN, or a range by --from and --to")
+    with app.queries() as queries:
+        if start is not None:
+            first, last = queries.dates(dag_id, start, end)
+            return Selection(dag_id=dag_id, start=first, end=last, **options)
+        return Selection(dag_id=dag_id, run_ids=(queries.run_key(dag_id, run).run_id,), **options)
+
+
+def _row(meant: Meant) -> dict[str, Any]:
+    return {
+        "dag_id": meant.key.dag_id,
+        "run_id": meant.key.run_id,
+        "task": name_of(meant.key),
+        "state": meant.state.value,
+    }
+
+
+def _counted(meant: tuple[Meant, ...]) -> str:
+    runs = len({each.key.run for each in meant})
+    tasks = f"{len(meant)} task{'s' if len(meant) != 1 else ''}"
+    return f"{tasks} of {runs} runs" if runs > 1 else tasks
+
+
+def _clear(app: App, selection: Selection, *, as_run: bool) -> Outcome:
+    with app.actions() as actions:
+        return actions.clear(selection, as_run=as_run)
+
+
+def _mark(app: App, selection: Selection, state: str) -> Outcome:
+    with app.actions() as actions:
+        return actions.mark(selection, TaskState(state))
+
+
+def _kill(app: App, selection: Selection) -> Outcome:
+    with app.actions() as actions:
+        return actions.kill(selection)
