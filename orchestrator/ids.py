@@ -25,6 +25,8 @@ DEPLOYMENT_LABEL = "orchestrator.deployment"
 KIND_LABEL = "orchestrator.kind"
 #: Label that names the try a container belongs to.
 TRY_LABEL = "orchestrator.try_id"
+#: Of a helper: the try that it serves.
+SERVES_LABEL = "orchestrator.serves"
 #: Of what belongs to one process: `<boot id>:<pid>:<start time in clock ticks since boot>`.
 OWNER_LABEL = "orchestrator.owner"
 TRY_KIND = "try"
@@ -109,6 +111,18 @@ def is_container_name(name: str, labels: Mapping[str, str]) -> bool:
     deployment = DeploymentId(labels.get(DEPLOYMENT_LABEL, ""))
     usual, chosen = container_name(deployment, key), container_name(deployment, key, first="x")
     return name == usual or name.endswith(chosen[1:])
+
+
+def helper_name(deployment: DeploymentId, action: str, try_id: TryId) -> str:
+    """`orc-<deployment>-<action>-<try id>`: of the container that promotes, or discards, what a try wrote."""
+    return f"orc-{deployment}-{action}-{try_id}"
+
+
+def is_helper_name(name: str, labels: Mapping[str, str]) -> bool:
+    """Whether a container of this name is the helper that its labels name."""
+    deployment, served = DeploymentId(labels.get(DEPLOYMENT_LABEL, "")), TryId(labels.get(SERVES_LABEL, ""))
+    names = {helper_name(deployment, action, served) for action in ("promote", "discard")}
+    return labels.get(KIND_LABEL) == PROMOTION_KIND and name in names
 
 
 def run_volume_name(deployment: DeploymentId, run: RunKey) -> str:

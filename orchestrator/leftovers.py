@@ -7,8 +7,18 @@ from collections.abc import Mapping
 import structlog
 
 from orchestrator.engines.owners import OWNER_LABEL, is_alive
-from orchestrator.ids import DEPLOYMENT_LABEL, ContainerId, DeploymentId, is_container_name, is_run_volume
+from orchestrator.ids import (
+    DEPLOYMENT_LABEL,
+    KIND_LABEL,
+    TRY_KIND,
+    ContainerId,
+    DeploymentId,
+    is_container_name,
+    is_helper_name,
+    is_run_volume,
+)
 from orchestrator.ports import Engine
+from orchestrator.spec.container import ContainerFacts
 
 _log = structlog.get_logger()
 
@@ -20,7 +30,7 @@ def sweep_trials(engine: Engine, trials: DeploymentId) -> int:
     """Remove what dead foreground runs left whose deployments begin with `trials`; returns how many containers."""
     removed = 0
     for facts in engine.list_owned(OWNER_LABEL):
-        if _is_orphan(facts.labels, trials) and is_container_name(facts.name, facts.labels):
+        if _is_orphan(facts.labels, trials) and _is_ours(facts):
             _log.info("trial.leftover_removed", container=facts.id, name=facts.name)
             removed += engine.remove(ContainerId(facts.id), force=True)
     for volume in engine.list_owned_volumes(OWNER_LABEL):
@@ -29,6 +39,13 @@ def sweep_trials(engine: Engine, trials: DeploymentId) -> int:
             _log.info("trial.leftover_removed", volume=volume.name)
             engine.remove_volume(volume.name)
     return removed
+
+
+def _is_ours(facts: ContainerFacts) -> bool:
+    """A try's, or one that serves a try, by the name that its labels give it."""
+    if facts.labels.get(KIND_LABEL) == TRY_KIND:
+        return is_container_name(facts.name, facts.labels)
+    return is_helper_name(facts.name, facts.labels)
 
 
 def _is_orphan(labels: Mapping[str, str], trials: DeploymentId) -> bool:

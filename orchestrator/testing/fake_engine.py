@@ -155,7 +155,7 @@ class FakeEngine:
         return self._call("list_ours", "", lambda: self._list(DEPLOYMENT_LABEL, deployment))
 
     def list_owned(self, label: str) -> tuple[ContainerFacts, ...]:
-        return self._call("list_owned", "", lambda: self._list(label))
+        return self._call("list_owned", "", lambda: self._owned(label))
 
     def list_volumes(self, deployment: DeploymentId) -> tuple[VolumeFacts, ...]:
         return self._call("list_volumes", "", lambda: self._volumes.labelled(DEPLOYMENT_LABEL, deployment))
@@ -315,13 +315,16 @@ class FakeEngine:
             self.roots[place] = data
         return None
 
-    def _list(self, label: str, value: str | None = None) -> tuple[ContainerFacts, ...]:
+    def _list(self, label: str, value: str) -> tuple[ContainerFacts, ...]:
+        """Tries with this label."""
         return tuple(
             container.facts
             for container in self._containers.values()
-            if container.spec.labels.get(KIND_LABEL) == TRY_KIND
-            and (container.spec.labels.get(label) == value if value else label in container.spec.labels)
+            if container.spec.labels.get(KIND_LABEL) == TRY_KIND and container.spec.labels.get(label) == value
         )
+
+    def _owned(self, label: str) -> tuple[ContainerFacts, ...]:
+        return tuple(each.facts for each in self._containers.values() if label in each.spec.labels)
 
     def _tell(
         self, kind: EngineEventKind, container: FakeContainer, *, exit_code: int | None = None, detail: str = ""

@@ -77,7 +77,6 @@ def test_options_are_those_of_docker_py() -> None:
         (lambda: Mount("data", "/d", "root"), "written otherwise"),
         (lambda: Mount(None, "/d", "run"), "written otherwise"),
         (lambda: read([{"target": "/d", "type": "dag"}]), "written otherwise"),
-        (lambda: Mount.root("r", "/d", atomic=True), "cannot be had yet"),
         (lambda: Mount("v", "/d", driver_config={"nam": "x"}), "driver_config is"),
         (lambda: Mount("v", "/d", no_cpy=True), "did you mean 'no_copy'"),  # type: ignore[call-arg]  # a slip
         (lambda: Mount("data", "/d", "nfs"), "nfs"),

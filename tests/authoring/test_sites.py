@@ -7,6 +7,7 @@ import pytest
 from orchestrator.errors import FinalizeError
 from orchestrator.spec.container import ImageFacts, Mount, MountType
 from orchestrator.spec.dag import ContainerTemplate
+from orchestrator.spec.finalize import nothing_kept
 from orchestrator.spec.placement import place
 
 
@@ -18,7 +19,15 @@ def placed(
 ) -> Mount:
     template = ContainerTemplate(image="tool", mounts=[mount])
     image = ImageFacts(id="sha256:1")
-    (made,) = place(template, image=image, project="/project", engine_path=engine_path, root_path=root_path).mounts
+    placement = place(
+        template,
+        image=image,
+        project="/project",
+        engine_path=engine_path,
+        root_path=root_path,
+        kept=nothing_kept,
+    )
+    (made,) = placement.mounts
     return made
 
 

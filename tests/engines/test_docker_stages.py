@@ -10,7 +10,16 @@ import pytest
 
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.errors import LaunchRefusedError
-from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, TRY_LABEL, ContainerId, DeploymentId
+from orchestrator.ids import (
+    DEPLOYMENT_LABEL,
+    KIND_LABEL,
+    SERVES_LABEL,
+    TRY_LABEL,
+    ContainerId,
+    DeploymentId,
+    TryId,
+    helper_name,
+)
 from orchestrator.spec.container import ContainerSpec, EngineEventKind, Mount, MountType
 
 pytestmark = pytest.mark.engine
@@ -127,15 +136,32 @@ def test_a_folder_in_the_way_of_a_file_is_told_by_the_task_s_own_path(bench: Ben
     assert bench.files() == {"./a/x": "1"}
 
 
+def left_behind(bench: Bench, spec: ContainerSpec, image: str, kind: str) -> str:
+    """A container under the name of the helper, which does nothing."""
+    served = TryId(spec.labels[TRY_LABEL])
+    name = helper_name(DeploymentId(spec.labels[DEPLOYMENT_LABEL]), "promote", served)
+    labels = {DEPLOYMENT_LABEL: spec.labels[DEPLOYMENT_LABEL], KIND_LABEL: kind, SERVES_LABEL: served}
+    bench.engine._stages._created({"Entrypoint": ["true"]}, spec, image, labels, name)
+    return name
+
+
 def test_a_helper_that_was_left_behind_is_taken_up(bench: Bench, base_image: str) -> None:
     spec = bench.ran("echo 1 > /data/a")
-    made = bench.engine._stages._created({"Entrypoint": ["true"]}, spec, base_image, "promotion", "")
-    name = f"orc-{spec.labels[DEPLOYMENT_LABEL]}-promote-{spec.labels[TRY_LABEL]}"
-    subprocess.run(["docker", "rename", made, name], check=True)
-    assert bench.engine.promote(spec) is None  # by the helper that was met, which does nothing
+    left_behind(bench, spec, base_image, "promotion")
+    assert bench.engine.promote(spec) is None  # by the one that was met
     assert bench.files() == {f"./{STAGE}/a": "1"}
     assert bench.engine.promote(spec) is None
     assert bench.files() == {"./a": "1"}
+    bench.engine.discard(spec)
+
+
+def test_a_foreign_container_under_its_name_is_left_alone(bench: Bench, base_image: str) -> None:
+    spec = bench.ran("echo 1 > /data/a")
+    name = left_behind(bench, spec, base_image, "other")
+    with pytest.raises(LaunchRefusedError, match=name) as refused:
+        bench.engine.promote(spec)
+    assert f"docker rm --force {name}" in refused.value.fix
+    subprocess.run(["docker", "rm", name], check=True, capture_output=True)
     bench.engine.discard(spec)
 
 

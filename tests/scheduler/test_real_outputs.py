@@ -77,3 +77,21 @@ def test_a_template_file_is_rendered_where_it_stands(real_runs: RealRuns) -> Non
         "DockerOperator(task_id='t', inputs={'/q.sql': TemplateFile('q.sql')}, script='cat /q.sql')",
     )
     assert ended.view.results == {"t": "select 'd'"}
+
+
+def test_what_is_written_beside_a_root_comes_into_it_with_the_success(real_runs: RealRuns) -> None:
+    root = real_runs.root / ".orchestrator" / "data" / "r"
+    (root / "day").mkdir(parents=True)
+    (root / "day" / "old").write_text("1")
+    atomic, plain = "mounts=[Mount.root('r', '/d', atomic=True)]", "mounts=[Mount.root('r', '/d', read_only=True)]"
+    ended = real_runs.run(
+        f"bad = DockerOperator(task_id='bad', script='echo 2 > /d/bad; exit 1', {atomic})",
+        "good = DockerOperator(task_id='good', trigger_rule='all_done', user='1234',"
+        f" script='test -z \"$(ls -A /d)\"; mkdir /d/day /d/new; echo 2 > /d/day/a; echo 2 > /d/new/b', {atomic})",
+        f"look = DockerOperator(task_id='look', script='cd /d; echo $(find . -type f | sort)', {plain})",
+        "bad >> good >> look",
+    )
+    assert ended.states == {"bad": "failed", "good": "success", "look": "success"}
+    assert ended.view.results["look"] == "./day/a ./day/old ./new/b"
+    assert sorted(path.name for path in root.iterdir()) == ["day", "new"]
+    assert (ended.containers, (root / "new" / "b").stat().st_uid) == ((), 1234)

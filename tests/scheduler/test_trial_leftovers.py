@@ -7,7 +7,17 @@ import pytest
 
 from orchestrator.clock import SystemClock
 from orchestrator.engines.owners import identity, own_identity
-from orchestrator.ids import ContainerId, DeploymentId, RunKey, TaskKey, TryKey, container_name, run_volume_name
+from orchestrator.ids import (
+    ContainerId,
+    DeploymentId,
+    RunKey,
+    TaskKey,
+    TryId,
+    TryKey,
+    container_name,
+    helper_name,
+    run_volume_name,
+)
 from orchestrator.leftovers import sweep_trials
 from orchestrator.spec.container import ContainerSpec, Mount
 from orchestrator.testing.fake_engine import FakeEngine
@@ -86,6 +96,19 @@ def test_a_copy_that_inherited_the_labels_is_left_alone(engine: FakeEngine) -> N
     copies = [container(engine, "one", owner, name="quirky_newton"), container(engine, "one", owner, name="x-1")]
     assert sweep_trials(engine, _HOME) == 0
     assert left(engine) == copies
+
+
+def test_what_served_a_try_of_a_dead_owner_is_removed_by_its_name(engine: FakeEngine) -> None:
+    labels = {
+        "orchestrator.deployment": "0123abcdt77",
+        "orchestrator.kind": "promotion",
+        "orchestrator.owner": dead(),
+        "orchestrator.serves": "1" * 16,
+    }
+    for name in (helper_name(DeploymentId("0123abcdt77"), "promote", TryId("1" * 16)), "copy"):
+        engine.create(ContainerSpec(name=name, image="i", image_name="i", labels=labels))
+    assert sweep_trials(engine, _HOME) == 1
+    assert [each.spec.name for each in engine.containers] == ["copy"]
 
 
 def test_volumes_of_a_dead_run_are_removed_by_their_names(engine: FakeEngine) -> None:

@@ -15,9 +15,22 @@ from orchestrator.engines.docker import faults
 from orchestrator.engines.docker.archive import pack
 from orchestrator.engines.docker.client import Client, Reply
 from orchestrator.engines.docker.promotion import CONFLICT
-from orchestrator.errors import EngineError
-from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, OWNER_LABEL, PROBE_KIND, PROMOTION_KIND, TRY_LABEL
+from orchestrator.errors import EngineError, LaunchRefusedError, NameTakenError
+from orchestrator.ids import (
+    DEPLOYMENT_LABEL,
+    KIND_LABEL,
+    OWNER_LABEL,
+    PROBE_KIND,
+    PROMOTION_KIND,
+    SERVES_LABEL,
+    TRY_LABEL,
+    DeploymentId,
+    TryId,
+    helper_name,
+    is_helper_name,
+)
 from orchestrator.spec.container import ContainerSpec, InputFile, Mount, MountType
+from orchestrator.states import ReasonCode
 
 #: Where a helper has the roots.
 _ROOTS = "/.orchestrator-roots"
@@ -61,7 +74,9 @@ class Stages:
             raise EngineError(f"removing a stage ended with {code}: {words[-_SHOWN:]}")
 
     def _make(self, spec: ContainerSpec, staged: tuple[Mount, ...]) -> None:
-        maker = self._created({"Entrypoint": ["-"], "Cmd": ["-"]}, spec, spec.image, PROBE_KIND, "")
+        maker = self._created(
+            {"Entrypoint": ["-"], "Cmd": ["-"]}, spec, spec.image, {**_owner(spec), KIND_LABEL: PROBE_KIND}
+        )
         try:
             folders = [
                 InputFile(path=f"{_ROOTS}/{index}/{mount.stage}", mode=_ANYBODY_WRITES)
@@ -86,11 +101,7 @@ class Stages:
 
     def _helped(self, spec: ContainerSpec, action: str) -> tuple[int, str]:
         """Exit code and words of a helper. One that an earlier process left is taken up where it stands."""
-        stages = [f"{_ROOTS}/{index}/{mount.stage}" for index, mount in enumerate(_staged(spec))]
-        script = resources.files(__package__).joinpath("promotion.py").read_text()
-        process = {"Entrypoint": ["python3", "-c"], "Cmd": [script, action, *stages], "User": "0:0"}
-        name = f"orc-{spec.labels[DEPLOYMENT_LABEL]}-{action}-{spec.labels[TRY_LABEL]}"
-        helper = self._created(process, spec, spec.promoter or spec.image, PROMOTION_KIND, name)
+        helper = self._helper(spec, action)
         reply = self._client.call("POST", f"/containers/{helper}/start")
         if reply.status not in (http.client.NO_CONTENT, http.client.NOT_MODIFIED):
             self._client.call("DELETE", f"/containers/{helper}", {"force": "1"})
@@ -100,7 +111,27 @@ class Stages:
         self._client.call("DELETE", f"/containers/{helper}", {"force": "1"})
         return code, words.strip()
 
-    def _created(self, process: Mapping[str, Any], spec: ContainerSpec, image: str, kind: str, name: str) -> str:
+    def _helper(self, spec: ContainerSpec, action: str) -> str:
+        """The id of a helper. What has its name and is not ours is left alone."""
+        stages = [f"{_ROOTS}/{index}/{mount.stage}" for index, mount in enumerate(_staged(spec))]
+        script = resources.files(__package__).joinpath("promotion.py").read_text()
+        process = {"Entrypoint": ["python3", "-c"], "Cmd": [script, action, *stages], "User": "0:0"}
+        deployment, served = DeploymentId(spec.labels[DEPLOYMENT_LABEL]), TryId(spec.labels[TRY_LABEL])
+        name = helper_name(deployment, action, served)
+        labels = {**_owner(spec), KIND_LABEL: PROMOTION_KIND, SERVES_LABEL: served}
+        try:
+            return self._created(process, spec, spec.promoter or spec.image, labels, name)
+        except NameTakenError as taken:
+            there = _decoded(self._asked("GET", f"/containers/{name}/json"))
+            if is_helper_name(name, there["Config"].get("Labels") or {}):
+                return str(there["Id"])
+            raise LaunchRefusedError(
+                ReasonCode.CREATE_REFUSED, taken.message, fix=f"look at it, then: docker rm --force {name}"
+            ) from taken
+
+    def _created(
+        self, process: Mapping[str, Any], spec: ContainerSpec, image: str, labels: Mapping[str, str], name: str = ""
+    ) -> str:
         mounts = [
             {"Type": mount.type.value, "Source": mount.source, "Target": f"{_ROOTS}/{index}"}
             for index, mount in enumerate(_staged(spec))
@@ -109,7 +140,7 @@ class Stages:
             **process,
             "Image": image,
             "NetworkDisabled": True,
-            "Labels": {**_owner(spec), KIND_LABEL: kind},
+            "Labels": labels,
             "HostConfig": {
                 "Mounts": mounts,
                 "NetworkMode": "none",
@@ -119,10 +150,8 @@ class Stages:
         }
         query = {"name": name} if name else {}
         reply = self._client.call("POST", "/containers/create", query, msgspec.json.encode(body))
-        if reply.status == http.client.CONFLICT and name:
-            return name
         if reply.status != http.client.CREATED:
-            raise faults.refused_launch(reply)
+            raise faults.refused_create(reply, name)
         return str(_decoded(reply)["Id"])
 
     def _asked(self, method: str, path: str, query: dict[str, str] | None = None) -> Reply:
