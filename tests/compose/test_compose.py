@@ -46,10 +46,13 @@ def test_down_in_mid_run_leaves_the_task_to_the_next_up(deployed: Deployment) ->
 
 
 def test_down_with_no_run_active_leaves_the_volume_only(deployed: Deployment) -> None:
-    deployed.compose("down")
-    assert deployed.left() == []
-    assert deployed.volumes() == [f"{deployed.name}_home"]
-    deployed.up()
+    with deployed.imitation() as imitation:
+        deployed.compose("down")
+        assert deployed.left() == []
+        assert deployed.volumes() == [f"{deployed.name}_home"]
+        deployed.up()
+        imitation.reload()
+        assert imitation.status == "running"
     (run,) = deployed.json("runs", "list", "nyc_flights")
     assert run["state"] == "success"
 
