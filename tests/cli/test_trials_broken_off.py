@@ -24,6 +24,9 @@ with DAG("patient", schedule=None):
 with DAG("deaf", schedule=None):
     DockerOperator(task_id="deaf", script="trap '' TERM; echo begun; while :; do sleep 0.1; done", stop_grace=60)
 
+with DAG("simple", schedule=None):
+    DockerOperator(task_id="simple", script="echo begun; sleep 600; echo never", stop_grace=300)
+
 with DAG("talkative", schedule=None):
     DockerOperator(task_id="talk", script="while :; do echo word; sleep 0.05; done", stop_grace=1)
 """
@@ -55,6 +58,13 @@ def test_a_signal_stops_its_containers_and_is_its_exit_code(number: signal.Signa
         assert project.containers() == []
         assert not any("Traceback" in line for line in test.lines)
         assert any("ready failed  killed_by: cancelled by" in line for line in test.lines)
+
+
+def test_a_script_that_knows_nothing_of_signals_ends_at_once(project: CliProject) -> None:
+    with project.start("dags", "test", "simple") as test:
+        test.wait_line("simple | begun")
+        test.send(signal.SIGINT)
+        assert test.end(limit=60) == 130  # its own patience would be 300
 
 
 def test_a_second_ctrl_c_removes_at_once_what_does_not_hear(project: CliProject) -> None:
