@@ -10,8 +10,9 @@ import msgspec
 from orchestrator.app import App
 from orchestrator.dagfiles.lookup import find_dag
 from orchestrator.errors import EngineUnavailableError, ImageError, NotFoundError, RenderError, RequestRefusedError
-from orchestrator.ids import Epoch, RunKey, TaskKey, TryId, TryKey
+from orchestrator.ids import UNMAPPED, Epoch, RunKey, TaskKey, TryId, TryKey
 from orchestrator.planning.rows import Reason, Run, TaskInstance, run_id
+from orchestrator.planning.units import units_of
 from orchestrator.ports import Images, RegistryLogin, Renderer
 from orchestrator.scheduler.facts import render_facts
 from orchestrator.scheduler.sources import kept_files
@@ -22,6 +23,7 @@ from orchestrator.spec.container import ContainerSpec, ImageFacts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec, version_of
 from orchestrator.spec.finalize import FinalizeError, Site, finalize, has_templates, with_try
 from orchestrator.spec.interval import Interval
+from orchestrator.spec.merging import needs_results, written_template
 from orchestrator.states import RunState, RunType
 from orchestrator.timetables import interval_by_hand, take_over, timetable_for, zone_named
 
@@ -32,20 +34,21 @@ def render_task(
     task_id: str,
     *,
     date: str | None,
+    map_index: int = UNMAPPED,
     conf: dict[str, Any] | None,
     build: bool,
     warn: Callable[[str], None],
 ) -> ContainerSpec:
     """The container of a task for the interval that `date` names (None: the newest). With `build` its image is
     made present; without, an image that is missing, or an engine, is only warned about. With `conf` None it is that
-    of the newest run of the interval, whose results templates see.
+    of the newest run of the interval, whose results templates see. Of a mapped task `map_index` names the instance.
 
     Raises `NotFoundError`, `AuthoringError`, `RenderError`, `FinalizeError`, `ImageError`, `TimetableError`,
     `RequestRefusedError`, `SecretError`."""
     with app.authoring() as authoring:
         found = find_dag(app.project.dags_folder, authoring, dag_id)
         dag = take_over(found, app.project.settings.scheduling.bare_schedule)
-        task = _task(dag, task_id)
+        task = _task(dag, task_id, map_index)
         images = app.images(app.deployment(), build=build)
         interval = _interval(dag, date, app.clock.now(), warn)
         conf = _newest_conf(app, dag_id, interval, warn) if conf is None else conf
@@ -54,11 +57,11 @@ def render_task(
                 f"conf does not fit the params of {dag_id}: {problem}", fix="say it with --conf"
             )
         run = _run(dag, interval, conf, app.clock.now())
-        template = _rendered(app, authoring, dag, run, task)
+        template = _rendered(app, authoring, dag, run, task, map_index)
     template = msgspec.structs.replace(template, image=template.image or app.project.settings.default_image)
     login = Unsealing(app.secrets()).login(task.docker_conn_id) if task.docker_conn_id and build else None
     facts = _image(images, str(template.image), task, None if build else warn, login)
-    key = TaskKey(dag_id, run.key.run_id, task_id)
+    key = TaskKey(dag_id, run.key.run_id, task_id, map_index)
     kept = partial(_kept, app, interval, key, warn)
     made = partial(finalize, template, dag=dag, task=task, run=run, key=key, image=facts, kept=kept)
     try:
@@ -98,7 +101,7 @@ def _here(app: App) -> Site:
     )
 
 
-def _task(dag: DagSpec, task_id: str) -> TaskSpec:
+def _task(dag: DagSpec, task_id: str, map_index: int) -> TaskSpec:
     try:
         task = dag.task(task_id)
     except KeyError:
@@ -107,6 +110,11 @@ def _task(dag: DagSpec, task_id: str) -> TaskSpec:
         ) from None
     if task.container is None:
         raise NotFoundError("container", f"for {dag.dag_id}.{task_id}", fix="this kind of task runs none")
+    mapped = task_id in units_of(dag)
+    if mapped != (map_index >= 0):
+        instance = f"{dag.dag_id}.{task_id}" + (f"[{map_index}]" if map_index >= 0 else "")
+        fix = f"it is mapped: name an instance, as in {task_id}[0]" if mapped else "it is not mapped: leave it out"
+        raise NotFoundError("container", f"for {instance}", fix=fix)
     return task
 
 
@@ -138,13 +146,23 @@ def _run(dag: DagSpec, interval: Interval, conf: dict[str, Any], now: datetime) 
     )
 
 
-def _rendered(app: App, renderer: Renderer, dag: DagSpec, run: Run, task: TaskSpec) -> ContainerTemplate:
-    template = task.container or ContainerTemplate()
-    if not has_templates(template):
+def _rendered(
+    app: App, renderer: Renderer, dag: DagSpec, run: Run, task: TaskSpec, index: int
+) -> ContainerTemplate:
+    template = written_template(task, index)
+    if not (has_templates(template) or needs_results(task)):
         return template
-    instance = TaskInstance(key=TaskKey(dag.dag_id, run.key.run_id, task.task_id))
-    facts = render_facts(dag, run, instance, task, previous_success=_previous(app, run), test_mode=False)
-    rendered = renderer.render(facts, lambda key: _result(app, run, key), Unsealing(app.secrets()).shown)
+    earlier = _Earlier(app, run)
+    facts = render_facts(
+        dag,
+        run,
+        TaskInstance(key=TaskKey(dag.dag_id, run.key.run_id, task.task_id, index)),
+        task,
+        previous_success=_previous(app, run),
+        result_count=lambda task_id: len(earlier.results(run.key, task_id)),
+        test_mode=False,
+    )
+    rendered = renderer.render(facts, earlier.result, Unsealing(app.secrets()).shown, earlier.results)
     if isinstance(rendered, Reason):
         raise RenderError(rendered.text)
     return rendered
@@ -176,14 +194,28 @@ def _previous(app: App, run: Run) -> Run | None:
         return store.last_success(run.key.dag_id, run.interval.start)
 
 
-def _result(app: App, run: Run, key: TaskKey) -> bytes | None:
-    """The task's result in the newest run of the same interval that has one."""
-    for earlier in _runs_of(app, key.dag_id, run.interval):
-        with app.store() as store:
-            found = store.result(TaskKey(key.dag_id, earlier.key.run_id, key.task_id, key.map_index))
-        if found is not None:
-            return found
-    return None
+class _Earlier:
+    """Results as templates see them: those in the newest run of the same interval that has any of the task."""
+
+    def __init__(self, app: App, run: Run) -> None:
+        self._app = app
+        self._runs = _runs_of(app, run.key.dag_id, run.interval)
+
+    def result(self, key: TaskKey) -> bytes | None:
+        for earlier in self._runs:
+            with self._app.store() as store:
+                found = store.result(TaskKey(key.dag_id, earlier.key.run_id, key.task_id, key.map_index))
+            if found is not None:
+                return found
+        return None
+
+    def results(self, _run: RunKey, task_id: str, place: int | None = None) -> tuple[bytes, ...]:
+        for earlier in self._runs:
+            with self._app.store() as store:
+                found = store.results(earlier.key, task_id)
+            if found:
+                return found if place is None else found[place : place + 1]
+        return ()
 
 
 def _runs_of(app: App, dag_id: str, interval: Interval) -> tuple[Run, ...]:

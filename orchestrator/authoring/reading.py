@@ -136,6 +136,8 @@ DAG: dict[str, Argument] = {
     "doc_md": Argument(DagSpec, "doc_md"),
     "is_paused_upon_creation": Argument(DagSpec, "paused_on_creation"),
 }
+#: Of a container's arguments, what is the same for all instances of a mapped task.
+_WRITTEN_ONCE = frozenset({"env_file", "concurrency_key", "map_index_template"})
 #: What `default_args` may hold: any argument of any operator, and the dates, which are the DAG's.
 DEFAULTS: dict[str, Argument] = SHORT_CIRCUIT | EMPTY | {name: DAG[name] for name in ("start_date", "end_date")}
 
@@ -203,6 +205,21 @@ def read_arguments(
         written = with_texts(f"{what}: {name}", written, searchpath)
         fields.setdefault(part, {})[field] = _value(f"{what}: {name}", table[name], written)
     return fields
+
+
+def read_elements(what: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a container's template that elements of a mapped operator fill: those of its container are all
+    that may be expanded. Raises as `read_arguments`."""
+    for name in given:
+        argument = DOCKER.get(name)
+        if argument is None or argument.part is not ContainerTemplate or name in _WRITTEN_ONCE:
+            known = [each for each, taken in DOCKER.items() if taken.part is ContainerTemplate]
+            raise fault(
+                f"{what}: {name!r} cannot be expanded{'' if argument else nearest(str(name), known)}",
+                rule=Rule.BAD_ARGUMENT,
+                fix="expand what a container is given, like command or environment; the rest goes into .partial()",
+            )
+    return read_arguments(what, DOCKER, given).get(ContainerTemplate, {})
 
 
 def read_defaults(

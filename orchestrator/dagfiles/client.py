@@ -26,7 +26,7 @@ from orchestrator.dagfiles.wire import (
     Told,
 )
 from orchestrator.errors import AuthoringServerError
-from orchestrator.ids import TaskKey
+from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import RenderFacts
 from orchestrator.settings import Project
@@ -34,6 +34,10 @@ from orchestrator.spec.dag import ContainerTemplate, DagSpec, ParsedFile, Proble
 from orchestrator.spec.secrets import SecretKind, Shown
 
 _MIB = 1024 * 1024
+
+
+def _none_mapped(_run: RunKey, _task_id: str, _place: int | None) -> tuple[bytes, ...]:
+    return ()
 
 
 def _nothing_stored(kind: SecretKind, stored_id: str) -> Shown:
@@ -79,8 +83,9 @@ class AuthoringServer:
         facts: RenderFacts,
         result: Callable[[TaskKey], bytes | None],
         stored: Callable[[SecretKind, str], Shown] = _nothing_stored,
+        instances: Callable[[RunKey, str, int | None], tuple[bytes, ...]] = _none_mapped,
     ) -> ContainerTemplate | Reason:
-        """The rendered template, or why it cannot be. What `result` and `stored` raise passes through.
+        """The rendered template, or why it cannot be. What the callables raise passes through.
 
         `AuthoringServerError` where there can be no server."""
         task = RenderTask(facts=facts, limits=self._render_limits)
@@ -88,6 +93,8 @@ class AuthoringServer:
         def answer(question: Ask) -> Told:
             if question.stored is not None:
                 return Told(data=msgspec.json.encode(stored(question.stored.kind, question.stored.id)))
+            if (wanted := question.instances) is not None:
+                return Told(all=instances(wanted.run, wanted.task_id, wanted.place))
             return Told(data=None if question.key is None else result(question.key))
 
         said = self._process.ask(task, answer)

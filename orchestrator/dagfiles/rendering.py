@@ -5,9 +5,10 @@ from collections.abc import Callable
 import msgspec
 
 from orchestrator.dagfiles.ends import refusal
-from orchestrator.dagfiles.wire import Done, Refused
+from orchestrator.dagfiles.merging import with_handed, with_written
+from orchestrator.dagfiles.wire import Ask, Done, Instances, Refused, Told
 from orchestrator.errors import RenderError
-from orchestrator.ids import TaskKey
+from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.rows import Run
 from orchestrator.ports import RenderFacts
 from orchestrator.spec.dag import ContainerTemplate
@@ -17,15 +18,27 @@ from orchestrator.templating.facts import PastRun, TemplateFacts
 from orchestrator.templating.render import render
 
 
-def render_try(facts: RenderFacts, ask: Callable[[TaskKey | StoredKey], bytes | None]) -> Done | Refused:
-    """`ask` is called for each result that a template pulls, and for each variable and connection that it names."""
+def render_try(facts: RenderFacts, ask: Callable[[Ask], Told]) -> Done | Refused:
+    """`ask` is called for the results that a template pulls, and for each variable and connection that it names."""
 
     def stored(kind: SecretKind, stored_id: str) -> Shown:
-        return msgspec.json.decode(ask(StoredKey(kind=kind, id=stored_id)) or b"{}", type=Shown)
+        told = ask(Ask(stored=StoredKey(kind=kind, id=stored_id))).data
+        return msgspec.json.decode(told or b"{}", type=Shown)
 
-    context = build_context(template_facts(facts), ask, stored)
+    def result(key: TaskKey) -> bytes | None:
+        return ask(Ask(key=key)).data
+
+    def instances(run: RunKey, task_id: str, place: int | None) -> tuple[bytes, ...]:
+        return ask(Ask(instances=Instances(run=run, task_id=task_id, place=place))).all
+
+    context = build_context(template_facts(facts), result, stored, instances)
+    template = facts.spec.container or ContainerTemplate()
     try:
-        return Done(container=render(facts.spec.container or ContainerTemplate(), context, native=facts.dag.native))
+        if facts.spec.map is None or facts.spec.function is not None:
+            return Done(container=render(template, context, native=facts.dag.native))
+        written = with_written(template, context["element"])
+        rendered = render(written, context, native=facts.dag.native)
+        return Done(container=with_handed(rendered, context["element"]))
     except RenderError as error:
         return Refused(reason=refusal(facts, error.field, error.message, error.fix))
 
@@ -51,6 +64,9 @@ def template_facts(facts: RenderFacts) -> TemplateFacts:
         state=run.state,
         created_at=run.created_at,
         asset_events=facts.asset_events,
+        map=facts.map,
+        mapped=facts.mapped,
+        counts=facts.counts,
     )
 
 

@@ -39,7 +39,7 @@ def warm_up() -> None:
     dag = _small_dag()
     tuple(check(dag, ast.parse("start_date = 1"), frozenset()))
     facts = _facts(dag)
-    done = render_try(facts, lambda key: b"{}" if isinstance(key, StoredKey) else b"1")
+    done = render_try(facts, lambda ask: Told(data=b"{}" if ask.stored is not None else b"1"))
     parse = ParseTask(root="/", file="a.py", environment={}, task_images=(), ignored=(), limits=_LIMITS)
     for message, kind in (
         (parse, Task),

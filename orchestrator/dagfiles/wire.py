@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from orchestrator.ids import TaskKey
+from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import RenderFacts
 from orchestrator.spec.dag import ContainerTemplate, ParsedFile
@@ -57,15 +57,27 @@ Task = ParseTask | RenderTask | CheckTask
 
 
 class Told(Value, frozen=True, kw_only=True, tag="told"):
-    """The answer to an `Ask`: a result's JSON, or None where there is none; of what is stored, a `Shown`."""
+    """The answer to an `Ask`: a result's JSON, or None where there is none; of what is stored, a `Shown`; `all`:
+    the results of instances."""
 
-    data: bytes | None
+    data: bytes | None = None
+    all: tuple[bytes, ...] = ()
+
+
+class Instances(Value, frozen=True, kw_only=True):
+    """The results of a mapped task's instances, in order, without those that are null; or the one in this place."""
+
+    run: RunKey
+    task_id: str
+    place: int | None = None
 
 
 class Ask(Value, frozen=True, kw_only=True, tag="ask"):
-    """A template asks for the result of this task instance, or for what it may see of a variable or connection."""
+    """A template asks for the result of this task instance, for those of a mapped task, or for what it may see of a
+    variable or connection."""
 
     key: TaskKey | None = None
+    instances: Instances | None = None
     stored: StoredKey | None = None
 
 

@@ -22,8 +22,6 @@ from orchestrator.dagfiles.wire import (
     Task,
     Told,
 )
-from orchestrator.ids import TaskKey
-from orchestrator.spec.secrets import StoredKey
 
 
 def run(talk: int, report: int) -> NoReturn:
@@ -53,7 +51,7 @@ def _answer(channel: Channel) -> None:
         case ParseTask():
             answer = Parsed(parsed=parse(task, clock))
         case RenderTask():
-            answer = render_try(task.facts, lambda key: _asked(channel, watchdog, key))
+            answer = render_try(task.facts, lambda question: _asked(channel, watchdog, question))
         case CheckTask():
             answer = Checked(misfit=misfit(task.schema, task.data))
         case _:
@@ -62,12 +60,12 @@ def _answer(channel: Channel) -> None:
     channel.send(answer)
 
 
-def _asked(channel: Channel, watchdog: Watchdog, key: TaskKey | StoredKey) -> bytes | None:
+def _asked(channel: Channel, watchdog: Watchdog, question: Ask) -> Told:
     """The answer of the other side; the time that takes is not the template's."""
     watchdog.pause()
-    channel.send(Ask(stored=key) if isinstance(key, StoredKey) else Ask(key=key))
+    channel.send(question)
     told: Told | None = channel.receive(Told)
     if told is None:
         raise EOFError("nobody waits for this rendering any more")
     watchdog.resume()
-    return told.data
+    return told

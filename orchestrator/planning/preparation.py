@@ -38,6 +38,8 @@ def on_prepared(draft: Draft, event: Prepared) -> None:
         return
     if not event.pins.keys() <= known.keys():
         draft.put_run(transitions.run_pinned(run, event.pins))
+    if task.label != event.spec.map_label:
+        draft.put_task(transitions.labelled(task, event.spec.map_label))
     draft.do(Readied(task=event.task, spec=event.spec, at=draft.now))
 
 

@@ -29,6 +29,11 @@ def delayed(task: TaskInstance, reason: Reason) -> TaskInstance:
     return msgspec.structs.replace(task, reason=reason)
 
 
+def labelled(task: TaskInstance, label: str) -> TaskInstance:
+    """Its container is decided, and with it what it is called among the instances of its task."""
+    return msgspec.structs.replace(task, label=label)
+
+
 def starting(task: TaskInstance, at: datetime, *, sensor: bool = False) -> TaskInstance:
     """Its next try is intended, or of a sensor the next look of its try."""
     since = task.since or at if sensor else None

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Protocol
 
-from orchestrator.ids import TaskKey
+from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.rows import Reason, Run
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, ParsedFile, TaskSpec
+from orchestrator.spec.mapping import MapSpec
 from orchestrator.spec.secrets import SecretKind, Shown
 from orchestrator.spec.value import Value
 
@@ -27,6 +28,9 @@ class RenderFacts(Value, frozen=True, kw_only=True):
     test_mode: bool = False
     pins: dict[str, str] = {}  #: image name as written -> pinned reference
     asset_events: dict[str, list[dict[str, Any]]] = {}  #: that the run consumed, by the asset's name
+    map: MapSpec | None = None  #: what the task, or the group around it, is expanded over
+    mapped: dict[str, str] = {}  #: by the ids of tasks that are mapped: what is expanded as one
+    counts: dict[str, int] = {}  #: how many results there are of mapped tasks that this one is mapped over
 
 
 class Renderer(Protocol):
@@ -37,10 +41,12 @@ class Renderer(Protocol):
         facts: RenderFacts,
         result: Callable[[TaskKey], bytes | None],
         stored: Callable[[SecretKind, str], Shown],
+        instances: Callable[[RunKey, str, int | None], tuple[bytes, ...]],
     ) -> ContainerTemplate | Reason:
         """The rendered template, or why it cannot be (`render_error`, naming field, name, file and line).
-        Blocks; `result` is called back, in this thread, for each upstream result a template asks for, `stored` for
-        what may be seen of each variable and connection."""
+        Blocks; `result` is called back, in this thread, for each upstream result a template asks for, `instances`
+        for those of a mapped task (as `Store.results`), `stored` for what may be seen of each variable and
+        connection."""
 
 
 class Checker(Protocol):

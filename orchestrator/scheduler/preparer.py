@@ -35,6 +35,7 @@ from orchestrator.scheduler.workers import Workers
 from orchestrator.spec.container import ImageFacts
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
 from orchestrator.spec.finalize import finalize, has_templates
+from orchestrator.spec.merging import needs_results, written_template
 from orchestrator.states import ReasonCode
 
 _log = structlog.get_logger()
@@ -136,17 +137,19 @@ class Preparer:
         self._post(PrepareFailed(task=effect.task.key, number=effect.number, reason=reason))
 
     def _render(self, effect: Prepare, dag: DagSpec) -> None:
-        template = effect.spec.container or ContainerTemplate()
-        if has_templates(template):
+        key = effect.task.key
+        template = written_template(effect.spec, key.map_index)
+        if has_templates(template) or needs_results(effect.spec):
             facts = render_facts(
                 dag,
                 effect.run,
                 effect.task,
                 effect.spec,
                 previous_success=self._store.last_success(effect.run.key.dag_id, effect.run.interval.start),
+                result_count=partial(self._store.result_count, key.run),
                 test_mode=self._test_mode,
             )
-            rendered = self._renderer.render(facts, self._store.result, self._unsealing.shown)
+            rendered = self._renderer.render(facts, self._store.result, self._unsealing.shown, self._store.results)
             if isinstance(rendered, Reason):
                 self._fail(effect, rendered)
                 return

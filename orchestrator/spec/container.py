@@ -157,6 +157,7 @@ class ContainerSpec(Value, frozen=True, kw_only=True):
     stop_signal: str | None = None
     stop_grace: timedelta = timedelta(seconds=10)
     keep_failed: bool = False  #: the container stays for a while where its try fails
+    map_label: str = ""  #: what an instance of a mapped task is called; no engine is told
     cpus: float | None = None
     cpu_shares: int | None = None
     cpuset_cpus: str | None = None

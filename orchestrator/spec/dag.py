@@ -150,6 +150,7 @@ class ContainerTemplate(Value, frozen=True, kw_only=True):
     security_opt: tuple[str, ...] = ()
     group_add: tuple[str, ...] = ()
     concurrency_key: str | None = None  #: no two open tries of the deployment have the same
+    map_index_template: str | None = None  #: what an instance of a mapped task is called
     userns_mode: str | None = None
     ipc_mode: str | None = None
     pid_mode: str | None = None
@@ -240,7 +241,6 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     doc_md: str | None = None
     group: str | None = None  #: id of the innermost task group
     map: MapSpec | None = None  #: one instance for each element of this
-    map_index_template: str | None = None
     choice: BranchChoice | ShortCircuitChoice | None = None
     sensor: SensorSpec | None = None
     setup: bool = False

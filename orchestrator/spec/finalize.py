@@ -44,6 +44,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _SOLITARY = ("host", "none")
 #: Where the files of a function's call are.
 _CALL_FOLDER = f"{PRIVATE_FOLDER}/call"
+#: Characters of what an instance of a mapped task is called.
+_LONGEST_LABEL = 250
 _TRY_VARIABLES = ("ORCHESTRATOR_TRY_NUMBER", "AIRFLOW_CTX_TRY_NUMBER")
 
 
@@ -150,6 +152,7 @@ def finalize(
         output_path=_output_path(template, task),
         working_dir=absolute("working_dir", template.working_dir) if template.working_dir else None,
         stop_grace=task.stop_grace,
+        map_label=(template.map_index_template or "")[:_LONGEST_LABEL],
         keep_failed=task.keep_failed,
         share=_share(passed, template.concurrency_key, site),
         **networks,

@@ -5,7 +5,7 @@ where templates are rendered, which is where results are at hand.
 
 from collections.abc import Callable, Collection, Iterator
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,7 +16,8 @@ MAX_MAP_LENGTH = 1024
 
 
 class Literal(Value, frozen=True, kw_only=True, tag="literal"):
-    """Elements that stand in the DAG file: their strings are templates. Of a dict they are `[key, value]`."""
+    """Elements that stand in the DAG file: their strings are templates. Of a dict they are `[key, value]`. Where it
+    is all that an operator's argument runs over, each is what the argument's field takes."""
 
     values: list[Any]
 
@@ -48,7 +49,8 @@ Source = Literal | FromResult | Zip | Concat
 
 
 class Axis(Value, frozen=True, kw_only=True):
-    """An argument and what it runs over; without a name each element is an object of several arguments."""
+    """What an argument runs over: a field of the container's template, or a parameter of a function or a group.
+    Without a name each element is an object of several arguments."""
 
     argument: str | None
     source: Source
@@ -93,10 +95,51 @@ def source_length(source: Source, size_of: SizeOf) -> int:
 def places(spec: MapSpec, index: int, size_of: SizeOf) -> tuple[int, ...]:
     """Which element of each axis the instance with this map index takes."""
     found = []
-    for axis in reversed(spec.axes):
+    for axis in reversed(spec.axes[1:]):
         index, place = divmod(index, source_length(axis.source, size_of))
         found.append(place)
-    return tuple(reversed(found))
+    return (index, *reversed(found))
+
+
+class Written(Value, frozen=True, kw_only=True):
+    """An element, or a part of one, that stands in the DAG file: its strings are templates."""
+
+    value: Any
+
+
+class Handed(Value, frozen=True, kw_only=True):
+    """One that a task handed on: data."""
+
+    value: Any
+
+
+Element = Written | Handed | tuple["Element", ...]
+
+
+class Results(Protocol):
+    """Where elements of results come from."""
+
+    def size(self, result: FromResult, /) -> int:
+        """How many elements a result has."""
+
+    def element(self, result: FromResult, place: int, /) -> Any:
+        """One of them."""
+
+
+def pick(spec: MapSpec, index: int, results: Results) -> tuple[Element, ...]:
+    """What the instance with this map index takes of each axis."""
+    chosen = zip(spec.axes, places(spec, index, results.size), strict=True)
+    return tuple(_element(axis.source, place, results) for axis, place in chosen)
+
+
+def placeholder(name: str, key: str = "", default: str | None = None) -> str:
+    """The template that stands for an instance's element of an axis: its value where a value may stand, and else as
+    text. `key` takes a part of it; `default` is JSON for where an object of several arguments has none of this
+    name."""
+    words = [msgspec.json.encode(each).decode() for each in ((name, key) if key else (name,))]
+    if default is not None:
+        words.append(f"default={msgspec.json.encode(default).decode()}")
+    return f"{{{{ element({', '.join(words)}) | text }}}}"
 
 
 def sizes_of(data: bytes | None, wanted: Collection[str]) -> dict[str, int]:
@@ -111,6 +154,33 @@ def sizes_of(data: bytes | None, wanted: Collection[str]) -> dict[str, int]:
 
 def _size(value: Json) -> int:
     return len(value) if isinstance(value, list | dict) else -1
+
+
+def _element(source: Source, place: int, results: Results) -> Element:
+    match source:
+        case Literal():
+            return Written(value=source.values[place])
+        case FromResult():
+            return Handed(value=results.element(source, place))
+        case Zip():
+            return tuple(
+                _element(each, place, results)
+                if place < source_length(each, results.size)
+                else Written(value=source.fill)
+                for each in source.sources
+            )
+        case Concat():
+            return _of_concat(source, place, results)
+
+
+def _of_concat(source: Concat, place: int, results: Results) -> Element:
+    *earlier, last = source.sources
+    for each in earlier:
+        size = source_length(each, results.size)
+        if place < size:
+            return _element(each, place, results)
+        place -= size
+    return _element(last, place, results)
 
 
 def _results(source: Source) -> Iterator[FromResult]:

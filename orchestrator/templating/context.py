@@ -9,29 +9,33 @@ from typing import Any
 import pendulum
 
 from orchestrator.errors import RenderError
-from orchestrator.ids import TaskKey
+from orchestrator.ids import RunKey, TaskKey
 from orchestrator.spec.params import values_of
 from orchestrator.templating import filters
+from orchestrator.templating.elements import Elements
 from orchestrator.templating.facades import dag_facade, dag_run_facade, task_facade
 from orchestrator.templating.facts import PastRun, TemplateFacts
 from orchestrator.templating.macros import Macros
 from orchestrator.templating.names import nearest
 from orchestrator.templating.outputs import Outputs
 from orchestrator.templating.stored import Connections, Stored, Variables, nothing_stored
-from orchestrator.templating.task_instance import TaskInstanceFacade
+from orchestrator.templating.task_instance import TaskInstanceFacade, none_mapped
 
 
 def build_context(
-    facts: TemplateFacts, result: Callable[[TaskKey], bytes | None], stored: Stored = nothing_stored
+    facts: TemplateFacts,
+    result: Callable[[TaskKey], bytes | None],
+    stored: Stored = nothing_stored,
+    instances: Callable[[RunKey, str, int | None], tuple[bytes, ...]] = none_mapped,
 ) -> dict[str, Any]:
-    """All names of a template. `result` tells the JSON that a task instance handed down; `stored` what may be seen
-    of variables and connections."""
+    """All names of a template. `result` tells the JSON that a task instance handed down, `instances` that of all
+    instances of a mapped task, or of one; `stored` what may be seen of variables and connections."""
 
     def shown(instant: datetime | None) -> pendulum.DateTime | None:
         return None if instant is None else pendulum.instance(instant).in_timezone(facts.dag.timezone)
 
     dates = _dates(facts, shown)
-    ti = TaskInstanceFacade(facts, result, dates["logical_date"])
+    ti = TaskInstanceFacade(facts, result, dates["logical_date"], instances)
     return {
         **facts.dag.macros,
         **dates,
@@ -54,6 +58,7 @@ def build_context(
         "var": Variables(stored),
         "conn": Connections(stored),
         "result": ti.handed,
+        "element": Elements(facts, ti),
     }
 
 

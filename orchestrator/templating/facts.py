@@ -5,6 +5,7 @@ from typing import Any
 
 from orchestrator.ids import TaskKey
 from orchestrator.spec.dag import DagSpec, TaskSpec
+from orchestrator.spec.mapping import MapSpec
 from orchestrator.spec.value import Value
 from orchestrator.states import RunType
 
@@ -19,7 +20,8 @@ class PastRun(Value, frozen=True, kw_only=True):
 
 
 class TemplateFacts(Value, frozen=True, kw_only=True):
-    """Everything a template's names are made from. Instants are aware; dates are shown in the DAG's zone."""
+    """Everything a template's names are made from. Instants are aware; dates are shown in the DAG's zone. `map`,
+    `mapped` and `counts` as in `ports.RenderFacts`."""
 
     key: TaskKey
     dag: DagSpec
@@ -41,3 +43,6 @@ class TemplateFacts(Value, frozen=True, kw_only=True):
     asset_events: dict[str, list[dict[str, Any]]] = {}
     inlets: tuple[Any, ...] = ()
     outlets: tuple[Any, ...] = ()
+    map: MapSpec | None = None
+    mapped: dict[str, str] = {}
+    counts: dict[str, int] = {}

@@ -15,14 +15,14 @@ NAMES = frozenset(
         "prev_start_date_success", "prev_execution_date_success",
         "run_id", "dag_run", "dag", "task", "ti", "task_instance", "task_instance_key_str",
         "params", "triggering_asset_events", "inlets", "outlets", "test_mode", "macros",
-        "image", "output", "var", "conn", "result",
+        "image", "output", "var", "conn", "result", "element",
     }
 )  # fmt: skip
 
 #: Names through which values enter that somebody else wrote: conf, params, notes, results,
 #: what is kept outside DAG files.
 DATA_NAMES = frozenset(
-    {"var", "conn", "params", "dag_run", "ti", "task_instance", "result", "triggering_asset_events"}
+    {"var", "conn", "params", "dag_run", "ti", "task_instance", "result", "element", "triggering_asset_events"}
 )
 
 #: Names that templates of Airflow know and ours do not.

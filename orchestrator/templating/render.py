@@ -14,6 +14,7 @@ from orchestrator.errors import RenderError
 from orchestrator.spec.dag import ContainerTemplate
 from orchestrator.spec.marks import has_templates
 from orchestrator.spec.secrets import Sealed, references
+from orchestrator.templating.elements import Elements
 from orchestrator.templating.environment import new_environment
 from orchestrator.templating.fields import with_strings
 from orchestrator.templating.outputs import Outputs
@@ -43,6 +44,8 @@ def render(template: ContainerTemplate, context: Mapping[str, Any], *, native: b
         return "".join(map(str, parts))
 
     outputs = context.get("output", Outputs())
+    if isinstance(elements := context.get("element"), Elements):
+        elements.render_by(lambda field, text: _element(field, text, context, native=native))
     made = with_strings(template, lambda field, text: outputs.settle(field, rendered(field, text)))
     return msgspec.structs.replace(made, sealed=made.sealed | sealed) if sealed else made
 
@@ -62,6 +65,10 @@ def render_value(field: str, text: str, context: Mapping[str, Any], *, native: b
     if not takes_values(field):
         return render_field(field, text, context)
     return _rendered(field, lambda: _value(field, text, context, native=native))
+
+
+def _element(field: str, text: str, context: Mapping[str, Any], *, native: bool) -> Any:
+    return render_value(field, text, context, native=native) if has_templates(text) else text
 
 
 def _rendered(field: str, evaluate: Callable[[], Any]) -> Any:
@@ -130,7 +137,7 @@ def _evaluated(
 
 def _refuse_empty(field: str, result: Any) -> None:
     texts = [each for each in (result if isinstance(result, list | tuple) else [result]) if isinstance(each, str)]
-    if any("\0" in each for each in texts) and not field.startswith("call."):
+    if any("\0" in each for each in texts) and not field.startswith(("call.", "element")):
         raise RenderError("it renders to text with a NUL character, which no container takes", field=field)
     mount_end = field.startswith("mounts[") and field.endswith((".source", ".target"))
     if (field in _NEVER_EMPTY or mount_end) and isinstance(result, str) and not result.strip():

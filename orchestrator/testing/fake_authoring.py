@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from orchestrator.ids import TaskKey
+from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import Batch, RenderFacts
 from orchestrator.spec.dag import ContainerTemplate, ParsedFile
@@ -41,8 +41,9 @@ class FakeAuthoring:
         facts: RenderFacts,
         result: Callable[[TaskKey], bytes | None],
         stored: Callable[[SecretKind, str], Shown],
+        instances: Callable[[RunKey, str, int | None], tuple[bytes, ...]],
     ) -> ContainerTemplate | Reason:
-        del result, stored
+        del result, stored, instances
         return self.faults.around("render", lambda: self.rendering(facts))
 
     def misfit(self, schema: dict[str, Any], data: bytes) -> str | None:

@@ -59,7 +59,7 @@ def test_each_name_has_its_value(text: str, expected: str) -> None:
 def test_parameters_may_have_every_name_that_json_can_say() -> None:
     for name in FILLED_NAMES:
         render_value("call.kwargs.x", f"{{{{ {name} | text }}}}", context(), native=False)
-    assert set(FILLED_NAMES) == NAMES - {"macros", "image", "output", "var", "conn", "result"}
+    assert set(FILLED_NAMES) == NAMES - {"macros", "image", "output", "var", "conn", "result", "element"}
 
 
 def test_dates_are_shown_in_the_zone_of_the_dag() -> None:
