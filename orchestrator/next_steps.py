@@ -54,6 +54,8 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     "rerun_lost=True says that a task may be run again after a loss",
     _R.STOPPED_EXTERNALLY: "find out who stops containers on the engine's machine; to end a run, cancel it; "
     "rerun_lost=True says that a task may be run again after a loss",
+    _R.MARKED_BY: "nothing, if that was meant; it can be run again by clearing it",
+    _R.CLEARED: "nothing: it is run again",
     _R.UPSTREAM: "see to the tasks it waits for: `orchestrator runs explain {dag}{run}`",
     # why something waits
     _R.NO_SCHEDULER: "start one: `orchestrator up`",

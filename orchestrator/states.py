@@ -101,7 +101,8 @@ TRIGGER_RULE_ALIASES: Mapping[str, TriggerRule] = {
 
 
 class ReasonCode(StrEnum):
-    """Why a task instance waits, was skipped, or failed (spec scheduling 3)."""
+    """Why a task instance waits, was skipped, or failed (spec scheduling 3). What to do about each is in
+    `next_steps`, which knows them all."""
 
     EXIT_CODE = "exit_code"
     OOM_KILLED = "oom_killed"
