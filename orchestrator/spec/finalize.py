@@ -35,7 +35,7 @@ from orchestrator.spec.marks import has_templates as has_templates
 from orchestrator.spec.marks import unmarked
 from orchestrator.spec.mounting import PRIVATE_FOLDER, absolute, of_try
 from orchestrator.spec.passing import passed_on
-from orchestrator.spec.placement import Kept, place
+from orchestrator.spec.placement import Kept, Placement, place
 from orchestrator.spec.sealing import connection_variables, environment_of
 from orchestrator.spec.value import Value
 
@@ -115,23 +115,14 @@ def finalize(
     template = msgspec.structs.replace(
         template, user=template.user or site.run_as(_roots(template)), init=_init(template, task)
     )
-    placement = place(
-        template,
-        image=image,
-        project=site.project,
-        engine_path=site.engine_path,
-        root_path=site.root_path,
-        kept=kept,
-    )
+    placement = _laid_out(template, image, site, kept)
     ours = _context(dag, task, run, key) | connection_variables(template)
     ours["ORCHESTRATOR_RESULT"] = placement.result_path
     if placement.tmp_dir is not None:
         ours["AIRFLOW_TMP_DIR"] = placement.tmp_dir
     environment, secret_environment = environment_of(template, ours, _TRY_VARIABLES)
     networks = _networks(template, site)
-    settled = zip(template.mounts, placement.mounts, strict=False)  # ours come after those that were written
-    checked = tuple(made for written, made in settled if written.type is not MountType.ROOT)
-    site.policy(template, networks["network"], checked)
+    site.policy(template, networks["network"], _to_be_allowed(template, placement))
     passed = passed_on(template)
     return ContainerSpec(
         name=_name(template.container_name or ""),
@@ -142,22 +133,46 @@ def finalize(
         environment=environment,
         secret_environment=secret_environment,
         labels=_labels(template.labels),
-        mounts=placement.mounts,
-        volumes=placement.volumes,
-        tmpfs=placement.tmpfs,
-        files=placement.files + _of_function(template, task),
-        secret_files=placement.secret_files,
-        outputs=placement.outputs,
-        result_path=placement.result_path if task.push_result else None,
-        output_path=_output_path(template, task),
         working_dir=absolute("working_dir", template.working_dir) if template.working_dir else None,
         stop_grace=task.stop_grace,
         map_label=(template.map_index_template or "")[:_LONGEST_LABEL],
         keep_failed=task.keep_failed,
         share=_share(passed, template.concurrency_key, site),
+        **_files(template, task, placement),
         **networks,
         **passed,
     )
+
+
+def _laid_out(template: ContainerTemplate, image: ImageFacts, site: Site, kept: Kept) -> Placement:
+    return place(
+        template,
+        image=image,
+        project=site.project,
+        engine_path=site.engine_path,
+        root_path=site.root_path,
+        kept=kept,
+    )
+
+
+def _to_be_allowed(template: ContainerTemplate, placement: Placement) -> tuple[Mount, ...]:
+    """The mounts that the site's policy speaks of; ours come after those that were written."""
+    settled = zip(template.mounts, placement.mounts, strict=False)
+    return tuple(made for written, made in settled if written.type is not MountType.ROOT)
+
+
+def _files(template: ContainerTemplate, task: TaskSpec, placement: Placement) -> dict[str, Any]:
+    """What goes into the container's file system, and what is taken out of it."""
+    return {
+        "mounts": placement.mounts,
+        "volumes": placement.volumes,
+        "tmpfs": placement.tmpfs,
+        "files": placement.files + _of_function(template, task),
+        "secret_files": placement.secret_files,
+        "outputs": placement.outputs,
+        "result_path": placement.result_path if task.push_result else None,
+        "output_path": _output_path(template, task),
+    }
 
 
 def with_try(
