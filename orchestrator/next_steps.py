@@ -41,7 +41,7 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.RESULT_TOO_LARGE: "hand on a path and write the data to a mount, or raise the setting tasks.result_limit",
     _R.MAP_TOO_LONG: "hand on fewer elements, or raise the limit that the line above names",
     _R.NO_ELEMENTS: "nothing: what it is expanded over was empty",
-    _R.PROMOTION_FAILED: "clear the way in the data root; what the try wrote is in its folder .orchestrator-stages, "
+    _R.PROMOTION_FAILED: "clear the way in the data root; what the try wrote is in its .orchestrator-stages, "
     "for you to move or remove",
     _R.KILLED_BY: "if it shall run after all: `orchestrator dags trigger {dag}`",
     _R.BRANCH: "nothing: the branch chose another way",
