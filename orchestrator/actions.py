@@ -12,6 +12,7 @@ import msgspec
 
 from orchestrator.clock import Clock
 from orchestrator.errors import RequestRefusedError, unknown_dag
+from orchestrator.planning.backfills import Asked
 from orchestrator.planning.rows import Answer, RequestKind
 from orchestrator.planning.selection import Selection
 from orchestrator.ports import Store
@@ -91,6 +92,15 @@ class Actions:
     def _again(self, kind: RequestKind, selection: Selection, more: dict[str, Any]) -> Outcome:
         self._known(selection.dag_id)
         return self._ask(kind, {"selection": msgspec.to_builtins(selection), **more})
+
+    def backfill(self, asked: Asked) -> Outcome:
+        """Begin a backfill."""
+        self._known(asked.dag_id)
+        return self._ask(RequestKind.BACKFILL, msgspec.to_builtins(asked))
+
+    def change_backfill(self, number: int, to: str) -> Outcome:
+        """Have an open backfill be paused, running or cancelled."""
+        return self._ask(RequestKind.CHANGE_BACKFILL, {"id": number, "to": to})
 
     def set_pool(self, name: str, slots: int) -> Outcome:
         """Make a pool, or give it another number of slots: what runs is left alone."""

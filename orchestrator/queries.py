@@ -4,16 +4,19 @@ import difflib
 import heapq
 import itertools
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from orchestrator.errors import NotFoundError, TimetableError, unknown_dag
+from orchestrator.errors import NotFoundError, RequestRefusedError, TimetableError, unknown_dag
 from orchestrator.ids import RunKey, TaskKey, VersionId
 from orchestrator.planning.admission import DEFAULT_POOL
+from orchestrator.planning.backfills import Asked, Step, plan_of, problem_of
+from orchestrator.planning.backfills import wanted_by as range_of
+from orchestrator.planning.blueprint import blueprint_of
 from orchestrator.planning.reruns import chosen_of, wanted_by
-from orchestrator.planning.rows import Dag, Interval, Run, TaskInstance, Try
+from orchestrator.planning.rows import Backfill, Dag, DagVersion, Interval, Run, TaskInstance, Try
 from orchestrator.planning.selection import Selection
 from orchestrator.ports import FileRecord, LogRecord, LogStore, Page, Store
 from orchestrator.spec.dag import DagSpec, Problem
@@ -21,6 +24,10 @@ from orchestrator.spec.value import Value
 from orchestrator.states import RunState, TaskState
 from orchestrator.timetables import read_date, timetable_for, zone_named
 from orchestrator.timetables.timetable import Past
+
+#: More backfills than anybody keeps.
+_ALL = 1_000_000
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Coming(Value, frozen=True, kw_only=True):
@@ -55,6 +62,22 @@ class Meant(Value, frozen=True, kw_only=True):
 
     key: TaskKey
     state: TaskState
+
+
+class BackfillView(Value, frozen=True, kw_only=True):
+    """A backfill and how its runs stand: `done` have ended, `failed` of them badly."""
+
+    backfill: Backfill
+    done: int
+    running: int
+    failed: int
+
+    @property
+    def state(self) -> str:
+        """In a word: running, paused, cancelled, or done."""
+        if self.backfill.ended_at is not None:
+            return "cancelled" if self.backfill.cancelled_by else "done"
+        return "paused" if self.backfill.paused else "running"
 
 
 class PoolView(Value, frozen=True, kw_only=True):
@@ -174,6 +197,42 @@ class Queries:
             for key in chosen_of(selection, past)
         )
 
+    def backfill_plan(self, asked: Asked) -> tuple[Step, ...]:
+        """What a backfill would do, by the rules by which the leader does it. `RequestRefusedError`."""
+        dag = self._store.dag(asked.dag_id)
+        if dag is None:
+            raise self._unknown_dag(asked.dag_id)
+        version = DagVersion(
+            dag_id=dag.dag_id,
+            version=dag.version,
+            spec=self._version(dag.dag_id, dag.version),
+            created_at=dag.since or _LONG_AGO,
+        )
+        blueprint = blueprint_of(version)
+        if problem := problem_of(asked, blueprint):
+            raise RequestRefusedError(problem)
+        return plan_of(asked, blueprint, self._store.past_runs(range_of(asked, blueprint)))
+
+    def backfills(self, limit: int) -> tuple[BackfillView, ...]:
+        """The newest first."""
+        return tuple(self._backfill(each) for each in self._store.backfills(limit))
+
+    def backfill(self, number: int) -> BackfillView:
+        for each in self._store.backfills(_ALL):
+            if each.id == number:
+                return self._backfill(each)
+        raise NotFoundError("backfill", str(number), fix="`orchestrator backfill list` shows all")
+
+    def _backfill(self, backfill: Backfill) -> BackfillView:
+        states = self._store.backfill_runs(backfill.id)
+        failed = states.get(RunState.FAILED, 0)
+        return BackfillView(
+            backfill=backfill,
+            done=failed + states.get(RunState.SUCCESS, 0),
+            running=states.get(RunState.RUNNING, 0),
+            failed=failed,
+        )
+
     def pools(self, default_slots: int) -> tuple[PoolView, ...]:
         """Every pool, the default one included, with what open tries take of it."""
         found = {pool.name: pool.slots for pool in self._store.pools()}
@@ -183,11 +242,11 @@ class Queries:
             for task in self._version(dag.dag_id, dag.version).tasks:
                 users.setdefault(task.pool, set()).add(dag.dag_id)
         for run in self._store.runs(None, Page(limit=1000), (RunState.RUNNING,)):
-            spec = self._version(run.key.dag_id, run.version)
-            for task in self._store.tasks(run.key):
-                if task.state.holds_slot:
-                    of = spec.task(task.key.task_id)
-                    taken[of.pool] = taken.get(of.pool, 0) + of.pool_slots
+            specs = {task.task_id: task for task in self._version(run.key.dag_id, run.version).tasks}
+            for instance in self._store.tasks(run.key):
+                if instance.state.holds_slot:
+                    spec = specs[instance.key.task_id]
+                    taken[spec.pool] = taken.get(spec.pool, 0) + spec.pool_slots
         return tuple(
             PoolView(name=name, slots=slots, taken=taken.get(name, 0), used_by=tuple(sorted(users.get(name, ()))))
             for name, slots in sorted({DEFAULT_POOL: default_slots, **found}.items())

@@ -67,6 +67,14 @@ RUN_MOVES: Mapping[RunState, frozenset[RunState]] = {
 }
 
 
+class Reprocess(StrEnum):
+    """What a backfill does about intervals that have a run: nothing, clear it where it failed, or always."""
+
+    NONE = "none"
+    FAILED = "failed"
+    ALL = "all"
+
+
 class RunType(StrEnum):
     """Why a run exists; the prefix of its run id."""
 
@@ -138,6 +146,15 @@ class ReasonCode(StrEnum):
     FAILED_IN_ROW = "failed_in_row"
     SKIP_EXIT_CODE = "skip_exit_code"
     NOT_READY = "not_ready"
+    REJECTED = "rejected"
+    NOBODY_TO_ASK = "nobody_to_ask"
+    RUN_EXISTS = "run_exists"
+    RUN_REFUSED = "run_refused"
+    TRIGGERED_RUN = "triggered_run"
+    DAG_MISSING = "dag_missing"
+    NEVER_MEETS = "never_meets"
+    EXTERNAL = "external"
+    WAIT_TIMEOUT = "wait_timeout"
     SENSOR_TIMEOUT = "sensor_timeout"
     ENGINE_LOST = "engine_lost"
     CONTAINER_LOST = "container_lost"
@@ -158,6 +175,8 @@ class ReasonCode(StrEnum):
     MAX_ACTIVE_TASKS = "max_active_tasks"
     MAX_ACTIVE_RUNS = "max_active_runs"
     MAX_ACTIVE_TIS = "max_active_tis"
+    DEPENDS_ON_PAST = "depends_on_past"
+    APPROVAL = "approval"
     PREPARING = "preparing"
     SECRET_UNAVAILABLE = "secret_unavailable"  # noqa: S105 - see above
     PAUSED = "paused"

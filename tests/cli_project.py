@@ -107,6 +107,13 @@ class CliProject:
             while not any(_over(queries.run(run.key)) for run in queries.runs(dag_id, Page(limit=1))):
                 assert told.get(timeout=limit) is not None, "the scheduler went away"
 
+    def wait_runs(self, dag_id: str, number: int, limit: float = PATIENCE) -> None:
+        """Until so many runs of the DAG have ended."""
+        app = App(open_project(self.folder, self.environment))
+        with app.queries() as queries, Following(app.socket) as following, queued(following) as told:
+            while sum(run.state.final for run in queries.runs(dag_id, Page(limit=number))) < number:
+                assert told.get(timeout=limit) is not None, "the scheduler went away"
+
     def wait_task(self, dag_id: str, task_id: str, state: str, limit: float = PATIENCE) -> None:
         """Until a task of the DAG's newest run is in a state; the scheduler's notices say when to look."""
         app = App(open_project(self.folder, self.environment))

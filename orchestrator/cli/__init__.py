@@ -21,6 +21,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "dags": ("orchestrator.cli.dags:dags", "List, check, test, trigger and pause DAGs."),
     "runs": ("orchestrator.cli.runs:runs", "List, show, watch, clear, mark and cancel DAG runs."),
     "tasks": ("orchestrator.cli.tasks:tasks", "List, show, render, clear, mark and kill tasks, read their logs."),
+    "backfill": ("orchestrator.cli.backfill:backfill", "Make or clear the runs of a range of dates."),
     "images": ("orchestrator.cli.images:images", "List and build task images."),
     "pools": ("orchestrator.cli.pools:pools", "List, make and remove pools."),
     "policy": ("orchestrator.cli.policy:policy", "Show what DAGs ask for and the site's policy does not allow."),

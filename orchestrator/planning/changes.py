@@ -4,9 +4,10 @@ and applied to the world after the commit; the others are effects, sent out afte
 from datetime import datetime
 
 from orchestrator.ids import RunKey, TaskKey, TryKey
-from orchestrator.planning.history import Asker, Wanted
+from orchestrator.planning.history import Asker, Before, Wanted
 from orchestrator.planning.rows import (
     Answer,
+    Backfill,
     Dag,
     DagVersion,
     Pool,
@@ -82,6 +83,12 @@ class DropResult(Value, frozen=True, kw_only=True):
     key: TaskKey
 
 
+class PutBackfill(Value, frozen=True, kw_only=True):
+    """Insert or replace a backfill."""
+
+    backfill: Backfill
+
+
 class PutPool(Value, frozen=True, kw_only=True):
     """Insert or replace a pool."""
 
@@ -127,6 +134,13 @@ class Recall(Value, frozen=True, kw_only=True):
     versions: tuple[DagVersion, ...]  #: the one it is pinned to
 
 
+class Learnt(Value, frozen=True, kw_only=True):
+    """It is known which run came before this one."""
+
+    run: RunKey
+    before: Before
+
+
 # --- effects ------------------------------------------------------------------------------------------
 
 
@@ -138,7 +152,8 @@ class PinImages(Value, frozen=True, kw_only=True):
 
 
 class Prepare(Value, frozen=True, kw_only=True):
-    """Render (if needed) and get the image; answered by `Prepared` or `PrepareFailed`."""
+    """Render (if needed) and get the image; answered by `Prepared` or `PrepareFailed`. A task without a
+    container is rendered only: `ControlPrepared`."""
 
     run: Run
     task: TaskInstance
@@ -183,8 +198,9 @@ Row = (
     | DropResult
     | PutResult
     | PutPool
+    | PutBackfill
     | DropPool
     | Answered
 )
 Effect = PinImages | Prepare | Launch | Stop | Collect | LookBack
-Change = Row | Readied | Recall | Sized | Effect
+Change = Row | Readied | Recall | Sized | Learnt | Effect

@@ -9,14 +9,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from orchestrator.ids import TaskKey, TryId
-from orchestrator.planning import attempts, files, flow, preparation, requests, reruns, runs, sensors
+from orchestrator.ids import RunKey, TaskKey, TryId
+from orchestrator.planning import (
+    attempts,
+    backfills,
+    files,
+    flow,
+    preparation,
+    requests,
+    reruns,
+    runs,
+    sensors,
+    waits,
+)
 from orchestrator.planning.admission import admit
 from orchestrator.planning.changes import Change, Collect, Effect, PinImages, Prepare, Sized, Stop
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.draft import PlanSettings as PlanSettings
 from orchestrator.planning.events import (
     Collected,
+    ControlPrepared,
     EngineSized,
     Event,
     Exited,
@@ -34,7 +46,8 @@ from orchestrator.planning.events import (
     Started,
     Tick,
 )
-from orchestrator.planning.rows import Request
+from orchestrator.planning.history import BackfillStep
+from orchestrator.planning.rows import Request, RequestKind
 from orchestrator.planning.timers import TimerKind
 from orchestrator.planning.world import World
 from orchestrator.states import TaskState
@@ -56,15 +69,34 @@ def decide(
             runs.doom(draft, run, reason)
     if draft.changes:
         admit(draft)
-    for dag_id in draft.stirred():
-        runs.start_held(draft, dag_id)
+    _start_and_tell(draft)
+    waits.ask(draft)
     return tuple(draft.changes)
+
+
+def _start_and_tell(draft: Draft) -> None:
+    """Start what was held back, and tell those that depend on earlier runs, until nothing follows any more."""
+    while True:
+        for dag_id in draft.stirred():
+            runs.start_held(draft, dag_id)
+        for number in draft.shrunk():
+            backfills.advance(draft, number)
+        news = draft.news()
+        if not news:
+            return
+        waits.tell(draft, news)
 
 
 def resume(world: World) -> tuple[Effect, ...]:
     """The effects of earlier turns whose answers may never come, for a process that starts with this world.
     Open tries are the engine's to tell of."""
-    return (*_look_ups(world), *_preparations(world), *_stops_and_collections(world))
+    return (
+        *_look_ups(world),
+        *_preparations(world),
+        *_stops_and_collections(world),
+        *backfills.resumed(world),
+        *waits.questions(world),
+    )
 
 
 def _look_ups(world: World) -> Iterator[PinImages]:
@@ -98,15 +130,26 @@ def _on_engine_sized(draft: Draft, event: EngineSized) -> None:
 
 
 def _on_seen(draft: Draft, event: Seen) -> None:
-    if isinstance(event.asker, Request):
-        reruns.on_seen(draft, event.asker, event)
+    match event.asker:
+        case Request(kind=RequestKind.BACKFILL):
+            backfills.on_seen(draft, event.asker, event)
+        case Request():
+            reruns.on_seen(draft, event.asker, event)
+        case BackfillStep():
+            backfills.on_run_seen(draft, event.asker, event)
+        case RunKey():
+            waits.on_past_seen(draft, event.asker, event)
+        case TaskKey():
+            waits.on_seen(draft, event.asker, event)
 
 
 def _on_retry(draft: Draft, key: TaskKey) -> None:
     """The looks of a sensor share a log: the next one waits until the last one's is whole."""
-    if draft.world.tasks[key].pokes and key in draft.world.collecting:
-        return
-    flow.queue(draft, draft.world.tasks[key])
+    task = draft.world.tasks[key]
+    if task.state is TaskState.UP_FOR_RESCHEDULE and task.awaits is not None:
+        waits.overdue(draft, task)
+    elif not (task.pokes and key in draft.world.collecting):
+        flow.queue(draft, task)
 
 
 _HANDLERS: Mapping[type[Event], Callable[[Draft, Any], None]] = {
@@ -116,6 +159,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Draft, Any], None]] = {
     Requested: requests.on_requested,
     ImagesPinned: preparation.on_images_pinned,
     Prepared: preparation.on_prepared,
+    ControlPrepared: waits.on_control_prepared,
     PrepareFailed: preparation.on_prepare_failed,
     PrepareDelayed: preparation.on_prepare_delayed,
     Started: attempts.on_started,

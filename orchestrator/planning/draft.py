@@ -25,6 +25,8 @@ class PlanSettings(Value, frozen=True, kw_only=True):
     engine_cpus: float = 0.0  #: cores that limits may add up to; 0: as many as the engine has
     engine_memory: int = 0  #: bytes, likewise
     bare_schedule: ScheduleMode = ScheduleMode.INTERVAL
+    alone: bool = False  #: there is one DAG and one run of it: no other to wait for, none to make
+    unattended: bool = False  #: nobody can be asked
 
 
 class Draft:
@@ -35,8 +37,10 @@ class Draft:
         self.now = now
         self.settings = settings
         self.changes: list[Change] = []
+        self._heard = 0
         self._ids = ids
         self._stirred: dict[str, None] = {}
+        self._shrunk: dict[int, None] = {}
         self._condemned: dict[RunKey, Reason] = {}
 
     def do(self, change: Change) -> None:
@@ -56,6 +60,12 @@ class Draft:
     def next_id(self) -> TryId:
         return next(self._ids)
 
+    def news(self) -> list[Change]:
+        """The changes since this was last asked."""
+        new = self.changes[self._heard :]
+        self._heard = len(self.changes)
+        return new
+
     def condemn(self, run: RunKey, reason: Reason) -> None:
         """Have a run fail once the events of the turn are taken in; the first reason counts."""
         self._condemned.setdefault(run, reason)
@@ -69,6 +79,17 @@ class Draft:
     def stir(self, dag_id: str) -> None:
         """Runs of this DAG that are held back may be able to start."""
         self._stirred[dag_id] = None
+
+    def shrink(self, backfill: int) -> None:
+        """A run of this backfill has ended: it may go on."""
+        self._shrunk[backfill] = None
+
+    def shrunk(self) -> Iterator[int]:
+        """The backfills of which runs ended since they were last looked at, until there are none."""
+        while self._shrunk:
+            backfill = next(iter(self._shrunk))
+            del self._shrunk[backfill]
+            yield backfill
 
     def stirred(self) -> Iterator[str]:
         """The DAGs stirred since they were last looked at, until there are none."""

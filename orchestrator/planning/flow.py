@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from orchestrator.ids import RunKey, TaskKey
-from orchestrator.planning import transitions
+from orchestrator.planning import past, transitions
 from orchestrator.planning.changes import Prepare, PutDag
 from orchestrator.planning.choices import overtaken
 from orchestrator.planning.draft import Draft
@@ -59,6 +59,8 @@ def spread(draft: Draft, keys: Iterable[TaskKey]) -> None:
         judgement, unit = judgement_of(draft.world, key), unit_of(draft.world, key)
         if judgement.verdict is Verdict.READY and unit is not None:
             look.extend(expand(draft, key.run, unit))
+        elif judgement.verdict is Verdict.READY and not past.lets_pass(draft, key):
+            continue
         elif judgement.verdict is not Verdict.WAITING:
             _follow(draft, draft.world.tasks[key], judgement)
             if (task := draft.world.tasks[key]).state.final:
@@ -93,6 +95,8 @@ def end_if_over(draft: Draft, key: RunKey) -> None:
     )
     draft.put_run(ended)
     _count_failures(draft, ended)
+    if ended.backfill is not None:
+        draft.shrink(ended.backfill)
     draft.stir(key.dag_id)
 
 
@@ -136,7 +140,7 @@ def _begin(draft: Draft, task: TaskInstance) -> None:
             blueprint, run = draft.world.blueprint(task.key.run), draft.world.runs[task.key.run]
             skips = overtaken(blueprint, spec, run, draft.now)
             draft.put_task(transitions.succeeded(task, draft.now, started_at=draft.now, skips=skips))
-        case TaskKind.CONTAINER:
+        case TaskKind.CONTAINER | TaskKind.TRIGGER | TaskKind.EXTERNAL | TaskKind.APPROVAL:
             queue(draft, task)
 
 

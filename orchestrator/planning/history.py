@@ -1,10 +1,12 @@
 """What the planner asks of the past: the world holds open runs only, and the database holds them all."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.rows import DagVersion, Request, Run, TaskInstance
 from orchestrator.spec.value import Value
+from orchestrator.states import TaskState
 
 
 class RunsNamed(Value, frozen=True, kw_only=True, tag="named"):
@@ -28,9 +30,16 @@ class RunBefore(Value, frozen=True, kw_only=True, tag="before"):
     date: datetime
 
 
+class BackfillStep(Value, frozen=True, kw_only=True):
+    """A backfill that asks for the run it is to clear, of a logical date."""
+
+    backfill: int
+    date: datetime
+
+
 Wanted = RunsNamed | RunsBetween | RunBefore
-#: Who asked: a task instance that waits, or a request that is not answered yet.
-Asker = TaskKey | Request
+#: Who asked: a task instance that waits, a run that must know the one before it, or a request that is not answered.
+Asker = TaskKey | RunKey | Request | BackfillStep
 
 
 class PastRun(Value, frozen=True, kw_only=True):
@@ -39,3 +48,22 @@ class PastRun(Value, frozen=True, kw_only=True):
     run: Run
     tasks: tuple[TaskInstance, ...]
     version: DagVersion
+
+
+class Before(Value, frozen=True, kw_only=True):
+    """What a run knows of the one before it (`RunBefore`): nothing while that is `asked` for; no `run` where there
+    is none. `states` are how its task instances ended, which counts once that run has left the world."""
+
+    asked: bool = False
+    run: RunKey | None = None
+    date: datetime | None = None
+    states: Mapping[str, Mapping[int, TaskState]] = {}
+
+
+def states_of(tasks: Iterable[TaskInstance]) -> dict[str, dict[int, TaskState]]:
+    """The states of a run's task instances, by task and map index; without those that were removed."""
+    found: dict[str, dict[int, TaskState]] = {}
+    for task in tasks:
+        if task.state is not TaskState.REMOVED:
+            found.setdefault(task.key.task_id, {})[task.key.map_index] = task.state
+    return found

@@ -7,7 +7,7 @@ import msgspec
 
 from orchestrator.errors import TimetableError
 from orchestrator.ids import RunKey, is_identifier
-from orchestrator.planning import reruns
+from orchestrator.planning import approvals, backfills, reruns, waits
 from orchestrator.planning.admission import DEFAULT_POOL
 from orchestrator.planning.changes import Answered, DropPool, PutDag, PutPool
 from orchestrator.planning.draft import Draft
@@ -72,6 +72,8 @@ def _set_paused(draft: Draft, request: Request, *, paused: bool, held: bool) -> 
     if wanted != dag:
         draft.do(PutDag(dag=wanted))
         draft.stir(dag.dag_id)
+    if dag.held and not held:
+        waits.unheld(draft, dag.dag_id)
     warnings = [] if dag.active else [f"{_inactive(dag)}; nothing of it runs until one does"]
     return Answer(ok=True, data={"dag_id": dag.dag_id, "paused": paused, "warnings": warnings})
 
@@ -133,6 +135,7 @@ def _refused(error: str) -> Answer:
 
 _ANSWERS: Mapping[RequestKind, Callable[[Draft, Request], Answer | None]] = {
     RequestKind.TRIGGER: _trigger,
+    RequestKind.APPROVE: approvals.answer,
     RequestKind.PAUSE: _pause,
     RequestKind.UNPAUSE: _unpause,
     RequestKind.CANCEL: _cancel,
@@ -141,4 +144,6 @@ _ANSWERS: Mapping[RequestKind, Callable[[Draft, Request], Answer | None]] = {
     RequestKind.CLEAR: reruns.look,
     RequestKind.MARK: reruns.look,
     RequestKind.KILL: reruns.look,
+    RequestKind.BACKFILL: backfills.look,
+    RequestKind.CHANGE_BACKFILL: backfills.change,
 }

@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import Any
 
 from orchestrator.ids import ContainerId, Epoch, RunKey, TaskKey, TryId, TryKey, VersionId
+from orchestrator.planning.awaits import Awaits
 from orchestrator.spec.container import ContainerSpec, ExitFacts
 from orchestrator.spec.dag import DagSpec
 from orchestrator.spec.interval import Interval as Interval
 from orchestrator.spec.value import Value
-from orchestrator.states import ReasonCode, RunState, RunType, TaskState
+from orchestrator.states import ReasonCode, Reprocess, RunState, RunType, TaskState
 
 
 class Reason(Value, frozen=True, kw_only=True):
@@ -64,6 +65,10 @@ class Run(Value, frozen=True, kw_only=True):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     cleared_at: datetime | None = None  #: when somebody last had some of it run again
+    backfill: int | None = None  #: the backfill that it is made for
+    free_of_past: bool = False  #: it does not wait for earlier runs, whatever its tasks say
+    triggered_by: TaskKey | None = None  #: the task that had it made
+    deadline_missed_at: datetime | None = None  #: when it was still open at its deadline
 
 
 def run_id(run_type: RunType, instant: datetime) -> str:
@@ -71,9 +76,13 @@ def run_id(run_type: RunType, instant: datetime) -> str:
     return f"{run_type}__{instant.isoformat()}"
 
 
-def instant_of(key: RunKey) -> datetime:
-    """The inverse of `run_id`."""
-    return datetime.fromisoformat(key.run_id.partition("__")[2])
+def instant_of(key: RunKey) -> datetime | None:
+    """The inverse of `run_id`; None where a run has a name of its own."""
+    try:
+        found = datetime.fromisoformat(key.run_id.partition("__")[2])
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 class TaskInstance(Value, frozen=True, kw_only=True):
@@ -82,7 +91,8 @@ class TaskInstance(Value, frozen=True, kw_only=True):
     many elements its result has, where something is mapped over it (`spec.mapping.sizes_of`); `skips` are the tasks
     after it that its choice rules out (`planning.choices`). Of a sensor, `pokes` are the looks of its newest try
     that found nothing, and `since` is when the first of all was intended. `target` is what somebody wants it to be
-    once its open try has ended. `label` is what an instance of a mapped task is called, once it was prepared."""
+    once its open try has ended. `awaits` is what one without a container waits for outside of its run, or waited
+    for; `due_at` ends the wait. `label` is what an instance of a mapped task is called, once it was prepared."""
 
     key: TaskKey
     state: TaskState = TaskState.WAITING
@@ -99,7 +109,9 @@ class TaskInstance(Value, frozen=True, kw_only=True):
     pokes: int = 0
     since: datetime | None = None
     target: TaskState | None = None
+    awaits: Awaits | None = None
     label: str = ""
+    deadline_missed_at: datetime | None = None  #: when it was still open at its deadline
 
     @property
     def next_number(self) -> int:
@@ -119,7 +131,10 @@ class TryOutcome(StrEnum):
 
 
 class Try(Value, frozen=True, kw_only=True):
-    """One attempt, written before its container is created and never rewritten by a later life.
+    """One attempt, written before its container is created and never rewritten by a later life. `look` counts the
+    containers that a sensor's try has had, this one included. `cache_parts` are the hashes of what its result
+    depends on, `cache_key` that of all of them, where its task has a cache (`spec.caching`); `note` is what a reader
+    should know of it besides.
 
     `outcome` None: still open. `log_complete` and `removed_at` tell how far the collecting after the
     outcome went; a try with an outcome and no `removed_at` still owns a container or a log to finish."""
@@ -129,6 +144,7 @@ class Try(Value, frozen=True, kw_only=True):
     epoch: Epoch  #: of the leader that wrote the intent
     spec: ContainerSpec
     intended_at: datetime
+    look: int = 1
     container_id: ContainerId | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -140,6 +156,9 @@ class Try(Value, frozen=True, kw_only=True):
     adopted: int = 0  #: how often a later scheduler process took it over
     log_complete: bool = False
     removed_at: datetime | None = None
+    cache_key: str | None = None
+    cache_parts: dict[str, str] = {}
+    note: str = ""
 
 
 class Result(Value, frozen=True, kw_only=True):
@@ -148,6 +167,36 @@ class Result(Value, frozen=True, kw_only=True):
     key: TaskKey
     data: bytes
     created_at: datetime
+
+
+class Pending(Value, frozen=True, kw_only=True):
+    """An interval `[date, end)` that a backfill comes to; `run_id` is that of the run to be cleared, None where one
+    is to be made."""
+
+    date: datetime
+    end: datetime
+    run_id: str | None = None
+
+
+class Backfill(Value, frozen=True, kw_only=True):
+    """Runs of a DAG for the logical dates from `start` to `end`, `max_active_runs` at a time. `pending` are those
+    to come, in order, of `total`; `ended_at` is set when the last one has ended. `id` is that of its request."""
+
+    id: int
+    dag_id: str
+    start: datetime
+    end: datetime
+    reprocess: Reprocess
+    backwards: bool
+    max_active_runs: int
+    conf: dict[str, Any] = {}
+    actor: str
+    created_at: datetime
+    pending: tuple[Pending, ...]
+    total: int
+    paused: bool = False
+    cancelled_by: str | None = None
+    ended_at: datetime | None = None
 
 
 class Pool(Value, frozen=True, kw_only=True):
@@ -169,13 +218,18 @@ class RequestKind(StrEnum):
     CLEAR = "clear"
     MARK = "mark"
     KILL = "kill"
+    BACKFILL = "backfill"
+    CHANGE_BACKFILL = "change_backfill"
+    APPROVE = "approve"
 
 
 class Request(Value, frozen=True, kw_only=True):
     """What a face asks of the leader. `payload` by kind: TRIGGER {dag_id, logical_date?: ISO 8601 text,
     conf?, note?}; PAUSE {dag_id, hold?}, UNPAUSE {dag_id}; CANCEL {dag_id, run_id, teardowns?}; SET_POOL {name,
     slots}, DROP_POOL {name}; CLEAR {selection, as_run?}, MARK {selection, state}, KILL {selection}, where
-    `selection` is a `planning.selection.Selection`. `id` is given by the Store."""
+    `selection` is a `planning.selection.Selection`; APPROVE {dag_id, run_id, task_id, map_index?,
+    decision: approve or reject, note?, params?}; BACKFILL as `planning.backfills.Asked`, CHANGE_BACKFILL {id,
+    to: paused, running or cancelled}. `id` is given by the Store."""
 
     id: int
     kind: RequestKind

@@ -11,7 +11,7 @@ from orchestrator.planning import transitions
 from orchestrator.planning.changes import PinImages, PutDag
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.flow import end_if_over, spread
-from orchestrator.planning.rows import Dag, Reason, Run, TaskInstance, run_id
+from orchestrator.planning.rows import Backfill, Dag, Reason, Run, TaskInstance, run_id
 from orchestrator.planning.stopping import request_stop
 from orchestrator.spec.interval import Interval
 from orchestrator.states import ReasonCode, RunState, RunType
@@ -32,13 +32,21 @@ def make_scheduled(draft: Draft, dag_id: str) -> None:
         draft.do(PutDag(dag=msgspec.structs.replace(dag, last=interval)))
 
 
-def make_manual(draft: Draft, dag: Dag, interval: Interval, asked: datetime, **told: Any) -> Run:
-    """Make a run that somebody asked for at the instant `asked`; several may stand for one interval. `told` are
-    columns of the run: conf, note, actor."""
+def make_manual(
+    draft: Draft, dag: Dag, interval: Interval, asked: datetime, *, name: str | None = None, **told: Any
+) -> Run:
+    """Make a run that somebody asked for at the instant `asked`, by which it is named (or by `name`); several may
+    stand for one interval. `told` are columns of the run: conf, note, actor, triggered_by."""
     newest = draft.world.asked.get(dag.dag_id)
     if newest is not None and asked <= newest:
         asked = newest + TICK
-    return _make(draft, dag, run_id(RunType.MANUAL, asked), RunType.MANUAL, interval, **told)
+    return _make(draft, dag, name or run_id(RunType.MANUAL, asked), RunType.MANUAL, interval, **told)
+
+
+def make_backfill(draft: Draft, dag: Dag, interval: Interval, backfill: Backfill, *, free_of_past: bool) -> Run:
+    """Make a run for a backfill; `free_of_past`: it does not wait for earlier ones."""
+    told = {"conf": backfill.conf, "actor": backfill.actor, "backfill": backfill.id, "free_of_past": free_of_past}
+    return _make(draft, dag, run_id(RunType.BACKFILL, interval.start), RunType.BACKFILL, interval, **told)
 
 
 def start_held(draft: Draft, dag_id: str) -> None:
@@ -48,7 +56,7 @@ def start_held(draft: Draft, dag_id: str) -> None:
         run = next(_startable(draft, dag_id), None)
         if run is None:
             return
-        _start(draft, run)
+        start(draft, run)
 
 
 def may_start(dag: Dag, run: Run) -> bool:
@@ -131,7 +139,7 @@ def _startable(draft: Draft, dag_id: str) -> Iterator[Run]:
     return (run for run in held if may_start(dag, run))
 
 
-def _start(draft: Draft, run: Run) -> None:
+def start(draft: Draft, run: Run) -> None:
     """Make its task instances; those of a run that was cleared are there."""
     draft.put_run(transitions.run_started(run, draft.now))
     if draft.world.tasks_of.first(run.key) is None:

@@ -12,6 +12,7 @@ import msgspec
 
 from orchestrator.errors import IllegalMoveError
 from orchestrator.ids import ContainerId, VersionId
+from orchestrator.planning.awaits import Awaits
 from orchestrator.planning.rows import Reason, Run, TaskInstance, Try, TryOutcome
 from orchestrator.spec.container import ExitFacts
 from orchestrator.states import RUN_MOVES, TASK_MOVES, RunState, TaskState
@@ -44,6 +45,28 @@ def rescheduled(task: TaskInstance, at: datetime, reason: Reason, *, due_at: dat
     """A look of its try found nothing, and the next one follows at `due_at`."""
     pokes = task.pokes + 1
     return _moved(task, TaskState.UP_FOR_RESCHEDULE, ended_at=at, due_at=due_at, reason=reason, pokes=pokes)
+
+
+def begun(task: TaskInstance, at: datetime) -> TaskInstance:
+    """The scheduler itself does its next try, which takes no slot, or goes on with it."""
+    return _moved(
+        task,
+        TaskState.STARTING,
+        tries=task.next_number,
+        since=task.since or at,
+        started_at=task.started_at or at,
+        reason=None,
+    )
+
+
+def resting(task: TaskInstance, reason: Reason, awaits: Awaits, *, due_at: datetime | None) -> TaskInstance:
+    """Its try waits for something outside, until `due_at`, and holds nothing."""
+    return _moved(task, TaskState.UP_FOR_RESCHEDULE, due_at=due_at, reason=reason, awaits=awaits, pokes=1)
+
+
+def awake(task: TaskInstance, at: datetime) -> TaskInstance:
+    """What it waited for has come, or its time is over."""
+    return _moved(task, TaskState.QUEUED, queued_at=at, due_at=None, reason=None)
 
 
 def running(task: TaskInstance, at: datetime) -> TaskInstance:
@@ -94,7 +117,7 @@ def meant(task: TaskInstance, state: TaskState) -> TaskInstance:
 def cleared(task: TaskInstance) -> TaskInstance:
     """It is to run again, with fresh budgets; its tries stay, and their numbers go on."""
     _check(task, TaskState.WAITING)
-    return TaskInstance(key=task.key, tries=task.tries)
+    return TaskInstance(key=task.key, tries=task.tries, deadline_missed_at=task.deadline_missed_at)
 
 
 def failed(task: TaskInstance, at: datetime, reason: Reason) -> TaskInstance:
@@ -120,6 +143,8 @@ def _moved(task: TaskInstance, state: TaskState, **columns: Any) -> TaskInstance
     _check(task, state)
     if state.final or state is TaskState.UP_FOR_RETRY:
         columns |= {"pokes": 0, "target": None}
+    if state is TaskState.UP_FOR_RETRY:
+        columns |= {"awaits": None}
     return msgspec.structs.replace(task, state=state, **columns)
 
 
@@ -145,7 +170,8 @@ def run_failed(run: Run, at: datetime, reason: Reason) -> Run:
 
 def run_cleared(run: Run, at: datetime) -> Run:
     """Some of it is to run again."""
-    return _run_moved(run, RunState.QUEUED, started_at=None, ended_at=None, reason=None, cleared_at=at)
+    again = {"started_at": None, "ended_at": None, "reason": None, "cleared_at": at, "backfill": None}
+    return _run_moved(run, RunState.QUEUED, **again)
 
 
 def run_renewed(run: Run, version: VersionId, images: dict[str, str] | None) -> Run:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import NamedTuple
 
 from orchestrator.ids import RunKey, TaskKey, TryId, VersionId
 from orchestrator.planning.blueprint import Blueprint
+from orchestrator.planning.history import Before
 from orchestrator.planning.lanes import Lanes, Turn
 from orchestrator.planning.limits import Lane, Scope, claims_of
-from orchestrator.planning.rows import Dag, Pool, Run, TaskInstance, Try
+from orchestrator.planning.rows import Backfill, Dag, Pool, Run, TaskInstance, Try
 from orchestrator.planning.rules import ParentCounts
 from orchestrator.planning.tables import Shelf, Table, Tally
 from orchestrator.planning.timers import Timers
@@ -17,6 +19,17 @@ from orchestrator.states import TaskState
 
 #: The name of the one engine there is.
 DEFAULT_ENGINE = "default"
+
+
+class Moment(NamedTuple):
+    """All runs of a DAG with one logical date."""
+
+    dag_id: str
+    date: datetime
+
+
+#: What may be waited for outside of one's own run.
+Watched = RunKey | Moment
 
 
 class View:
@@ -44,12 +57,18 @@ class View:
         self.collecting: Table[TaskKey, TryId] = Table()  #: newest try that ended and is not collected
         self.timers: Timers = Timers()
         self.version_uses: Tally[tuple[str, VersionId]] = Tally()
+        self.watchers: Shelf[Watched, TaskKey] = Shelf()  #: who waits for a run, or for those of a DAG and date
         # in memory only
         self.engine: Table[str, EngineCapacity] = Table()  #: how much it has, once it has told
         self.ready: Lanes = Lanes()  #: prepared, waiting for the limits
         self.refused: Table[str, ParsedFile] = Table()  #: files that claim a DAG id another file holds
         self.answered: Table[int, bool] = Table()
+        self.backfills: Table[int, Backfill] = Table()  #: those that have not ended
+        self.backfilling: Tally[int] = Tally()  #: open runs of a backfill
+        self.looking: Table[tuple[int, datetime], bool] = Table()  #: dates whose runs a backfill has asked for
         self.asking: Table[int, bool] = Table()  #: requests that wait for what the database says
+        self.before: Table[RunKey, Before] = Table()  #: what came before a run, where something depends on it
+        self.followers: Shelf[RunKey, RunKey] = Shelf()  #: the runs that a run came before
         self.asked: Table[str, datetime] = Table()  #: the newest instant in the id of a DAG's manual run
 
     @property

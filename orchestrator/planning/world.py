@@ -10,12 +10,15 @@ from functools import reduce
 from typing import Any, ClassVar, Protocol
 
 from orchestrator.ids import RunKey, TaskKey, VersionId
+from orchestrator.planning import watching
 from orchestrator.planning.blueprint import blueprint_of
 from orchestrator.planning.changes import (
     Answered,
     Change,
     DropPool,
+    Learnt,
     LookBack,
+    PutBackfill,
     PutDag,
     PutFile,
     PutPool,
@@ -27,8 +30,9 @@ from orchestrator.planning.changes import (
     Recall,
     Sized,
 )
+from orchestrator.planning.history import BackfillStep, Before
 from orchestrator.planning.lanes import Ready
-from orchestrator.planning.rows import Dag, DagVersion, Pool, Request, Run, TaskInstance, Try, instant_of
+from orchestrator.planning.rows import Backfill, Dag, DagVersion, Pool, Request, Run, TaskInstance, Try, instant_of
 from orchestrator.planning.rules import ParentCounts
 from orchestrator.planning.tables import Table
 from orchestrator.planning.timers import TimerKind
@@ -55,6 +59,8 @@ class Rows(Protocol):
     def tries(self) -> Sequence[Try]: ...
     @property
     def pools(self) -> Sequence[Pool]: ...
+    @property
+    def backfills(self) -> Sequence[Backfill]: ...
 
 
 class World(View):
@@ -66,6 +72,8 @@ class World(View):
         world = cls()
         for pool in rows.pools:
             world.pools.put(pool.name, pool)
+        for backfill in rows.backfills:
+            world.backfills.put(backfill.id, backfill)
         world.apply(PutVersion(version=version) for version in rows.versions)
         world.apply(PutDag(dag=dag) for dag in rows.dags)
         world.apply(PutRun(run=run, before=None) for run in rows.runs)
@@ -135,6 +143,8 @@ class World(View):
 
     def _put_run(self, change: PutRun) -> None:
         run = change.run
+        if change.before is None:
+            watching.run_made(self, run)
         self._keep_run(run)
         self.timers.set(TimerKind.RUN_TIMEOUT, run.key, self._run_deadline(run))
         if run.state.final:
@@ -147,8 +157,9 @@ class World(View):
         before = self.runs.get(key)
         self.version_uses.add((dag_id, run.version), 1)
         if before is None and run.run_type is RunType.MANUAL:
-            newest, instant = self.asked.get(dag_id), instant_of(key)
-            self.asked.put(dag_id, instant if newest is None else max(newest, instant))
+            found = [each for each in (self.asked.get(dag_id), instant_of(key)) if each is not None]
+            if found:
+                self.asked.put(dag_id, max(found))
         self.runs.put(key, run)
         if before is not None:
             self._release_version(dag_id, before.version)
@@ -158,7 +169,10 @@ class World(View):
         self._count_run(run, 1)
 
     def _count_run(self, run: Run, number: int) -> None:
-        if run.state is RunState.RUNNING:
+        """Among those of its DAG, or of its backfill, which has a limit of its own."""
+        if run.backfill is not None:
+            self.backfilling.add(run.backfill, 0 if run.state.final else number)
+        elif run.state is RunState.RUNNING:
             self.running.add(run.key.dag_id, number)
         elif run.state is RunState.QUEUED:
             change = self.queued.add if number > 0 else self.queued.remove
@@ -170,6 +184,7 @@ class World(View):
         return None if over or limit is None or run.started_at is None else run.started_at + limit
 
     def _drop_run(self, run: Run) -> None:
+        watching.run_left(self, run)
         for key in list(self.tasks_of.entries(run.key)):
             self._forget_task(key)
         self.runs.drop(run.key)
@@ -195,6 +210,7 @@ class World(View):
         self.ready.drop(key)
         self.tasks.put(key, task)
         self._wait(task)
+        watching.take_task(self, before, task)
         was_open = before is not None and not before.state.final
         if was_open == task.state.final:
             self.unfinished.add(key.run, -1 if task.state.final else 1)
@@ -204,6 +220,7 @@ class World(View):
     def _forget_task(self, key: TaskKey) -> None:
         if self.tasks[key].state is not TaskState.REMOVED:
             self.indexes.remove((key.run, key.task_id), key.map_index)
+        watching.take_task(self, self.tasks[key], None)
         self.tasks.drop(key)
         self.tasks_of.remove(key.run, key)
         self.came_to.drop((key.run, key.task_id))
@@ -298,6 +315,17 @@ class World(View):
 
     # --- the rest -----------------------------------------------------------------------------------------
 
+    def _put_backfill(self, change: PutBackfill) -> None:
+        backfill = change.backfill
+        before = self.backfills.get(backfill.id)
+        if before is not None:
+            for step in set(before.pending) - set(backfill.pending):
+                self.looking.drop((backfill.id, step.date))
+        if backfill.ended_at is None:
+            self.backfills.put(backfill.id, backfill)
+        else:
+            self.backfills.drop(backfill.id)
+
     def _put_pool(self, change: PutPool) -> None:
         self.pools.put(change.pool.name, change.pool)
 
@@ -310,6 +338,13 @@ class World(View):
     def _look_back(self, change: LookBack) -> None:
         if isinstance(change.asker, Request):
             self.asking.put(change.asker.id, value=True)
+        elif isinstance(change.asker, BackfillStep):
+            self.looking.put((change.asker.backfill, change.asker.date), value=True)
+        elif isinstance(change.asker, RunKey) and change.asker in self.runs:
+            watching.learn(self, change.asker, Before(asked=True))
+
+    def _learn(self, change: Learnt) -> None:
+        watching.learn(self, change.run, change.before)
 
     def _answer(self, change: Answered) -> None:
         self.answered.put(change.request.id, value=True)
@@ -325,12 +360,14 @@ class World(View):
         PutVersion: _put_version,
         PutFile: _put_file,
         PutPool: _put_pool,
+        PutBackfill: _put_backfill,
         DropPool: _drop_pool,
         Readied: _ready,
         Sized: _size,
         Recall: _recall,
         Answered: _answer,
         LookBack: _look_back,
+        Learnt: _learn,
     }
 
 
@@ -356,7 +393,7 @@ def contents(world: World) -> Mapping[str, Any]:
         "blueprints": {key for key, _ in world.blueprints.items()},
         **{
             name: {group: list(getattr(world, name).entries(group)) for group in getattr(world, name).groups()}
-            for name in ("dags_of", "queued", "tasks_of", "indexes", "waits")
+            for name in ("dags_of", "queued", "tasks_of", "indexes", "waits", "watchers")
         },
         "timers": world.timers.all(),
     }

@@ -7,7 +7,18 @@ from typing import Any, Protocol
 from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, VersionId
 from orchestrator.planning.changes import Row
 from orchestrator.planning.history import PastRun, Wanted
-from orchestrator.planning.rows import Answer, Dag, DagVersion, Pool, Request, RequestKind, Run, TaskInstance, Try
+from orchestrator.planning.rows import (
+    Answer,
+    Backfill,
+    Dag,
+    DagVersion,
+    Pool,
+    Request,
+    RequestKind,
+    Run,
+    TaskInstance,
+    Try,
+)
 from orchestrator.spec.dag import DagSpec, ParsedFile
 from orchestrator.spec.value import Value
 from orchestrator.states import RunState
@@ -23,6 +34,7 @@ class Snapshot(Value, frozen=True, kw_only=True):
     tasks: tuple[TaskInstance, ...] = ()
     tries: tuple[Try, ...] = ()
     pools: tuple[Pool, ...] = ()
+    backfills: tuple[Backfill, ...] = ()
     files: tuple[ParsedFile, ...] = ()  #: as of the last parse, without their DAGs' specs
 
 
@@ -126,6 +138,12 @@ class Store(Protocol):
 
     def runs_between(self, dag_id: str, start: datetime, end: datetime) -> tuple[Run, ...]:
         """The runs with a logical date in `[start, end)`, the newest made first, at most 100."""
+
+    def backfills(self, limit: int) -> tuple[Backfill, ...]:
+        """The newest backfills, the newest first."""
+
+    def backfill_runs(self, number: int) -> dict[RunState, int]:
+        """How many runs of a backfill are in which state."""
 
     def pools(self) -> tuple[Pool, ...]:
         """Every pool that was made, by name."""

@@ -13,11 +13,23 @@ from orchestrator.errors import SchemaError, StoreConflictError, StoreError
 from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, VersionId
 from orchestrator.planning.changes import Row
 from orchestrator.planning.history import PastRun, Wanted
-from orchestrator.planning.rows import Answer, Dag, Pool, Request, RequestKind, Run, TaskInstance, Try
+from orchestrator.planning.rows import Answer, Backfill, Dag, Pool, Request, RequestKind, Run, TaskInstance, Try
 from orchestrator.ports import FileRecord, ImageRecord, Page, Snapshot
 from orchestrator.spec.dag import DagSpec
 from orchestrator.states import RunState
-from orchestrator.store import dags, history, images, leadership, pools, requests, results, runs, tasks, tries
+from orchestrator.store import (
+    backfills,
+    dags,
+    history,
+    images,
+    leadership,
+    pools,
+    requests,
+    results,
+    runs,
+    tasks,
+    tries,
+)
 from orchestrator.store.connecting import memory_engine, reading_engine, writing_engine
 from orchestrator.store.faults import told_as_ours
 from orchestrator.store.home import HomeLock, claim_home
@@ -120,6 +132,7 @@ class SqlStore:
                 tasks=tasks.of_open_runs(connection),
                 tries=tries.uncollected(connection),
                 pools=pools.all_pools(connection),
+                backfills=backfills.open_backfills(connection),
                 files=tuple(record.parsed for record in dags.all_files(connection)),
             )
 
@@ -190,6 +203,14 @@ class SqlStore:
     def runs_between(self, dag_id: str, start: datetime, end: datetime) -> tuple[Run, ...]:
         with self._reading() as connection:
             return runs.between(connection, dag_id, start, end)
+
+    def backfills(self, limit: int) -> tuple[Backfill, ...]:
+        with self._reading() as connection:
+            return backfills.newest(connection, limit)
+
+    def backfill_runs(self, number: int) -> dict[RunState, int]:
+        with self._reading() as connection:
+            return backfills.states_of_runs(connection, number)
 
     def pools(self) -> tuple[Pool, ...]:
         with self._reading() as connection:

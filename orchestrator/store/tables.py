@@ -21,10 +21,12 @@ from sqlalchemy import (
     text,
 )
 
-from orchestrator.planning.rows import Answer, Reason, RequestKind, TryOutcome
+from orchestrator.ids import TaskKey
+from orchestrator.planning.awaits import Awaits
+from orchestrator.planning.rows import Answer, Pending, Reason, RequestKind, TryOutcome
 from orchestrator.spec.container import ContainerSpec, ExitFacts
 from orchestrator.spec.dag import DagSpec, ParsedFile
-from orchestrator.states import FINAL_TASK_STATES, RunState, RunType, TaskState
+from orchestrator.states import FINAL_TASK_STATES, Reprocess, RunState, RunType, TaskState
 from orchestrator.store.columns import Encoded, Instant, Word
 
 METADATA = MetaData(
@@ -130,12 +132,18 @@ runs = Table(
     Column("started_at", Instant),
     Column("ended_at", Instant),
     Column("cleared_at", Instant),
+    Column("backfill", Integer),
+    Column("free_of_past", Boolean, nullable=False, server_default="0"),
+    Column("triggered_by", Encoded(TaskKey)),
+    Column("deadline_missed_at", Instant),
     ForeignKeyConstraint(["dag_id", "version"], ["dag_versions.dag_id", "dag_versions.version"]),
     CheckConstraint(f"state IN {_words(RunState)}", name="state_known"),
     CheckConstraint(f"(ended_at IS NOT NULL) = (state IN {_FINAL_RUN_STATES})", name="ended_when_final"),
     CheckConstraint("state <> 'running' OR started_at IS NOT NULL", name="started_when_running"),
     CheckConstraint("interval_start <= interval_end", name="interval_in_order"),
 )
+_FOR_BACKFILL = text("backfill IS NOT NULL")
+Index("runs_of_backfill", runs.c.backfill, sqlite_where=_FOR_BACKFILL, postgresql_where=_FOR_BACKFILL)
 Index("runs_newest", runs.c.created_at, runs.c.dag_id, runs.c.run_id)
 Index("runs_newest_in_dag", runs.c.dag_id, runs.c.created_at, runs.c.run_id)
 Index("runs_newest_in_state", runs.c.state, runs.c.created_at, runs.c.dag_id, runs.c.run_id)
@@ -152,6 +160,9 @@ Index(
     sqlite_where=_SCHEDULED,
     postgresql_where=_SCHEDULED,
 )
+
+_LATE = text("deadline_missed_at IS NOT NULL")
+Index("runs_late", runs.c.deadline_missed_at, sqlite_where=_LATE, postgresql_where=_LATE)
 
 task_instances = Table(
     "task_instances",
@@ -171,7 +182,9 @@ task_instances = Table(
     Column("pokes", Integer, nullable=False, server_default="0"),
     Column("since", Instant),
     Column("target", Word(TaskState)),
+    Column("awaits", Encoded(Awaits)),
     Column("label", Text, nullable=False, server_default=""),
+    Column("deadline_missed_at", Instant),
     ForeignKeyConstraint(["dag_id", "run_id"], ["runs.dag_id", "runs.run_id"]),
     CheckConstraint(f"state IN {_words(TaskState)}", name="state_known"),
     CheckConstraint(f"ended_at IS NOT NULL OR state NOT IN {_words(FINAL_TASK_STATES)}", name="ended_when_final"),
@@ -185,6 +198,8 @@ task_instances = Table(
     CheckConstraint("tries >= 0 AND failures >= 0 AND losses >= 0", name="counts_not_negative"),
 )
 
+Index("task_instances_late", task_instances.c.deadline_missed_at, sqlite_where=_LATE, postgresql_where=_LATE)
+
 tries = Table(
     "tries",
     METADATA,
@@ -194,6 +209,7 @@ tries = Table(
     Column("epoch", Integer, nullable=False),
     Column("spec", Encoded(ContainerSpec), nullable=False),
     Column("intended_at", Instant, nullable=False),
+    Column("look", Integer, nullable=False, server_default="1"),
     Column("container_id", Text),
     Column("started_at", Instant),
     Column("ended_at", Instant),
@@ -205,6 +221,9 @@ tries = Table(
     Column("adopted", Integer, nullable=False),
     Column("log_complete", Boolean, nullable=False),
     Column("removed_at", Instant),
+    Column("cache_key", Text),
+    Column("cache_parts", Encoded(dict[str, str]), nullable=False, server_default="{}"),
+    Column("note", Text, nullable=False, server_default=""),
     ForeignKeyConstraint(_TASK_COLUMNS, [f"task_instances.{name}" for name in _TASK_COLUMNS]),
     CheckConstraint("number > 0", name="number_from_one"),
     CheckConstraint(f"outcome IN {_words(TryOutcome)}", name="outcome_known"),
@@ -216,6 +235,15 @@ tries = Table(
 Index("tries_by_id", tries.c.try_id, unique=True)
 _UNCOLLECTED = text("removed_at IS NULL")
 Index("tries_uncollected", tries.c.try_id, sqlite_where=_UNCOLLECTED, postgresql_where=_UNCOLLECTED)
+_CACHED = text("cache_key IS NOT NULL")
+Index(
+    "tries_by_cache_key",
+    tries.c.dag_id,
+    tries.c.task_id,
+    tries.c.ended_at,
+    sqlite_where=_CACHED,
+    postgresql_where=_CACHED,
+)
 
 results = Table(
     "results",
@@ -233,6 +261,28 @@ pools = Table(
     Column("slots", Integer, nullable=False),
     CheckConstraint("slots >= 0", name="slots_not_negative"),
 )
+
+backfills = Table(
+    "backfills",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("dag_id", Text, nullable=False),
+    Column("start", Instant, nullable=False),
+    Column("end", Instant, nullable=False),
+    Column("reprocess", Word(Reprocess), nullable=False),
+    Column("backwards", Boolean, nullable=False),
+    Column("max_active_runs", Integer, nullable=False),
+    Column("conf", Encoded(dict[str, Any]), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("pending", Encoded(tuple[Pending, ...]), nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("cancelled_by", Text),
+    Column("ended_at", Instant),
+)
+_GOING = text("ended_at IS NULL")
+Index("backfills_open", backfills.c.id, sqlite_where=_GOING, postgresql_where=_GOING)
 
 images = Table(
     "images",

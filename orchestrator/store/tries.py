@@ -17,7 +17,7 @@ from orchestrator.store.tasks import at, pop_key
 
 _GUARD = ("try_id", "outcome", "removed_at")
 _MOVE = guarded_update(tries, _GUARD)
-_INTENT = frozenset({"try_id", "epoch", "spec", "intended_at"})
+_INTENT = frozenset({"try_id", "epoch", "spec", "intended_at", "look", "cache_key", "cache_parts"})
 
 
 def put(connection: Connection, rows: Sequence[PutTry]) -> None:

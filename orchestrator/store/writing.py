@@ -12,6 +12,7 @@ from orchestrator.planning.changes import (
     DropPool,
     DropResult,
     DropTry,
+    PutBackfill,
     PutDag,
     PutFile,
     PutPool,
@@ -22,7 +23,7 @@ from orchestrator.planning.changes import (
     PutVersion,
     Row,
 )
-from orchestrator.store import dags, pools, requests, results, runs, tasks, tries
+from orchestrator.store import backfills, dags, pools, requests, results, runs, tasks, tries
 
 _Writer = Callable[[Connection, Sequence[Any]], None]
 _WRITERS: dict[type[Row], _Writer] = {
@@ -36,6 +37,7 @@ _WRITERS: dict[type[Row], _Writer] = {
     DropResult: results.drop,
     PutResult: results.put,
     PutPool: pools.put,
+    PutBackfill: backfills.put,
     DropPool: pools.drop,
     Answered: requests.put_answers,
 }
@@ -71,6 +73,7 @@ _KEYS: dict[type[Row], Callable[[Any], object]] = {
     PutTry: lambda row: row.attempt.key,
     DropResult: lambda row: row.key,
     PutResult: lambda row: row.result.key,
+    PutBackfill: lambda row: row.backfill.id,
     PutPool: lambda row: row.pool.name,
     DropPool: lambda row: row.name,
     Answered: lambda row: row.request.id,

@@ -9,6 +9,8 @@ from cli_project import CliProject
 pytestmark = pytest.mark.engine
 
 DAG_FILE = """
+from datetime import UTC, datetime
+
 from orchestrator import DAG, BranchDockerOperator, DockerOperator, Mount
 
 with DAG("chain", is_paused_upon_creation=False):
@@ -25,6 +27,9 @@ with DAG("slow", is_paused_upon_creation=False):
 with DAG("choice", is_paused_upon_creation=False):
     pick = BranchDockerOperator(task_id="pick", script="echo left")
     pick >> [DockerOperator(task_id="left", script="true"), DockerOperator(task_id="right", script="true")]
+
+with DAG("daily", schedule="@daily", start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+    DockerOperator(task_id="day", script="echo {{ ds }}; test {{ ds }} != 2026-01-02")
 
 with DAG("pooled", is_paused_upon_creation=False):
     DockerOperator(task_id="one", script="true", pool="narrow")
@@ -128,7 +133,27 @@ def test_on_hold_nothing_starts_and_it_says_so(project: CliProject) -> None:
     assert run_of(project, "choice")["state"] == "success"
 
 
+def test_a_backfill_does_what_its_dry_run_shows(project: CliProject) -> None:
+    words = ("backfill", "create", "daily", "--from", "2026-01-01", "--to", "2026-01-03")
+    plan = project.json(*words, "--dry-run")
+    assert [step["does"] for step in plan] == ["make"] * 3
+    begun = project.json(*words, "--max-active-runs", "2")
+    assert (begun["runs"], begun["left"]) == (3, 0)
+    project.wait_runs("daily", 3)
+    shown = project.json("backfill", "show", str(begun["id"]))
+    assert (shown["state"], shown["done"], shown["failed"], shown["total"]) == ("done", 3, 1, 3)
+    again = project.json(*words, "--reprocess", "failed", "--dry-run")
+    assert [step["does"] for step in again] == ["leave", "clear", "leave"]
+    refused = project.run(*words)
+    assert refused.code == 1
+    assert "nothing to do: 3 intervals" in refused.stderr
+    logs = project.ok("tasks", "logs", "daily", "day", "2026-01-03").stdout
+    assert "2026-01-03" in logs
+
+
 def test_what_is_not_there_cannot_be_changed(project: CliProject) -> None:
+    project.ok("dags", "trigger", "chain")
+    project.wait_run("chain")
     for words, error in (
         (("tasks", "clear", "chain", "nothing"), "no task instance is meant"),
         (("tasks", "clear", "chain", "("), "is no regular expression"),

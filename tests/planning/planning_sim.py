@@ -22,6 +22,7 @@ from orchestrator.planning.changes import (
     LookBack,
     PinImages,
     Prepare,
+    PutBackfill,
     PutDag,
     PutFile,
     PutPool,
@@ -72,6 +73,7 @@ class Rows(msgspec.Struct):
     tasks: tuple[Any, ...] = ()
     tries: tuple[Any, ...] = ()
     pools: tuple[Any, ...] = ()
+    backfills: tuple[Any, ...] = ()
 
 
 def container(task_id: str, *upstream: str, **arguments: Any) -> TaskSpec:
@@ -95,7 +97,7 @@ class Leader:
         self.pools = tuple(pools)
         self.slots = {pool.name: [pool.slots] for pool in pools}  #: all that a pool ever had
         self.rows: dict[str, dict[Any, Any]] = {
-            name: {} for name in ("dags", "versions", "runs", "tasks", "tries", "files", "results")
+            name: {} for name in ("dags", "versions", "runs", "tasks", "tries", "files", "results", "backfills")
         }
         self.answers: dict[int, Answer] = {}
         self.effects: list[Change] = []
@@ -188,6 +190,7 @@ class Leader:
             tasks=tuple(task for key, task in reversed(self.rows["tasks"].items()) if key.run in runs),
             tries=tuple(attempt for attempt in self.rows["tries"].values() if attempt.removed_at is None),
             pools=self.pools,
+            backfills=tuple(each for each in self.rows["backfills"].values() if each.ended_at is None),
         )
 
     def run(self, key: RunKey) -> Run:
@@ -235,6 +238,8 @@ class Leader:
                 self.rows["results"].pop(change.key, None)
             case PutResult():
                 self.rows["results"][change.result.key] = change.result.data
+            case PutBackfill():
+                self.rows["backfills"][change.backfill.id] = change.backfill
             case PutPool():
                 self.pools = (*(each for each in self.pools if each.name != change.pool.name), change.pool)
                 self.slots.setdefault(change.pool.name, []).append(change.pool.slots)
@@ -283,7 +288,8 @@ class Leader:
         assert all(used <= slots.get(pool, 128) for pool, used in of_pool.items())
         assert all(cap is None or used <= cap for (*_, cap), used in of_task.items())
         assert all(cap is None or used <= cap for (*_, cap), used in of_run.items())
-        running = Counter(run.key.dag_id for run in self.rows["runs"].values() if run.state is RunState.RUNNING)
+        going = [run for run in self.rows["runs"].values() if run.state is RunState.RUNNING]
+        running = Counter(run.key.dag_id for run in going if run.backfill is None)
         for dag_id, number in running.items():
             assert number <= self.world.current(dag_id).spec.max_active_runs
 

@@ -11,6 +11,7 @@ def upgrade() -> None:
     _dags()
     _task_instances()
     _outcomes()
+    _backfills()
 
 
 def _dags() -> None:
@@ -27,13 +28,56 @@ def _task_instances() -> None:
         table.add_column(sa.Column("pokes", sa.Integer(), nullable=False, server_default="0"))
         table.add_column(sa.Column("since", sa.BigInteger()))
         table.add_column(sa.Column("target", sa.Text()))
+        table.add_column(sa.Column("awaits", sa.Text()))
         table.add_column(sa.Column("label", sa.Text(), nullable=False, server_default=""))
+        table.add_column(sa.Column("deadline_missed_at", sa.BigInteger()))
     with op.batch_alter_table("runs") as table:
         table.add_column(sa.Column("cleared_at", sa.BigInteger()))
+        table.add_column(sa.Column("backfill", sa.Integer()))
+        table.add_column(sa.Column("free_of_past", sa.Boolean(), nullable=False, server_default="0"))
+        table.add_column(sa.Column("triggered_by", sa.Text()))
+        table.add_column(sa.Column("deadline_missed_at", sa.BigInteger()))
+    late = sa.text("deadline_missed_at IS NOT NULL")
+    for name in ("runs", "task_instances"):
+        op.create_index(f"{name}_late", name, ["deadline_missed_at"], sqlite_where=late, postgresql_where=late)
 
 
 def _outcomes() -> None:
     with op.batch_alter_table("tries") as table:
+        table.add_column(sa.Column("look", sa.Integer(), nullable=False, server_default="1"))
+        table.add_column(sa.Column("cache_key", sa.Text()))
+        table.add_column(sa.Column("cache_parts", sa.Text(), nullable=False, server_default="{}"))
+        table.add_column(sa.Column("note", sa.Text(), nullable=False, server_default=""))
         name = op.f("tries_outcome_known")
         table.drop_constraint(name, type_="check")
         table.create_check_constraint(name, "outcome IN ('failed', 'lost', 'not_ready', 'skipped', 'success')")
+    cached = sa.text("cache_key IS NOT NULL")
+    columns = ["dag_id", "task_id", "ended_at"]
+    op.create_index("tries_by_cache_key", "tries", columns, sqlite_where=cached, postgresql_where=cached)
+
+
+def _backfills() -> None:
+    for_backfill, going = sa.text("backfill IS NOT NULL"), sa.text("ended_at IS NULL")
+    op.create_index(
+        "runs_of_backfill", "runs", ["backfill"], sqlite_where=for_backfill, postgresql_where=for_backfill
+    )
+    op.create_table(
+        "backfills",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("dag_id", sa.Text(), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("end", sa.BigInteger(), nullable=False),
+        sa.Column("reprocess", sa.Text(), nullable=False),
+        sa.Column("backwards", sa.Boolean(), nullable=False),
+        sa.Column("max_active_runs", sa.Integer(), nullable=False),
+        sa.Column("conf", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("pending", sa.Text(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("cancelled_by", sa.Text()),
+        sa.Column("ended_at", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("id", name=op.f("backfills_key")),
+    )
+    op.create_index("backfills_open", "backfills", ["id"], sqlite_where=going, postgresql_where=going)

@@ -1,0 +1,257 @@
+"""Backfills: the runs of a range of logical dates, made or cleared a few at a time (spec scheduling 6).
+
+What a dry run shows and what is then done is one plan, by one pure function.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from orchestrator.errors import TimetableError
+from orchestrator.ids import RunKey
+from orchestrator.planning import rerun
+from orchestrator.planning.blueprint import Blueprint
+from orchestrator.planning.changes import Answered, LookBack, PutBackfill
+from orchestrator.planning.draft import Draft
+from orchestrator.planning.events import Seen
+from orchestrator.planning.history import BackfillStep, PastRun, RunsBetween, RunsNamed
+from orchestrator.planning.rows import Answer, Backfill, Pending, Request, Run
+from orchestrator.planning.runs import make_backfill, start
+from orchestrator.planning.view import View
+from orchestrator.spec.conf import conf_problem
+from orchestrator.spec.interval import Interval
+from orchestrator.spec.value import Value
+from orchestrator.states import Reprocess, RunState, RunType
+from orchestrator.timetables import read_date, zone_named
+
+_TICK = timedelta(microseconds=1)
+#: How many runs one backfill may come to.
+MOST = 10_000
+
+
+class StepKind(StrEnum):
+    """What a backfill does about an interval."""
+
+    MAKE = "make"
+    CLEAR = "clear"
+    LEAVE = "leave"
+
+
+class Step(Value, frozen=True, kw_only=True):
+    """One interval of a backfill; `run` is the run it has already."""
+
+    kind: StepKind
+    interval: Interval
+    run: RunKey | None = None
+
+
+class Asked(Value, frozen=True, kw_only=True):
+    """What a backfill is asked to be: the payload of its request."""
+
+    dag_id: str
+    start: str
+    end: str
+    reprocess: Reprocess = Reprocess.NONE
+    backwards: bool = False
+    max_active_runs: int = 1
+    conf: dict[str, Any] = {}
+
+
+def plan_of(asked: Asked, blueprint: Blueprint, runs: Iterable[PastRun]) -> tuple[Step, ...]:
+    """What would be done, in order. An interval never gets a second run."""
+    having: dict[datetime, Run] = {}
+    for past in runs:
+        if past.run.run_type is not RunType.MANUAL:
+            having[past.run.interval.start] = past.run
+    first, last = dates_of(asked, blueprint)
+    intervals = list(blueprint.timetable.starting_in(first, last))
+    ordered = reversed(intervals) if asked.backwards else intervals
+    return tuple(_step(interval, having.get(interval.start), asked.reprocess) for interval in ordered)
+
+
+def dates_of(asked: Asked, blueprint: Blueprint) -> tuple[datetime, datetime]:
+    """First and last logical date, both included. `TimetableError` for what is no date."""
+    zone = zone_named(blueprint.spec.timezone)
+    return read_date(asked.start, zone), read_date(asked.end, zone)
+
+
+def wanted_by(asked: Asked, blueprint: Blueprint) -> RunsBetween:
+    """What to ask the database for. `TimetableError` as `dates_of`."""
+    first, last = dates_of(asked, blueprint)
+    return RunsBetween(dag_id=asked.dag_id, start=first, end=last + _TICK)
+
+
+def problem_of(asked: Asked, blueprint: Blueprint) -> str | None:
+    """Why there can be no such backfill."""
+    try:
+        first, last = dates_of(asked, blueprint)
+    except TimetableError as error:
+        return error.message
+    if last < first:
+        return f"the range ends ({asked.end}) before it starts ({asked.start})"
+    if asked.backwards and any(task.depends_on_past for task in blueprint.spec.tasks):
+        return "tasks that depend on the past cannot be filled in backwards"
+    if asked.max_active_runs < 1:
+        return "at least one run must be active at a time"
+    if problem := conf_problem(blueprint.spec, asked.conf):
+        return f"conf does not fit the params of {asked.dag_id}: {problem}"
+    return None
+
+
+def look(draft: Draft, request: Request) -> Answer | None:
+    """Have the runs of the range looked up; an answer at once where there can be no such backfill."""
+    try:
+        asked = msgspec.convert(request.payload, Asked)
+    except msgspec.ValidationError as error:
+        return Answer(ok=False, error=f"this is no backfill: {error}")
+    dag = draft.world.dags.get(asked.dag_id)
+    if dag is None or not dag.active:
+        return Answer(ok=False, error=f"no active DAG {asked.dag_id!r}; `orchestrator dags list` shows all")
+    blueprint = draft.world.current(asked.dag_id)
+    if problem := problem_of(asked, blueprint):
+        return Answer(ok=False, error=problem)
+    draft.do(LookBack(asker=request, wanted=wanted_by(asked, blueprint)))
+    return None
+
+
+def on_seen(draft: Draft, request: Request, event: Seen) -> None:
+    """Begin, and answer."""
+    if request.id not in draft.world.answered:
+        draft.do(Answered(request=request, answer=_begin(draft, request, event.runs), at=draft.now))
+
+
+def change(draft: Draft, request: Request) -> Answer:
+    """Pause a backfill, go on with it, or have it make no more runs."""
+    backfill = draft.world.backfills.get(int(request.payload.get("id", 0)))
+    if backfill is None:
+        return Answer(
+            ok=False, error=f"no open backfill {request.payload.get('id')!r}; see `orchestrator backfill list`"
+        )
+    match request.payload.get("to"):
+        case "paused":
+            changed = msgspec.structs.replace(backfill, paused=True)
+        case "running":
+            changed = msgspec.structs.replace(backfill, paused=False)
+        case "cancelled":
+            changed = msgspec.structs.replace(backfill, pending=(), cancelled_by=request.actor)
+        case other:
+            return Answer(ok=False, error=f"a backfill cannot be {other!r}: choose of paused, running, cancelled")
+    draft.do(PutBackfill(backfill=changed))
+    advance(draft, backfill.id)
+    return Answer(ok=True, data={"id": backfill.id, "dag_id": backfill.dag_id})
+
+
+def advance(draft: Draft, number: int) -> None:
+    """Make or clear as many of the runs to come as may be active, and end a backfill that has none left."""
+    backfill = draft.world.backfills.get(number)
+    while backfill is not None and (step := next_step(draft.world, backfill)) is not None:
+        if step.run_id is not None:
+            draft.do(_look_for(backfill, step))
+        else:
+            _make(draft, backfill, step)
+        backfill = draft.world.backfills.get(number)
+    if backfill is not None and not backfill.pending and not draft.world.backfilling[number]:
+        draft.do(PutBackfill(backfill=msgspec.structs.replace(backfill, ended_at=draft.now)))
+
+
+def on_run_seen(draft: Draft, asker: BackfillStep, event: Seen) -> None:
+    """The run that a step clears: have it run again as a part of the backfill."""
+    backfill = draft.world.backfills.get(asker.backfill)
+    step = next((each for each in backfill.pending if each.date == asker.date), None) if backfill else None
+    if backfill is None or step is None:
+        return
+    _taken(draft, backfill, step)
+    for past in event.runs:
+        if not past.run.state.final or past.run.key in draft.world.runs:
+            continue
+        rerun.recall(draft, past)
+        keys = [task.key for task in past.tasks]
+        rerun.clear(draft, past.run.key, keys, backfill.actor, as_run=False)
+        cleared = draft.world.runs[past.run.key]
+        conf = backfill.conf or cleared.conf
+        draft.put_run(msgspec.structs.replace(cleared, backfill=backfill.id, conf=conf))
+        start(draft, draft.world.runs[past.run.key])
+    advance(draft, backfill.id)
+
+
+def resumed(world: View) -> Iterator[LookBack]:
+    """The looks of an earlier process whose answers may never come."""
+    for backfill in world.backfills.values():
+        for step in backfill.pending[: backfill.max_active_runs]:
+            if step.run_id is not None and not backfill.paused:
+                yield _look_for(backfill, step)
+
+
+def next_step(world: View, backfill: Backfill) -> Pending | None:
+    """What a backfill does next; None while it may not go on."""
+    looking = [step for step in backfill.pending if (backfill.id, step.date) in world.looking]
+    if backfill.paused or world.backfilling[backfill.id] + len(looking) >= backfill.max_active_runs:
+        return None
+    return next((step for step in backfill.pending if step not in looking), None)
+
+
+def _begin(draft: Draft, request: Request, runs: Iterable[PastRun]) -> Answer:
+    asked = msgspec.convert(request.payload, Asked)
+    steps = plan_of(asked, draft.world.current(asked.dag_id), runs)
+    pending = tuple(
+        Pending(date=step.interval.start, end=step.interval.end, run_id=step.run.run_id if step.run else None)
+        for step in steps
+        if step.kind is not StepKind.LEAVE
+    )
+    if len(pending) > MOST:
+        return Answer(
+            ok=False, error=f"that would be {len(pending)} runs, more than {MOST}: ask for less at a time"
+        )
+    left = len(steps) - len(pending)
+    if not pending:
+        return Answer(
+            ok=False, error=f"nothing to do: {left} intervals, and each has a run that is to be left alone"
+        )
+    backfill = Backfill(
+        id=request.id,
+        dag_id=asked.dag_id,
+        start=steps[-1 if asked.backwards else 0].interval.start,
+        end=steps[0 if asked.backwards else -1].interval.start,
+        reprocess=asked.reprocess,
+        backwards=asked.backwards,
+        max_active_runs=asked.max_active_runs,
+        conf=asked.conf,
+        actor=request.actor,
+        created_at=draft.now,
+        pending=pending,
+        total=len(pending),
+    )
+    draft.do(PutBackfill(backfill=backfill))
+    advance(draft, backfill.id)
+    return Answer(ok=True, data={"id": backfill.id, "dag_id": backfill.dag_id, "runs": len(pending), "left": left})
+
+
+def _step(interval: Interval, run: Run | None, reprocess: Reprocess) -> Step:
+    if run is None:
+        return Step(kind=StepKind.MAKE, interval=interval)
+    again = run.state.final and (
+        reprocess is Reprocess.ALL or (reprocess is Reprocess.FAILED and run.state is RunState.FAILED)
+    )
+    return Step(kind=StepKind.CLEAR if again else StepKind.LEAVE, interval=interval, run=run.key)
+
+
+def _look_for(backfill: Backfill, step: Pending) -> LookBack:
+    key = RunKey(backfill.dag_id, step.run_id or "")
+    asker = BackfillStep(backfill=backfill.id, date=step.date)
+    return LookBack(asker=asker, wanted=RunsNamed(keys=(key,)))
+
+
+def _make(draft: Draft, backfill: Backfill, step: Pending) -> None:
+    first = len(backfill.pending) == backfill.total
+    _taken(draft, backfill, step)
+    interval = Interval(start=step.date, end=step.end)
+    run = make_backfill(draft, draft.world.dags[backfill.dag_id], interval, backfill, free_of_past=first)
+    start(draft, run)
+
+
+def _taken(draft: Draft, backfill: Backfill, step: Pending) -> None:
+    left = tuple(each for each in backfill.pending if each != step)
+    draft.do(PutBackfill(backfill=msgspec.structs.replace(backfill, pending=left)))
