@@ -169,15 +169,19 @@ class DockerArguments(TaskArguments, total=False):
     max_active_tis_per_dagrun: int | None  #: how many of them in one run
     concurrency_key: str | None  #: a text: of all tasks that come to the same one, one runs at a time
     params: Mapping[str, Any]  #: over the DAG's, for this task's templates
+    map_index_template: str | None  #: what an instance of a mapped task is called, as in `{{ element('command') }}`
+
+
+class PartialArguments(DockerArguments, total=False):
+    """What `DockerOperator.partial` takes: what all instances of a mapped task share."""
+
+    max_map_length: int  #: how many instances there may be; 1024
 
 
 class ShortCircuitArguments(DockerArguments, total=False):
     """What `ShortCircuitDockerOperator` takes."""
 
     ignore_downstream_trigger_rules: bool  #: skip everything after it, not its direct children only; True
-
-
-ScheduleArgument = str | Sequence[str] | timedelta | TimeSchedule | None
 
 
 class DagArguments(TypedDict, total=False):

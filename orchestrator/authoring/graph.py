@@ -52,7 +52,7 @@ class Graph:
                 fix="remove this edge",
             )
         for inner, outer in ((upstream, downstream), (downstream, upstream)):
-            if outer in self._enclosing(inner):
+            if outer in self.around(inner):
                 raise fault(
                     f"{upstream!r} >> {downstream!r}: {inner!r} is a part of {outer!r}",
                     rule=Rule.BAD_EDGE,
@@ -89,6 +89,10 @@ class Graph:
                 resolved[pair] = label or resolved.get(pair, "")
         return resolved
 
+    def line_of(self, group_id: str) -> int:
+        """Where a group was constructed."""
+        return self._group_lines[group_id]
+
     def _claim(self, kind: str, name: str) -> None:
         if not is_identifier(name):
             raise fault(
@@ -106,7 +110,7 @@ class Graph:
                 fix="give it another id",
             )
 
-    def _enclosing(self, name: str) -> list[str]:
+    def around(self, name: str) -> list[str]:
         """The groups around a task or group, innermost first."""
         found: list[str] = []
         group = self.tasks[name].group if name in self.tasks else self.groups[name].parent
@@ -118,7 +122,7 @@ class Graph:
     def _members(self) -> dict[str, list[str]]:
         members: dict[str, list[str]] = {group: [] for group in self.groups}
         for task in self.tasks:
-            for group in self._enclosing(task):
+            for group in self.around(task):
                 members[group].append(task)
         return members
 
@@ -145,7 +149,7 @@ class Graph:
         """How many groups are around both ends. Edges inside a group come before those at the group itself,
         because they tell which of its tasks are first and last."""
         upstream, downstream = edge[0]
-        return len(set(self._enclosing(upstream)) & set(self._enclosing(downstream)))
+        return len(set(self.around(upstream)) & set(self.around(downstream)))
 
 
 def topological(tasks: dict[str, TaskSpec], edges: Iterable[tuple[str, str]]) -> list[str]:

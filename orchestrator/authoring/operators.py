@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Self, Unpack
 
 from msgspec.structs import replace
 
-from orchestrator.authoring.arguments import DockerArguments, TaskArguments
+from orchestrator.authoring.arguments import DockerArguments, PartialArguments, TaskArguments
 from orchestrator.authoring.edges import Node, Nodes, connect, each_node
 from orchestrator.authoring.faults import Rule, fault, user_line
+from orchestrator.authoring.mapping import Partial
 from orchestrator.authoring.outputs import Output, with_handles
 from orchestrator.authoring.reading import (
     DOCKER,
@@ -162,6 +163,11 @@ class DockerOperator(Operator):
                 fix="keep one of them; script runs `sh -ec`",
             )
         super().__init__(**arguments)
+
+    @classmethod
+    def partial(cls, **arguments: Unpack[PartialArguments]) -> Partial[Self]:
+        """The beginning of a mapped task: `partial(...)` with what all its instances share, then `.expand(...)`."""
+        return Partial(cls.title, arguments, cls)
 
 
 _PROCESS = ("command", "entrypoint")

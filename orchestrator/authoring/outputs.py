@@ -1,4 +1,5 @@
-"""What a task hands on, as a value of the DAG file: a handle on the result that it will have in each run."""
+"""What a task hands on, as a value of the DAG file: a handle on the result that it will have in each run; and the
+elements of a mapped group, which are values of the same kind."""
 
 from collections.abc import Mapping
 from typing import Any, NoReturn, Self
@@ -8,9 +9,88 @@ from orchestrator.authoring.edges import Node, Nodes
 from orchestrator.authoring.faults import Rule, fault
 from orchestrator.authoring.graph import Graph
 from orchestrator.spec.handles import Handle
+from orchestrator.spec.mapping import placeholder
 
 
-class Output(Node):
+class Expandable:
+    """What a task can be expanded over besides lists and dicts (spec authoring 6)."""
+
+    __slots__ = ()
+
+    def zip(self, *others: Any, **fill: Any) -> "Combined":
+        """Its elements and those of others together: the n-th ones as a list, as many as the shortest has;
+        `fillvalue=` stands in for what lacks up to the longest."""
+        for name in fill:
+            if name != "fillvalue":
+                raise fault(
+                    f"zip takes no argument {name!r}", rule=Rule.UNKNOWN_ARGUMENT, fix="write fillvalue=..."
+                )
+        return Combined((self, *others), zipped=True, fill=fill)
+
+    def concat(self, *others: Any) -> "Combined":
+        """Its elements, then those of others."""
+        return Combined((self, *others), zipped=False)
+
+    def map(self, function: object) -> NoReturn:
+        """Refused: no code of a DAG file runs between tasks."""
+        name = getattr(function, "__name__", repr(function))
+        raise fault(
+            f".map({name}): no code of a DAG file runs between tasks",
+            rule=Rule.BAD_ARGUMENT,
+            fix="make it a task: decorate the function with @task.docker and .expand() it over the same elements",
+        )
+
+
+class Combined(Expandable):
+    """Elements of several sources as one. `fill` holds the `fillvalue`, if there is one."""
+
+    __slots__ = ("fill", "parts", "zipped")
+
+    def __init__(self, parts: tuple[Any, ...], *, zipped: bool, fill: Mapping[str, Any] | None = None) -> None:
+        self.parts = parts
+        self.zipped = zipped
+        self.fill = dict(fill or {})
+
+
+class MappedArgument:
+    """An argument of a mapped group: in the group it stands for the element of each instance. It may stand in
+    arguments of tasks and in text, like the result of a task."""
+
+    __slots__ = ("default", "graph", "key", "name")
+
+    def __init__(self, graph: Graph, name: str, key: str = "", *, default: str | None = None) -> None:
+        self.graph = graph
+        self.name = name
+        self.key = key
+        self.default = default  #: JSON
+
+    def __getitem__(self, key: str) -> "MappedArgument":
+        if self.key or not isinstance(key, str) or not key:
+            raise fault(
+                f"{self!r}[{key!r}]: an element takes one key, which is a text",
+                rule=Rule.BAD_ARGUMENT,
+                fix="hand the whole part on, and take what you need of it in the task that gets it",
+            )
+        return MappedArgument(self.graph, self.name, key, default=self.default)
+
+    def __str__(self) -> str:
+        return placeholder(self.name, self.key, self.default)
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __repr__(self) -> str:
+        return f"<element {self.name}{f'[{self.key!r}]' if self.key else ''}>"
+
+    def __iter__(self) -> NoReturn:
+        raise fault(
+            f"{self!r} is not there yet: nobody can say what is in it while the DAG is written",
+            rule=Rule.BAD_ARGUMENT,
+            fix="pass it to a task, and look there",
+        )
+
+
+class Output(Node, Expandable):
     """The result of a task (`.output` of its operator, or what calling a decorated function gives), or a part of
     it: `output["rows"]`. It may stand in `>>` like its task, in arguments of other tasks, which then wait for this
     one, and in text: `f"... {output}"`."""
@@ -81,7 +161,7 @@ class Output(Node):
 def with_handles(what: str, written: Any, graph: Graph, *, values: bool = False) -> Any:
     """The same value with the template of each `Output` in its place, at any depth; with `values` that of a param,
     too, which gives its value. `what` names the thing constructed; `bad_edge` where one is of another DAG."""
-    if isinstance(written, Output):
+    if isinstance(written, Output | MappedArgument):
         if written.graph is not graph:
             raise fault(
                 f"{what}: {written!r} is of another DAG",

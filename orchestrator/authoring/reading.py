@@ -208,18 +208,27 @@ def read_arguments(
 
 
 def read_elements(what: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a container's template that elements of a mapped operator fill: those of its container are all
-    that may be expanded. Raises as `read_arguments`."""
+    """The fields of a container's template that elements of a mapped operator fill. Raises as `field_of` and
+    `read_arguments`."""
     for name in given:
-        argument = DOCKER.get(name)
-        if argument is None or argument.part is not ContainerTemplate or name in _WRITTEN_ONCE:
-            known = [each for each, taken in DOCKER.items() if taken.part is ContainerTemplate]
-            raise fault(
-                f"{what}: {name!r} cannot be expanded{'' if argument else nearest(str(name), known)}",
-                rule=Rule.BAD_ARGUMENT,
-                fix="expand what a container is given, like command or environment; the rest goes into .partial()",
-            )
+        field_of(what, name)
     return read_arguments(what, DOCKER, given).get(ContainerTemplate, {})
+
+
+def field_of(what: str, name: str, *, expanded: bool = True) -> str:
+    """The field that an argument fills. Where it is `expanded` it must be one of the container's: those are all
+    that an operator can be mapped over."""
+    argument = DOCKER.get(name)
+    if not expanded:
+        return name if argument is None else argument.field
+    if argument is None or argument.part is not ContainerTemplate or name in _WRITTEN_ONCE:
+        known = [each for each, taken in DOCKER.items() if taken.part is ContainerTemplate]
+        raise fault(
+            f"{what}: {name!r} cannot be expanded{'' if argument else nearest(str(name), known)}",
+            rule=Rule.BAD_ARGUMENT,
+            fix="expand what a container is given, like command or environment; the rest goes into .partial()",
+        )
+    return argument.field
 
 
 def read_defaults(

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from orchestrator.authoring.dag import DAG
 from orchestrator.authoring.faults import Rule, fault
 from orchestrator.authoring.graph import topological
+from orchestrator.authoring.map_checks import check_maps, templates_of
 from orchestrator.errors import FinalizeError
 from orchestrator.spec.dag import DagSpec, EdgeLabel, TaskSpec
 from orchestrator.spec.finalize import check_literals
@@ -26,8 +27,10 @@ def to_spec(dag: DAG, file: str) -> DagSpec:
         replace(graph.tasks[task], upstream=tuple(sorted(parents[task], key=defined.__getitem__))) for task in order
     )
     tasks = tuple(_with_setups(graph.tasks, task) for task in tasks)
+    check_maps(graph)
     for task in tasks:
-        _check_container(task)
+        for written in templates_of(task):
+            _check_container(replace(task, container=written))
     position = {task: index for index, task in enumerate(order)}
     labels = sorted(
         ((pair, label) for pair, label in edges.items() if label),

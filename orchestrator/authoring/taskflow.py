@@ -12,6 +12,8 @@ from orchestrator.authoring.control import BranchDockerOperator, ShortCircuitDoc
 from orchestrator.authoring.faults import Rule, fault
 from orchestrator.authoring.functions import bind, read_function
 from orchestrator.authoring.graph import Graph
+from orchestrator.authoring.mapped_calls import MappedCall
+from orchestrator.authoring.mapping import set_map
 from orchestrator.authoring.operators import DockerOperator, Operator
 from orchestrator.authoring.outputs import Output, with_handles
 from orchestrator.authoring.reading import Fields
@@ -19,6 +21,7 @@ from orchestrator.authoring.scope import Scope, scope_for
 from orchestrator.authoring.template_files import with_texts
 from orchestrator.spec.dag import ContainerTemplate, TaskSpec
 from orchestrator.spec.functions import SKIPPED, Call, Function
+from orchestrator.spec.mapping import MAX_MAP_LENGTH, MapSpec, placeholder
 
 #: Arguments of a DockerOperator that a function takes the place of.
 _OF_THE_FUNCTION: Mapping[str, str] = {
@@ -91,17 +94,38 @@ class Decorated:
         self._op_args = tuple(given.pop("op_args", None) or ())
         self._op_kwargs = dict(given.pop("op_kwargs", None) or {})
         self._templates_dict = given.pop("templates_dict", None)
+        self._max_length = given.pop("max_map_length", MAX_MAP_LENGTH)
         self._arguments = given
         self._source = read_function(self._what, function)
         update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Output:
         """Define the task. Arguments may be whatever JSON can say, templates, and results of other tasks."""
-        scope = scope_for(self._what, dag=self._arguments.get("dag"), group=self._arguments.get("task_group"))
+        scope = self._scope()
         call, filled = self._bound(scope.graph, args, kwargs)
         task_id = scope.graph.free_id(scope.prefix + self._task_id).removeprefix(scope.prefix)
         given = {"doc_md": getdoc(self._function), **self._arguments, "task_id": task_id}
         return self._operator(replace(self._source, filled=tuple(filled)), call, **given).output
+
+    def partial(self, *args: Any, **kwargs: Any) -> MappedCall[Output]:
+        """Arguments that all instances of a mapped task share; `.expand(...)` says what differs."""
+
+        def define(over: MapSpec, stands: Mapping[str, str | None]) -> Output:
+            elements = {name: placeholder(name, default=default) for name, default in stands.items()}
+            output = self(*args, **kwargs, **elements)
+            set_map(output.graph, output.node_id, over)
+            return output
+
+        given = (self._op_args + args, {**self._op_kwargs, **kwargs})
+        return MappedCall(self._what, self._scope, self._function, given, define, self._max_length)
+
+    def expand(self, **axes: Any) -> Output:
+        """Define a task with an instance for each element; of several arguments, for each combination."""
+        return self.partial().expand(**axes)
+
+    def expand_kwargs(self, elements: Any) -> Output:
+        """Define a task with an instance for each element: a dict of several arguments."""
+        return self.partial().expand_kwargs(elements)
 
     def override(self, **arguments: Any) -> "Decorated":
         """The same function with other arguments of its operator, as in `override(task_id="again")`."""
@@ -110,8 +134,12 @@ class Decorated:
             "op_args": self._op_args,
             "op_kwargs": self._op_kwargs,
             "templates_dict": self._templates_dict,
+            "max_map_length": self._max_length,
         }
         return Decorated(self._function, self._operator, {**own, **self._arguments, **arguments})
+
+    def _scope(self) -> Scope:
+        return scope_for(self._what, dag=self._arguments.get("dag"), group=self._arguments.get("task_group"))
 
     def _bound(self, graph: Graph, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Call, list[str]]:
         def written(value: Any) -> Any:

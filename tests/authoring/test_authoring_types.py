@@ -48,6 +48,13 @@ def save() -> EmptyOperator:
 def flow(region: str = "eu") -> None:
     load("x") >> save()
 
+with DAG("mapped"):
+    several = DockerOperator.partial(task_id="m", image="x", max_map_length=9).expand(command=a.output.zip(["x"]))
+    fetch.partial("{{ ds }}").expand(rows=several.output) >> load.expand(name=["a", "b"])
+
+reveal_type(several)
+reveal_type(load.expand(name=["a"]))
+reveal_type(save.expand_kwargs([{}]))
 reveal_type(fetch("x"))
 reveal_type(plain())
 reveal_type(load("x"))
@@ -55,7 +62,17 @@ reveal_type(save())
 reveal_type(flow())
 reveal_type(a >> b)
 """
-REVEALED = ["Output", "Output", "TaskGroup", "EmptyOperator", "DAG", "DockerOperator"]
+REVEALED = [
+    "DockerOperator",
+    "TaskGroup",
+    "EmptyOperator",
+    "Output",
+    "Output",
+    "TaskGroup",
+    "EmptyOperator",
+    "DAG",
+    "DockerOperator",
+]
 
 WRONG = """
 from orchestrator import DAG, DockerOperator, EmptyOperator, PythonOperator
