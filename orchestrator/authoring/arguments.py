@@ -184,6 +184,9 @@ class ShortCircuitArguments(DockerArguments, total=False):
     ignore_downstream_trigger_rules: bool  #: skip everything after it, not its direct children only; True
 
 
+ScheduleArgument = str | Sequence[str] | timedelta | TimeSchedule | None
+
+
 class DagArguments(TypedDict, total=False):
     """What `DAG` and `@dag` take besides the id."""
 
