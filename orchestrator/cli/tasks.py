@@ -17,12 +17,16 @@ from orchestrator.cli.runs import try_row
 from orchestrator.cli.session import open_app, say
 from orchestrator.errors import NotFoundError
 from orchestrator.ids import UNMAPPED, TaskKey
-from orchestrator.planning.rows import Try
+from orchestrator.planning.rows import TaskInstance, Try, TryOutcome
 from orchestrator.ports import LogFlag, LogRecord, Stream
 from orchestrator.queries import Queries
 from orchestrator.scheduler.local_socket import Following
 from orchestrator.scheduler.notices import LogGrew, TaskChanged, TryChanged
 from orchestrator.spec.dag import DagSpec
+from orchestrator.states import TaskState
+
+#: States of a sensor that has not found what it waits for.
+_LOOKING = (TaskState.UP_FOR_RESCHEDULE, TaskState.QUEUED, TaskState.STARTING, TaskState.RUNNING)
 
 
 @click.group()
@@ -50,7 +54,8 @@ def list_tasks(dag_id: str, tree: bool, output: str | None) -> None:
     if tree:
         Console().print(_tree(spec))
         return
-    columns = ["task_id", "after", "image", "trigger_rule", "retries", "pool"]
+    looks = ["looks"] if any(task.sensor for task in spec.tasks) else []
+    columns = ["task_id", "after", "image", *looks, "trigger_rule", "retries", "pool"]
     show([task_row(task) for task in spec.tasks], columns, output)
 
 
@@ -101,6 +106,8 @@ def show_task(dag_id: str, task_id: str, run: str | None, map_index: int, output
         "state": task.state,
         "reason": reason,
         "result": result,
+        "looks": tries[-1].look if tries and tries[-1].look > 1 else None,
+        "next_look": task.due_at if task.state is TaskState.UP_FOR_RESCHEDULE else None,
     }
     told["artifacts"] = {each.path: f"{each.size} B" for each in kept} or None
     told["note"] = {f"{number}": note for number, note in enumerate(notes, 1)} or None
@@ -123,8 +130,9 @@ def logs(dag_id: str, task_id: str, run: str | None, number: int | None, map_ind
     with app.queries() as queries, Following.if_any(app.socket) as following:
         key = _task_key(queries, dag_id, task_id, run, map_index)
         attempt = _attempt(queries, key, number, following if follow else None)
+        task = next(each for each in queries.run(key.run).tasks if each.key == key)
         position = _write(queries, attempt, 0)
-        if not follow or attempt.log_complete:
+        if not follow or _is_over(attempt, task):
             return
         if following is None:
             say("no scheduler is running: this is the log as far as it was written")
@@ -133,12 +141,23 @@ def logs(dag_id: str, task_id: str, run: str | None, number: int | None, map_ind
             match notice:
                 case LogGrew() if notice.key == attempt.key:
                     position = _write(queries, attempt, position)
-                case TryChanged() if notice.attempt.key == attempt.key and notice.attempt.log_complete:
-                    _write(queries, attempt, position)
-                    return
+                case TaskChanged() if notice.task.key == key:
+                    task = notice.task
+                case TryChanged() if notice.attempt.key == attempt.key:
+                    attempt = notice.attempt
                 case _:
-                    pass
+                    continue
+            if _is_over(attempt, task):
+                _write(queries, attempt, position)
+                return
     say("the scheduler went away; the log goes on when it is back")
+
+
+def _is_over(attempt: Try, task: TaskInstance) -> bool:
+    """Whether nothing more comes to the log of a try. After a look of a sensor that found nothing another one
+    follows, unless the task has gone on otherwise."""
+    looks_again = task.tries == attempt.key.number and task.state in _LOOKING
+    return attempt.removed_at is not None and not (attempt.outcome is TryOutcome.NOT_READY and looks_again)
 
 
 def _attempt(queries: Queries, key: TaskKey, number: int | None, following: Following | None) -> Try:

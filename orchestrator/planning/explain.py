@@ -9,10 +9,13 @@ from itertools import islice
 from orchestrator.ids import UNMAPPED, RunKey, TaskKey
 from orchestrator.planning.admission import binding_limit
 from orchestrator.planning.draft import PlanSettings
+from orchestrator.planning.past import hindrance
 from orchestrator.planning.rows import Dag, Reason, Run, TaskInstance
+from orchestrator.planning.rules import Verdict
 from orchestrator.planning.runs import may_start
 from orchestrator.planning.timers import TimerKind
-from orchestrator.planning.verdicts import name_of, setups_waited_for, unit_of
+from orchestrator.planning.verdicts import judgement_of, name_of, setups_waited_for, unit_of
+from orchestrator.planning.waits import story
 from orchestrator.planning.world import World
 from orchestrator.spec.dag import ManualSchedule, TaskSpec
 from orchestrator.spec.value import Value
@@ -116,11 +119,11 @@ def explain_task(world: World, key: TaskKey, present: Present) -> Reason | None:
         case TaskState.WAITING:
             return _waits_for(world, key)
         case TaskState.QUEUED:
-            return _why_not_admitted(world, key, present)
+            return _why_not_begun(world, key, present)
         case TaskState.UP_FOR_RETRY:
             return _delay(task)
         case TaskState.UP_FOR_RESCHEDULE:
-            return _next_look(task)
+            return _next_look(task) if task.awaits is None else story(world, task)
         case TaskState.STARTING | TaskState.RUNNING:
             return world.tries[world.open_try[key]].stop_reason or _engine_down(task, present)
         case _:
@@ -236,6 +239,8 @@ def _waits_for(world: World, key: TaskKey) -> Reason:
         more = len(waits) - _NAMED
         text = f"its group {unit.name} is expanded when these have ended: {', '.join(waits[:_NAMED])}"
         return Reason(code=_UPSTREAM, text=f"{text} and {more} more" if more > 0 else text)
+    if judgement_of(world, key).verdict is Verdict.READY and (why := hindrance(world, key)) is not None:
+        return why
     spec, counts = world.task_spec(key), world.parent_counts(key)
     unfinished = (name_of(parent.key) for parent in world.parents_of(key) if not parent.state.final)
     named = list(islice(unfinished, _NAMED))
@@ -268,6 +273,15 @@ def behind(key: TaskKey, reason: Reason) -> Behind:
     return Behind(task_id=key.task_id, map_index=key.map_index, reason=reason)
 
 
+def _why_not_begun(world: World, key: TaskKey, present: Present) -> Reason | None:
+    """What needs no container is held back by nothing but a hold."""
+    if world.task_spec(key).control is None:
+        return _why_not_admitted(world, key, present)
+    text = "what it is to do is being rendered"
+    told = world.tasks[key].reason or Reason(code=ReasonCode.PREPARING, text=text)
+    return _held_back(world.dags[key.dag_id]) or told
+
+
 def _why_not_admitted(world: World, key: TaskKey, present: Present) -> Reason | None:
     if key in world.ready:
         return _held_back(world.dags[key.dag_id]) or binding_limit(world, key, present.settings, present.now)
@@ -294,7 +308,8 @@ def _engine_down(task: TaskInstance, present: Present) -> Reason | None:
 
 def _next_look(task: TaskInstance) -> Reason:
     last = "" if task.reason is None else f"; the last one: {task.reason.text}"
-    return Reason(code=ReasonCode.NOT_READY, text=f"its next look comes{_at(task)}{last}")
+    text = f"it waits between two looks: look {task.pokes + 1} comes{_at(task)}{last}"
+    return Reason(code=ReasonCode.NOT_READY, text=text)
 
 
 def _at(task: TaskInstance) -> str:

@@ -18,6 +18,7 @@ class LogFlag(IntFlag):
     SYSTEM = 2  #: a line of ours, in the index only
     TRUNCATED = 4  #: bytes are known to be missing here
     END = 8  #: the log is whole and nothing follows; in the index only, never in a `LogRecord`
+    PART = 16  #: a system line: the output of one of the try's containers is whole, that of another one follows
 
 
 class LogRecord(Value, frozen=True, kw_only=True):
@@ -46,7 +47,11 @@ class LogWriter(Protocol):
         """A system line: shown between the task's own, not part of its bytes. TRUNCATED: bytes miss here."""
 
     def rewind(self) -> dict[Stream, int]:
-        """Cut each stream back to its last complete line; returns how many complete lines each keeps."""
+        """Cut each stream of the newest part back to its last complete line; returns how many complete lines of
+        that part each keeps."""
+
+    def restart(self) -> None:
+        """Drop what was stored of the newest part, whose container is to write it anew."""
 
     def end(self, at: datetime) -> None:
         """Mark the log as whole: nothing is missing and nothing follows."""
@@ -57,7 +62,10 @@ class LogWriter(Protocol):
 
 class LogStore(Protocol):
     """Where logs of tries are kept: `<try>.log` and `<try>.idx` (spec images-and-engine 4). Safe to read, from
-    any process, while one writes. Every call raises `LogUnavailableError` where the files cannot be used now."""
+    any process, while one writes. Every call raises `LogUnavailableError` where the files cannot be used now.
+
+    The log of a try that has several containers, one after the other, has a part for each; a line noted as `PART`
+    ends one."""
 
     def writer(self, key: TryKey) -> LogWriter:
         """Open a log to append to it, creating it if need be; what a crash left half-written is cut off."""
@@ -65,12 +73,12 @@ class LogStore(Protocol):
     def records(self, key: TryKey, start: int = 0) -> Iterator[LogRecord]:
         """What is stored now from `start` (an offset as in `LogRecord`) on; empty where there is no log."""
 
-    def ended(self, key: TryKey) -> bool:
-        """Whether the log is marked as whole."""
+    def ended(self, key: TryKey, part: int = 1) -> bool:
+        """Whether the log is marked as whole up to the end of that part, counted from 1."""
 
     def last_line(self, key: TryKey, stream: Stream, limit: int) -> bytes | None:
-        """The last line that holds more than white space, without its end; None where there is none.
-        Never reads more than `limit` bytes for it (`FileTooLargeError`)."""
+        """The last line of the newest part that holds more than white space, without its end; None where there is
+        none. Never reads more than `limit` bytes for it (`FileTooLargeError`)."""
 
     def tail(self, key: TryKey, lines: int) -> tuple[str, ...]:
         """The last lines of both streams as text, for messages."""

@@ -26,9 +26,11 @@ class LogFlow(Source):
         stream: ByteStream,
         *,
         attached: bool,
+        part: int = 1,
         mask: Callable[[TryKey], Mask] = no_mask,
     ) -> None:
-        """`mask` tells what the log must not show; `LogUnavailableError` where that cannot be known now."""
+        """`part` counts the try's containers up to this one; `mask` tells what the log must not show,
+        `LogUnavailableError` where that cannot be known now."""
         super().__init__(stream, live=attached)
         self.key = key
         self.ended = threading.Event()  #: nothing more comes of the stream, and all that came is stored
@@ -38,6 +40,7 @@ class LogFlow(Source):
         self.closing = False  #: its end is our wish
         self._logs = logs
         self._writer: LogWriter | None = None
+        self._part = part
         self._fresh = attached
         self._flags = LogFlag.NONE
         self._skip = LineSkip({})
@@ -103,9 +106,12 @@ class LogFlow(Source):
         """Append a system line. Raises `LogUnavailableError`."""
         self._open().note(text, at, flags)
 
-    def end(self, at: datetime) -> None:
-        """Mark the log as whole. Raises `LogUnavailableError`."""
-        self._open().end(at)
+    def end(self, at: datetime, following: str = "") -> None:
+        """Mark the log as whole; where another part follows, with this line. Raises `LogUnavailableError`."""
+        if following:
+            self._open().note(following, at, LogFlag.PART)
+        else:
+            self._open().end(at)
 
     def close(self) -> None:
         """Let go of the files; idempotent. Raises `LogUnavailableError` where they may not be safe on disk."""
@@ -115,10 +121,12 @@ class LogFlow(Source):
 
     def _open(self) -> LogWriter:
         if self._writer is None:
-            if self._fresh:
+            if self._fresh and self._part == 1:
                 self._logs.remove(self.key)
-                self._fresh = False
-            self._writer = self._logs.writer(self.key)
+            writer = self._logs.writer(self.key)
+            if self._fresh and self._part > 1:
+                writer.restart()
+            self._writer, self._fresh = writer, False
         return self._writer
 
     @contextlib.contextmanager

@@ -97,13 +97,14 @@ class LogPump:
             flow.ended.set()
             _close_quietly(flow)
 
-    def attach(self, key: TryKey, stream: ByteStream) -> None:
-        """Store what comes from `stream`, attached before its container's start, as a new log."""
+    def attach(self, key: TryKey, stream: ByteStream, *, part: int = 1) -> None:
+        """Store what comes from `stream`, attached before its container's start, as a new log, or as a further
+        part of the one that the try's earlier containers wrote."""
         with self._turn(key):
             self._leave(key)
-            self._add(LogFlow(key, self._logs, stream, attached=True, mask=self._mask))
+            self._add(LogFlow(key, self._logs, stream, attached=True, part=part, mask=self._mask))
 
-    def adopt(self, key: TryKey, engine: Engine, container: ContainerId) -> None:
+    def adopt(self, key: TryKey, engine: Engine, container: ContainerId, *, part: int = 1) -> None:
         """Go on with the log of a container that runs or has exited from what is stored of it, unless its stream
         is still open or its log known to be whole. Reads the stored log once.
 
@@ -113,7 +114,7 @@ class LogPump:
             known = self._find(key)
             if known is None or (known.ended.is_set() and not known.whole):
                 stream = engine.follow_logs(container)
-                self._follow(LogFlow(key, self._logs, stream, attached=False, mask=self._mask))
+                self._follow(LogFlow(key, self._logs, stream, attached=False, part=part, mask=self._mask))
 
     def doubt(self) -> None:
         """The engine went away: streams may have ended before their containers, so no open log is trusted any
@@ -127,7 +128,7 @@ class LogPump:
         flow = self._find(key)
         return flow is not None and self._clock.wait(flow.ended, seconds) and flow.whole
 
-    def complete(self, key: TryKey, engine: Engine, container: ContainerId | None) -> bool:
+    def complete(self, key: TryKey, engine: Engine, container: ContainerId | None, *, part: int = 1) -> bool:
         """After the container's exit: wait for the end of its stream, and read back what is missing. Whether the
         log is whole then; cheap when it is. `container` None: none was ever created.
 
@@ -137,7 +138,7 @@ class LogPump:
             if flow is not None:
                 self._clock.wait(flow.ended, _END_SECONDS)
                 self._end(flow)
-            elif self._logs.ended(key):
+            elif self._logs.ended(key, part):
                 return True  # an earlier life finished it, and may have removed the container since
             if container is None:
                 return flow is None or flow.whole
@@ -150,13 +151,18 @@ class LogPump:
                 return False
             return flow.whole
 
-    def finish(self, key: TryKey, engine: Engine, container: ContainerId | None) -> bool:
-        """`complete`, then `close`; a log that is whole is marked so, before its container may be removed."""
+    def finish(
+        self, key: TryKey, engine: Engine, container: ContainerId | None, *, part: int = 1, following: str = ""
+    ) -> bool:
+        """`complete`, then `close`; a log that is whole is marked so, before its container may be removed. Where
+        another part follows, this one is ended with the line `following`, whole or not."""
         with self._turn(key):
-            whole = self.complete(key, engine, container)
+            whole = self.complete(key, engine, container, part=part)
             flow = self._find(key)
-            if whole and flow is not None:
-                flow.end(self._clock.now())
+            if flow is not None and (whole or following):
+                flow.end(self._clock.now(), following)
+            elif following and not self._logs.ended(key, part):
+                self._note(key, following, LogFlag.PART)
             self.close(key)
         return whole
 
@@ -280,9 +286,13 @@ class LogPump:
         if flow is not None:
             flow.note(_GONE_NOTE, self._clock.now(), LogFlag.TRUNCATED)
         else:
-            writer = self._logs.writer(key)
-            writer.note(_GONE_NOTE, self._clock.now(), LogFlag.TRUNCATED)
-            writer.close()
+            self._note(key, _GONE_NOTE, LogFlag.TRUNCATED)
+
+    def _note(self, key: TryKey, text: str, flags: LogFlag) -> None:
+        """Append a system line to a log that nobody feeds."""
+        writer = self._logs.writer(key)
+        writer.note(text, self._clock.now(), flags)
+        writer.close()
 
     # --- the writer's thread --------------------------------------------------------------------------
 

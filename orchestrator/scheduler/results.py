@@ -139,7 +139,7 @@ class Results:
             return None
         key = entry.attempt.key
         if not self._pump.wait_end(key, _LOG_END_SECONDS):
-            self._pump.complete(key, self._engine, container)
+            self._pump.complete(key, self._engine, container, part=entry.attempt.look)
         if source is ResultFrom.LAST_LINE:
             line = self._logs.last_line(key, Stream.STDOUT, self._limit)
             return None if line is None else msgspec.json.encode(line.decode("utf-8", "replace"))
@@ -149,6 +149,8 @@ class Results:
         chunks: list[bytes] = []
         size = 0
         for record in self._logs.records(key):
+            if LogFlag.PART in record.flags:
+                chunks, size = [], 0
             if record.stream is Stream.STDOUT and LogFlag.SYSTEM not in record.flags:
                 size += len(record.data)
                 chunks.append(record.data)

@@ -100,7 +100,7 @@ class Settling:
 
     def follow(self, entry: OpenAttempt, container: ContainerId) -> None:
         """Go on with the log of a try that runs or has exited, unless its log was closed in between."""
-        self._pump.adopt(entry.attempt.key, self._engine, container)
+        self._pump.adopt(entry.attempt.key, self._engine, container, part=entry.attempt.look)
         if not self._attempts.is_open(entry):
             with contextlib.suppress(LogUnavailableError):
                 self._pump.close(entry.attempt.key)

@@ -19,7 +19,7 @@ from orchestrator.errors import (
 )
 from orchestrator.ids import ContainerId, TryId
 from orchestrator.planning.events import Collected
-from orchestrator.planning.rows import Try
+from orchestrator.planning.rows import Try, TryOutcome
 from orchestrator.ports import Engine
 from orchestrator.scheduler.harvester import Harvester
 from orchestrator.scheduler.inbox import Message
@@ -122,7 +122,9 @@ class Tidier:
 
     def _tidy(self, attempt: Try) -> Collected:
         self._harvester.harvest(attempt)  # first: other tasks may wait for it
-        whole = self._pump.finish(attempt.key, self._engine, attempt.container_id)
+        whole = self._pump.finish(
+            attempt.key, self._engine, attempt.container_id, part=attempt.look, following=_following(attempt)
+        )
         if attempt.container_id is not None and is_kept(attempt, self._clock.now()):
             self._wipe(attempt, attempt.container_id)
         elif attempt.container_id is not None:
@@ -158,3 +160,10 @@ class Tidier:
         except ContainerRunningError:  # started again by others: the try is over, nothing of it may run
             _log.warning("tidy.still_runs", try_id=attempt.try_id, container=container)
             self._engine.remove(container, force=True)
+
+
+def _following(attempt: Try) -> str:
+    """Of a look after which another one follows in the same log: the line between the two."""
+    if attempt.outcome is not TryOutcome.NOT_READY or attempt.reason is None:
+        return ""
+    return f"look {attempt.look}: {attempt.reason.text}"

@@ -28,8 +28,8 @@ class _StreamEnd(msgspec.Struct):
 
 
 def cut_to_lines(files: TryFiles, log: int, index: int, extent: Extent) -> dict[Stream, int]:
-    """Cut each stream back to its last complete line; `log` and `index` are the open files. Returns how many
-    complete lines each stream keeps."""
+    """Cut each stream of the newest part back to its last complete line; `log` and `index` are the open files.
+    Returns how many complete lines of that part each stream keeps."""
     ends = _stream_ends(log, index, extent)
     kept = _kept(index, 0, extent, ends)
     first = next((number for number, (entry, length) in enumerate(kept) if length < entry.length), None)
@@ -66,6 +66,8 @@ def apply_cut(files: TryFiles) -> None:
 def _stream_ends(log: int, index: int, extent: Extent) -> dict[Stream, _StreamEnd]:
     ends = {stream: _StreamEnd() for stream in Stream}
     for number, entry in enumerate(entries(index, 0, extent.records)):
+        if entry.ends_part:
+            ends = {stream: _StreamEnd(record=number) for stream in Stream}
         if entry.system:
             continue
         data = os.pread(log, entry.length, entry.place)

@@ -51,6 +51,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return bool(self.flags & LogFlag.END) and self.length == 0
 
     @property
+    def ends_part(self) -> bool:
+        """Whether it is the system line that ends a part of the log."""
+        return bool(self.flags & LogFlag.PART)
+
+    @property
     def at(self) -> datetime:
         return _EPOCH + timedelta(microseconds=self.time)
 
@@ -107,6 +112,18 @@ def covered(fd: int, log_size: int, system_size: int) -> Extent:
             break
         extent = following
     return extent
+
+
+def ended_parts(fd: int, extent: Extent) -> Extent:
+    """How far all parts go that have ended, of a log that goes as far as `extent`."""
+    reached = parts = Extent()
+    for entry in entries(fd, 0, extent.records):
+        following = _following(reached, entry)
+        if following is None:
+            break
+        reached = following
+        parts = reached if entry.ends_part else parts
+    return parts
 
 
 def _following(extent: Extent, entry: Entry) -> Extent | None:

@@ -44,16 +44,19 @@ class LogReader:
                 flags=LogFlag(entry.flags),
             )
 
-    def payload_backwards(self) -> Iterator[tuple[Stream, bytes]]:
+    def payload_backwards(self, *, newest_part: bool = False) -> Iterator[tuple[Stream, bytes]]:
         """Payload of both streams, the last record first."""
         for entry in entries_backwards(self._index, self._count):
+            if newest_part and entry.ends_part:
+                return
             if not entry.system and not entry.is_end:
                 yield entry.stream, self._bytes(entry)
 
-    @property
-    def ended(self) -> bool:
-        """Whether the last record says that the log is whole."""
-        return any(entry.is_end for entry in entries(self._index, max(0, self._count - 1), self._count))
+    def ended(self, part: int) -> bool:
+        """Whether the last record says that the log is whole, or as many parts are."""
+        if any(entry.is_end for entry in entries(self._index, max(0, self._count - 1), self._count)):
+            return True
+        return sum(entry.ends_part for entry in entries(self._index, 0, self._count)) >= part
 
     def _end_of(self, number: int) -> int:
         return next((entry.end for entry in entries(self._index, number, number + 1)), 0)
@@ -77,7 +80,7 @@ def last_line(reader: LogReader, stream: Stream, limit: int) -> bytes | None:
     blank = b""
     parts: list[bytes] = []
     size = 0
-    for of, data in reader.payload_backwards():
+    for of, data in reader.payload_backwards(newest_part=True):
         if of is not stream:
             continue
         text = data

@@ -25,9 +25,9 @@ class FileLogStore:
             if reader is not None:
                 yield from reader.records(start)
 
-    def ended(self, key: TryKey) -> bool:
+    def ended(self, key: TryKey, part: int = 1) -> bool:
         with self._reader(key) as reader:
-            return reader is not None and reader.ended
+            return reader is not None and reader.ended(part)
 
     def last_line(self, key: TryKey, stream: Stream, limit: int) -> bytes | None:
         with self._reader(key) as reader:

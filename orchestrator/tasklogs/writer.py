@@ -11,7 +11,7 @@ import msgspec
 from orchestrator.ports import LogFlag, Stream
 from orchestrator.tasklogs.cut import apply_cut, cut_to_lines
 from orchestrator.tasklogs.files import TryFiles, faults, write_all
-from orchestrator.tasklogs.index import MAX_LENGTH, RECORD_SIZE, Extent, covered, microseconds, packed
+from orchestrator.tasklogs.index import MAX_LENGTH, RECORD_SIZE, Extent, covered, ended_parts, microseconds, packed
 
 _OPEN = os.O_RDWR | os.O_CREAT
 _MODE = 0o644
@@ -77,6 +77,13 @@ class FileLogWriter:
             # Offsets go on where they were: none is used twice, so a follower misses nothing.
             self._extent = msgspec.structs.replace(self._covered(), offset=self._extent.offset)
         return counts
+
+    def restart(self) -> None:
+        with faults(self._files.log), self._closing_on_failure():
+            self._changed = True
+            kept = ended_parts(self._index, self._extent)
+            self._extent = msgspec.structs.replace(kept, offset=self._extent.offset)
+            self._cut_off_rest()
 
     def close(self) -> None:
         with faults(self._files.log):

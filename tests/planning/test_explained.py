@@ -188,7 +188,7 @@ def test_a_sensor_between_two_looks_is_told_when_the_next_comes() -> None:
     leader.exit(attempt, 75)
     assert code(leader, key, "a") is Code.NOT_READY
     assert text(leader, key, "a").startswith(
-        "its next look comes at 2026-11-20T12:05:00+00:00; the last one: not yet"
+        "it waits between two looks: look 2 comes at 2026-11-20T12:05:00+00:00; the last one: not yet"
     )
 
 
