@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from random import Random
 
+from planning_past import seen
 from planning_sim import Leader, exited, prepared, started
 
 from orchestrator.ids import TaskKey
@@ -12,6 +13,7 @@ from orchestrator.planning.changes import (
     Change,
     Collect,
     Launch,
+    LookBack,
     PinImages,
     Prepare,
     Stop,
@@ -110,6 +112,8 @@ class FatefulEngine:
                 return [Collected(try_id=effect.attempt.try_id, at=self.leader.now)]
             case Stop():
                 return [exited(effect.attempt, 137)]
+            case LookBack():
+                return [seen(self.leader, effect)]
             case _:
                 raise AssertionError(effect)
 

@@ -16,8 +16,13 @@ from orchestrator.states import RunType, TaskState
 def look_back(leader: Leader) -> None:
     """Answer all questions from the rows, as the database would."""
     for effect in leader.take(LookBack):
-        runs = tuple(_whole(leader, run) for run in _meant(leader, effect.wanted))
-        leader.turn(Seen(asker=effect.asker, wanted=effect.wanted, runs=runs))
+        leader.turn(seen(leader, effect))
+
+
+def seen(leader: Leader, effect: LookBack) -> Seen:
+    """What the database would answer now."""
+    runs = tuple(_whole(leader, run) for run in _meant(leader, effect.wanted))
+    return Seen(asker=effect.asker, wanted=effect.wanted, runs=runs)
 
 
 def ask(leader: Leader, kind: RequestKind, **payload: object) -> Answer:
