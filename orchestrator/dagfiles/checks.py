@@ -4,21 +4,23 @@ import ast
 import difflib
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from msgspec import UNSET
 
+from orchestrator.dagfiles.elements import element_texts
 from orchestrator.dagfiles.schemas import unsound
 from orchestrator.dagfiles.secret_signs import literal_secrets
 from orchestrator.errors import RenderError, TimetableError
+from orchestrator.planning.units import Unit, units_of
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, ManualSchedule, Problem, Severity, TaskSpec
 from orchestrator.spec.marks import has_templates
 from orchestrator.spec.outputs import covers
 from orchestrator.spec.params import problems_of
 from orchestrator.states import TriggerRule
 from orchestrator.templating.fields import strings
-from orchestrator.templating.names import NAMES
+from orchestrator.templating.names import NAMES, nearest
 from orchestrator.templating.static import StaticTemplate
 from orchestrator.templating.stored import may_hold_secrets
 from orchestrator.timetables.build import timetable_for
@@ -43,9 +45,17 @@ class Checked:
         yield from ((task, task.container) for task in self.dag.tasks if task.container is not None)
 
     def texts(self) -> Iterator[tuple[TaskSpec, str, str]]:
-        """Task, field and text of every string of every container."""
+        """Task, field and text of every string of every container, and of what tasks are expanded over."""
         for task, container in self.containers():
             yield from ((task, field, text) for field, text in strings(container))
+        for unit in {unit.name: unit for unit in self.units.values()}.values():
+            task = self.dag.task(unit.tasks[0])
+            yield from ((task, field, text) for field, text in dict.fromkeys(element_texts(unit, task)))
+
+    @cached_property
+    def units(self) -> Mapping[str, Unit]:
+        """What is expanded as one, by the ids of its tasks."""
+        return units_of(self.dag)
 
     @cached_property
     def read(self) -> tuple[tuple[TaskSpec, StaticTemplate | RenderError], ...]:
@@ -97,6 +107,20 @@ def template_name(checked: Checked) -> Iterator[Problem]:
         for words in template.unknown_params({**checked.dag.params, **task.params}):
             fix = "add it to params= of the DAG or the task, or read dag_run.conf"
             yield _error(checked, task, "template_name", f"{template.field}: {words}", fix)
+
+
+def element_name(checked: Checked) -> Iterator[Problem]:
+    for task, template in checked.templates():
+        unit = checked.units.get(task.task_id)
+        axes = () if unit is None else unit.map.axes
+        known = [axis.argument for axis in axes if axis.argument is not None]
+        for name in template.element_names():
+            if unit is None:
+                text = f"{template.field}: element({name!r}) is for mapped tasks, and this is none"
+                yield _error(checked, task, "element_name", text, "map it with .partial(...).expand(...)")
+            elif name not in known and len(known) == len(axes):
+                text = f"{template.field}: it is not mapped over {name!r}{nearest(name, known)}"
+                yield _error(checked, task, "element_name", text, "name what .expand(...) names")
 
 
 def param(checked: Checked) -> Iterator[Problem]:
@@ -274,6 +298,7 @@ RULES: tuple[Callable[[Checked], Iterable[Problem]], ...] = (
     bad_schedule,
     template_syntax,
     template_name,
+    element_name,
     param,
     macro_name,
     result_schema,

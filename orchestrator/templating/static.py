@@ -48,6 +48,12 @@ class StaticTemplate:
         found = sorted(used - NAMES - self._environment.globals.keys())
         yield from (unknown(name, macros) for name in found if name not in macros)
 
+    def element_names(self) -> Iterator[str]:
+        """The arguments whose elements are asked for by a literal name."""
+        for call in self._tree.find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "element":
+                yield from _literals(call.args[:1])
+
     def unknown_params(self, params: Mapping[str, object]) -> Iterator[str]:
         """A sentence for each param that is asked for by name, without a default, and does not exist."""
         excused = {id(node) for guard in self._tree.find_all((nodes.Filter, nodes.Test)) if _guards(guard)

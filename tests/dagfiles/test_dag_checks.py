@@ -10,6 +10,7 @@ from orchestrator.dagfiles.checks import check
 from orchestrator.spec.dag import ContainerTemplate, CronSchedule, DagSpec, Problem, Severity, TaskSpec
 from orchestrator.spec.functions import Call
 from orchestrator.spec.handles import Handle
+from orchestrator.spec.mapping import Axis, FromResult, Literal, MapSpec, Source, Zip
 from orchestrator.spec.params import ParamSpec
 from orchestrator.states import TriggerRule
 
@@ -263,3 +264,29 @@ def test_a_last_task_that_hides_failures() -> None:
 def test_a_start_date_that_moves(value: str) -> None:
     problem = only(source=f"\nDAG('d', start_date={value})")
     assert (problem.rule, problem.line, problem.severity) == ("moving_start_date", 2, Severity.WARNING)
+
+
+def mapped(source: Source, argument: str | None = "command", **rest: Any) -> TaskSpec:
+    axis = Axis(argument=argument, source=source)
+    return msgspec.structs.replace(task("many", **rest), map=MapSpec(axes=(axis,)))
+
+
+def test_elements_in_the_file_are_looked_at_as_what_they_become() -> None:
+    problem = only(mapped(Literal(values=["echo {{ dss }}", "echo {{ dss }}"])))
+    assert (problem.rule, problem.text.partition(":")[0]) == ("template_name", "command")
+    assert only(mapped(Literal(values=["a {ds}"]))).rule == "single_brace"
+    inner = Zip(sources=(Literal(values=["{{ dss }}"]), FromResult(task_id="many")))
+    assert only(mapped(inner)).text.startswith("element.command[0]:")
+
+
+@pytest.mark.parametrize(
+    ("asks", "rule"),
+    [
+        (task(command=["x", "{{ element('name') }}"]), "element_name"),
+        (mapped(Literal(values=["x"]), environment={"N": "{{ element('comand') }}"}), "element_name"),
+        (mapped(Literal(values=["x"]), environment={"N": "{{ element('command') }}"}), None),
+        (mapped(FromResult(task_id="many"), None, environment={"N": "{{ element('any') }}"}), None),
+    ],
+)
+def test_only_what_a_task_is_mapped_over_has_elements(asks: TaskSpec, rule: str | None) -> None:
+    assert [problem.rule for problem in problems(asks)] == ([] if rule is None else [rule])
