@@ -20,7 +20,8 @@ class Blueprint:
 
     `leaves` decide how a run ends. `gates` are, of a task, those before it that may skip it; `setups` those that
     must have succeeded before it runs; `enclosed`, of a teardown, those that must have ended before it does;
-    `listeners`, of a task, those that are judged again when it ends, beside its children."""
+    `listeners`, of a task, those that are judged again when it ends, beside its children; `past` are the tasks that
+    depend on the run before."""
 
     version: DagVersion
     timetable: Timetable
@@ -37,6 +38,7 @@ class Blueprint:
     setups: Mapping[str, tuple[str, ...]]
     enclosed: Mapping[str, tuple[str, ...]]
     listeners: Mapping[str, tuple[str, ...]]
+    past: frozenset[str]
 
     @property
     def spec(self) -> DagSpec:
@@ -77,6 +79,7 @@ def blueprint_of(version: DagVersion) -> Blueprint:
         setups=_turned(scopes),
         enclosed=enclosed,
         listeners=_merged(scopes, _turned(enclosed), feeds_of(units)),
+        past=frozenset(task.task_id for task in spec.tasks if task.depends_on_past or task.wait_for_downstream),
     )
 
 

@@ -27,8 +27,8 @@ class Trigger(Value, frozen=True, kw_only=True, tag="trigger"):
 
 class External(Value, frozen=True, kw_only=True, tag="external"):
     """Wait for the run of another DAG with this one's logical date, less `delta`, or with the date that the
-    template `date` gives: for some of its tasks, a group of them, or the run as a whole. States are those of task instances,
-    or of runs."""
+    template `date` gives: for some of its tasks, a group of them, or the run as a whole. States are those of
+    task instances, or of runs."""
 
     dag_id: str
     task_ids: tuple[str, ...] = ()
