@@ -12,6 +12,7 @@ from orchestrator.planning.rows import DagVersion, Interval, Reason, Run, TaskIn
 from orchestrator.ports import Store
 from orchestrator.spec.container import ContainerSpec
 from orchestrator.spec.dag import DagSpec, TaskSpec, encode_dag
+from orchestrator.spec.params import ParamSpec
 from orchestrator.states import ReasonCode, RunState, RunType, TaskState
 
 NOW = datetime(2024, 2, 29, 12, 0, 0, 123456, tzinfo=UTC)
@@ -25,7 +26,11 @@ def version(dag_id: str = "etl", description: str = "") -> DagVersion:
         file=f"{dag_id}.py",
         description=description,
         start_date=NOW,
-        params={"n": 1, "text": "ä\0", "list": [None, 1.5]},
+        params={
+            "n": ParamSpec(default=1),
+            "text": ParamSpec(default="ä\0"),
+            "list": ParamSpec(default=[None, 1.5]),
+        },
         tasks=(TaskSpec(task_id="a"), TaskSpec(task_id="b", upstream=("a",))),
     )
     digest = hashlib.sha256(encode_dag(spec)).hexdigest()[:16]

@@ -33,7 +33,7 @@ def newest(connection: Connection, limit: int) -> tuple[Backfill, ...]:
 def states_of_runs(connection: Connection, number: int) -> dict[RunState, int]:
     """How many runs of a backfill are in which state."""
     counted = select(runs.c.state, func.count()).where(runs.c.backfill == number).group_by(runs.c.state)
-    return dict(connection.execute(counted).tuples())
+    return dict(connection.execute(counted).all())
 
 
 def _backfill(row: RowMapping) -> Backfill:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_, select
+from sqlalchemy import Connection, Select, and_, false, or_, select
 
 from orchestrator.planning.history import PastRun, RunBefore, RunsBetween, RunsNamed, Wanted
 from orchestrator.planning.rows import Run
@@ -23,7 +23,7 @@ def _statement(wanted: Wanted) -> Select[Any]:
     match wanted:
         case RunsNamed():
             named = [and_(runs.c.dag_id == key.dag_id, runs.c.run_id == key.run_id) for key in wanted.keys]
-            return select(runs).where(or_(*named)).order_by(*by_date)
+            return select(runs).where(or_(false(), *named)).order_by(*by_date)
         case RunsBetween():
             after, before = runs.c.interval_start >= wanted.start, runs.c.interval_start < wanted.end
             return select(runs).where(runs.c.dag_id == wanted.dag_id, after, before).order_by(*by_date)

@@ -1,5 +1,7 @@
 """What expanding, choosing and looking again need; pools, holds and pauses."""
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,10 +10,27 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
+    _params()
     _dags()
     _task_instances()
     _outcomes()
     _backfills()
+    _assets()
+
+
+def _params() -> None:
+    """A param was its default value, and is now an object that may have a schema as well."""
+    versions = sa.table(
+        "dag_versions", sa.column("dag_id", sa.Text), sa.column("version", sa.Text), sa.column("spec", sa.Text)
+    )
+    connection = op.get_bind()
+    for dag_id, version, text in connection.execute(sa.select(versions)).all():
+        spec = json.loads(text)
+        for part in (spec, *spec.get("tasks", ())):
+            if "params" in part:
+                part["params"] = {name: {"default": value} for name, value in part["params"].items()}
+        mine = (versions.c.dag_id == dag_id, versions.c.version == version)
+        connection.execute(sa.update(versions).where(*mine).values(spec=json.dumps(spec, ensure_ascii=False)))
 
 
 def _dags() -> None:
@@ -36,6 +55,7 @@ def _task_instances() -> None:
         table.add_column(sa.Column("backfill", sa.Integer()))
         table.add_column(sa.Column("free_of_past", sa.Boolean(), nullable=False, server_default="0"))
         table.add_column(sa.Column("triggered_by", sa.Text()))
+        table.add_column(sa.Column("consumed", sa.Text(), nullable=False, server_default="{}"))
         table.add_column(sa.Column("deadline_missed_at", sa.BigInteger()))
     late = sa.text("deadline_missed_at IS NOT NULL")
     for name in ("runs", "task_instances"):
@@ -81,3 +101,27 @@ def _backfills() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("backfills_key")),
     )
     op.create_index("backfills_open", "backfills", ["id"], sqlite_where=going, postgresql_where=going)
+
+
+def _assets() -> None:
+    op.create_table(
+        "asset_events",
+        sa.Column("asset", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("extra", sa.LargeBinary(), nullable=False),
+        sa.Column("source", sa.Text()),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("asset", "at", name=op.f("asset_events_key")),
+    )
+    op.create_index("asset_events_newest", "asset_events", ["at"], unique=True)
+    op.create_table(
+        "asset_gathered",
+        sa.Column("dag_id", sa.Text(), nullable=False),
+        sa.Column("asset", sa.Text(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.CheckConstraint("first <= last", name=op.f("asset_gathered_in_order")),
+        sa.CheckConstraint("count > 0", name=op.f("asset_gathered_not_empty")),
+        sa.PrimaryKeyConstraint("dag_id", "asset", name=op.f("asset_gathered_key")),
+    )
