@@ -73,7 +73,7 @@ def _failure(facts: ExitFacts, spec: ContainerSpec) -> Reason:
     if name is None:
         text = f"it exited with {code}{_SHELLS.get(code, '')}{words}"
         return Reason(code=ReasonCode.EXIT_CODE, text=text)
-    memory = "; possibly memory, the engine was not watching" if name == "SIGKILL" else ""
+    memory = f"; possibly memory, the engine was not watching: {_memory(facts, spec)}" if name == "SIGKILL" else ""
     return Reason(code=ReasonCode.SIGNAL, text=f"it was ended by {name} (exit code {code}){memory}{words}")
 
 

@@ -113,11 +113,11 @@ MISTAKES: Mapping[str, Mistake] = {
     ),
     "too_many_cores": Mistake(
         "command='true', cpus=10000",
-        ("engine_too_small",), ("it asks for 10000 cpus, and the engine has ",), "",
+        ("engine_too_small",), ("it asks for 10000 cpus, and the engine has ",), "lower cpus or mem_limit",
     ),
     "too_much_memory": Mistake(
         "command='true', mem_limit='900000g'",
-        ("engine_too_small",), ("it asks for ", "and the engine has "), "",
+        ("engine_too_small",), ("it asks for ", "and the engine has "), "lower cpus or mem_limit",
     ),
     "too_little_memory": Mistake(
         "command='true', mem_limit='512'",
@@ -132,7 +132,9 @@ MISTAKES: Mapping[str, Mistake] = {
         ("exit_code",), ("it exited with 1", "the last words"), "read what it wrote",
     ),
     "out_of_memory_at_once": Mistake(
-        _QUICK, ("oom_killed",), ("it ran out of memory; its mem_limit is 48 MiB",), "give it a greater mem_limit",
+        _QUICK,
+        ("oom_killed", "signal"),  # an engine that looks a moment later has not seen why
+        ("memory", "its mem_limit is 48 MiB"), "memory",
     ),
     "out_of_memory": Mistake(
         _SLOW,

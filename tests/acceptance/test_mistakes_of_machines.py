@@ -3,6 +3,7 @@ full disk. Each command says so and what to do, and fails; what runs goes on by 
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,17 +34,17 @@ def project_in(folder: Path, **environment: str) -> CliProject:
 
 
 @pytest.fixture
-def outsider(base_image: str, tmp_path: Path) -> CliProject:
-    """A project of a user who is in no group."""
+def outsider(base_image: str) -> Iterator[CliProject]:
+    """A project of a user who is in no group, where that user may go: other tests' folders are closed to others."""
     need_root()
-    home = tmp_path / "user"
-    project = project_in(tmp_path / "project", HOME=str(home))
-    home.mkdir()
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o011)
-    for path in (home, project.folder):
-        os.chown(path, NOBODY, NOBODY)
-    return project
+    with tempfile.TemporaryDirectory(prefix="orchestrator-tests-") as folder:
+        Path(folder).chmod(0o755)
+        home = Path(folder, "user")
+        project = project_in(Path(folder, "project"), HOME=str(home))
+        home.mkdir()
+        for path in (home, project.folder):
+            os.chown(path, NOBODY, NOBODY)
+        yield project
 
 
 @pytest.mark.parametrize("words", ["dags test sound", "images list"])
@@ -65,12 +66,13 @@ def test_doctor_tells_it_too_and_counts_it_once(outsider: CliProject) -> None:
     assert {"skip clock", "skip base image", "skip limits", "skip data roots"} <= set(told)
 
 
-def test_a_docker_configuration_that_is_closed_is_named(outsider: CliProject, tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0o700)
-    environment = outsider.environment | {"DOCKER_CONFIG": str(tmp_path / "closed")}
+def test_a_docker_configuration_that_is_closed_is_named(outsider: CliProject) -> None:
+    closed = outsider.folder / "closed"
+    closed.mkdir(mode=0o700)
+    environment = outsider.environment | {"DOCKER_CONFIG": str(closed)}
     said = as_nobody(outsider.folder, environment, "dags", "test", "sound")
     assert (said.code, said.stdout) == (1, "")
-    assert f"error: {tmp_path}/closed/config.json cannot be read: " in said.stderr
+    assert f"error: {closed}/config.json cannot be read: " in said.stderr
     assert "or DOCKER_CONFIG to another folder" in said.stderr
 
 

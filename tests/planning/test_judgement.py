@@ -71,7 +71,7 @@ class TestExit:
     def test_137_unwatched_is_a_signal_that_may_have_been_memory(self) -> None:
         found = ending(137)
         assert found.reason.code is ReasonCode.SIGNAL
-        assert "possibly memory" in found.reason.text
+        assert "possibly memory, the engine was not watching: it has no mem_limit" in found.reason.text
         assert "SIGTERM" in ending(143).reason.text
         assert "memory" not in ending(143).reason.text
 
