@@ -230,6 +230,9 @@ class LogPump:
             _log.warning("log.waits", try_key=flow.key, trouble=trouble.message)
             flow.stream.close()
             _close_quietly(flow)
+        except BaseException:
+            flow.stream.close()
+            raise
         else:
             self._add(flow)
 

@@ -115,6 +115,26 @@ def test_a_log_that_is_read_back_after_a_restart_is_masked_as_well(stage_with_db
         assert any("the log may show secret 'db'" in note for note in notes)
 
 
+def test_a_log_waits_for_a_place_of_secrets_that_is_away(stage_with_db: Stage) -> None:
+    stage = stage_with_db
+    stage.script.programs["a"] = Program(stays=True)
+    life = stage.begin()
+    run = stage.trigger(dag(secretive()))
+    stage.wait_state(run, "a", TaskState.RUNNING)
+    container = stage.container("a")
+    life.kill()
+    stage.engine.write(container.id, f"it is {VALUE}\n".encode())
+    stage.secrets.away = True
+    stage.begin()
+    stage.heard.wait_for(lambda: stage.view(run).tries[0].adopted == 1, "the adoption")
+    stage.engine.finish(container.id)
+    assert log_of(stage, stage.view(run).tries[0]) == b""
+    stage.secrets.away = False
+    view = stage.wait(run)
+    assert log_of(stage, view.tries[0]) == b"it is ***\n"
+    assert view.results["a"] == "it is ***"
+
+
 def test_a_result_that_tells_a_secret_fails_its_try_and_is_stored_nowhere(stage_with_db: Stage) -> None:
     stage = stage_with_db
     stage.script.programs["a"] = Program(files={RESULT: msgspec.json.encode({"password": VALUE})})
