@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.authoring import arguments
-from orchestrator.authoring.reading import IDLE_DAG, IDLE_DOCKER
+from orchestrator.authoring.reading import IDLE_DAG, IDLE_DOCKER, IDLE_SENSOR
 
 BEGIN, END = "<!-- arguments: begin -->", "<!-- arguments: end -->"
 #: Signatures by title, in the order shown.
 _SIGNATURES = {
     "DockerArguments": "DockerOperator",
+    "SensorArguments": "DockerSensor takes besides",
     "TaskArguments": "Every operator",
     "DagArguments": "DAG and @dag",
 }
 _CLASS = re.compile(r"class (\w+)\(")
 _GROUP = re.compile(r"    # (.+)")
 _ARGUMENT = re.compile(r"    (\w+): (.+?)(?:  #: (.+))?")
-_IDLE = {**IDLE_DOCKER, **IDLE_DAG}
+_IDLE = {**IDLE_DOCKER, **IDLE_SENSOR, **IDLE_DAG}
 
 
 class Row(NamedTuple):

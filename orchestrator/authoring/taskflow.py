@@ -18,9 +18,10 @@ from orchestrator.authoring.operators import DockerOperator, Operator
 from orchestrator.authoring.outputs import Output, with_handles
 from orchestrator.authoring.reading import Fields
 from orchestrator.authoring.scope import Scope, scope_for
+from orchestrator.authoring.sensors import DockerSensor
 from orchestrator.authoring.template_files import with_texts
-from orchestrator.spec.dag import ContainerTemplate, TaskSpec
-from orchestrator.spec.functions import SKIPPED, Call, Function
+from orchestrator.spec.dag import ContainerTemplate, SensorSpec, TaskSpec
+from orchestrator.spec.functions import NOT_READY, SKIPPED, Call, Function
 from orchestrator.spec.mapping import MAX_MAP_LENGTH, MapSpec, placeholder
 
 #: Arguments of a DockerOperator that a function takes the place of.
@@ -79,6 +80,19 @@ class FunctionShortCircuit(FunctionTask, ShortCircuitDockerOperator):
     """`@task.short_circuit`"""
 
     decorator = "@task.short_circuit"
+
+
+class FunctionSensor(FunctionTask, DockerSensor):
+    """`@task.sensor`: what the function returns says whether it is there, and is the result where it is."""
+
+    decorator = "@task.sensor"
+    not_ready = NOT_READY
+
+    def _spec(self, scope: Scope, fields: Fields) -> TaskSpec:
+        made = super()._spec(scope, fields)
+        sensor = made.sensor or SensorSpec()
+        codes = tuple(sorted({NOT_READY, *sensor.not_ready_exit_codes}))
+        return replace(made, sensor=replace(sensor, not_ready_exit_codes=codes))
 
 
 class Decorated:
@@ -175,6 +189,7 @@ class Task(TaskDecorator):
     docker = TaskDecorator(FunctionOperator)
     branch = TaskDecorator(FunctionBranch)
     short_circuit = TaskDecorator(FunctionShortCircuit)
+    sensor = TaskDecorator(FunctionSensor)
 
 
 #: What a DAG file imports.

@@ -12,7 +12,7 @@ from orchestrator.actions import Outcome
 from orchestrator.app import App
 from orchestrator.cli.check import check
 from orchestrator.cli.explain import explain_dag
-from orchestrator.cli.output import describe, output_option, show, show_json
+from orchestrator.cli.output import describe, duration, output_option, show, show_json
 from orchestrator.cli.plan import next_in_words, next_runs, plan
 from orchestrator.cli.session import located, open_app, read_conf, say
 from orchestrator.cli.trial import test
@@ -119,10 +119,19 @@ def task_row(task: TaskSpec) -> dict[str, Any]:
         "operator": task.operator,
         "after": list(task.upstream),
         "image": (task.container.image or "(default)") if task.container else "",
+        "looks": _looks(task),
         "trigger_rule": task.trigger_rule.value,
         "retries": task.retry.retries,
         "pool": task.pool,
     }
+
+
+def _looks(task: TaskSpec) -> str:
+    """How a sensor looks, in words."""
+    if task.sensor is None:
+        return ""
+    rarer = ", ever more rarely," if task.sensor.exponential_backoff else ""
+    return f"every {duration(task.sensor.poke_interval)}{rarer} for {duration(task.sensor.timeout)}"
 
 
 @dags.command()

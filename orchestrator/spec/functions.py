@@ -24,6 +24,8 @@ FILLED_NAMES = (
 )  # fmt: skip
 #: A try of a Python task that ends with this is skipped.
 SKIPPED = 99
+#: A look of a Python sensor that ends with this (EX_TEMPFAIL) found nothing yet.
+NOT_READY = 75
 
 
 class Function(Value, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, Select, delete, insert, select
 
-from orchestrator.ids import TaskKey, TryId, TryKey
+from orchestrator.ids import RunKey, TaskKey, TryId, TryKey
 from orchestrator.planning.changes import DropTry, PutTry
 from orchestrator.planning.rows import Try
 from orchestrator.store.statements import Columns, guarded_update, move
@@ -46,6 +46,16 @@ def uncollected_statement() -> Select[Any]:
 def of_task(connection: Connection, task: TaskKey) -> tuple[Try, ...]:
     """A task instance's tries, by number."""
     statement = select(tries).where(*at(tries, task)).order_by(tries.c.number)
+    return tuple(_try(row) for row in connection.execute(statement).mappings())
+
+
+def of_run(connection: Connection, run: RunKey) -> tuple[Try, ...]:
+    """The tries of all task instances of a run, by their keys and numbers."""
+    statement = (
+        select(tries)
+        .where(tries.c.dag_id == run.dag_id, tries.c.run_id == run.run_id)
+        .order_by(tries.c.task_id, tries.c.map_index, tries.c.number)
+    )
     return tuple(_try(row) for row in connection.execute(statement).mappings())
 
 
