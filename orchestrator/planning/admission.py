@@ -181,7 +181,7 @@ def _pool_missing(claim: Claim, cap: int | None) -> Reason:
 def _intend(draft: Draft, key: TaskKey) -> None:
     """Write ahead: the try, its random id and its container's whole description, before anything is created."""
     prepared = draft.world.ready[key].spec
-    looked, spec = draft.world.tasks[key].pokes > 0, draft.world.task_spec(key)
+    looks, spec = draft.world.tasks[key].pokes, draft.world.task_spec(key)
     task = transitions.starting(draft.world.tasks[key], draft.now, sensor=spec.sensor is not None)
     settings, try_key, try_id = draft.settings, TryKey(key, task.tries), draft.next_id()
     attempt = Try(
@@ -190,9 +190,10 @@ def _intend(draft: Draft, key: TaskKey) -> None:
         epoch=settings.epoch,
         spec=with_try(prepared, deployment=settings.deployment, key=try_key, try_id=try_id, epoch=settings.epoch),
         intended_at=draft.now,
+        look=looks + 1,
     )
     draft.put_task(task)
-    if looked:
+    if looks:
         draft.do(DropTry(key=try_key))
     draft.put_try(attempt)
     draft.do(Launch(attempt=attempt))

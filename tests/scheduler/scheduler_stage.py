@@ -71,16 +71,16 @@ def with_files() -> ContainerTemplate:
 
 
 class Script:
-    """What each task's containers do: one program for all tries, or one for each. A file `RESULT` is the result
-    file, wherever the container has it."""
+    """What each task's containers do: one program for all tries, or one for each, or whatever is given when one is
+    made. A file `RESULT` is the result file, wherever the container has it."""
 
     def __init__(self) -> None:
-        self.programs: dict[str, Program | list[Program]] = {}
+        self.programs: dict[str, Program | list[Program] | Callable[[], Program]] = {}
 
     def __call__(self, spec: ContainerSpec) -> Program:
         number = int(spec.labels.get("orchestrator.try_number", 1))
         said = self.programs.get(spec.labels.get("orchestrator.task_id", ""), Program())
-        program = said[min(number, len(said)) - 1] if isinstance(said, list) else said
+        program = said[min(number, len(said)) - 1] if isinstance(said, list) else said() if callable(said) else said
         files = {str(spec.result_path) if path == RESULT else path: data for path, data in program.files.items()}
         return msgspec.structs.replace(program, files=files)
 
@@ -270,6 +270,11 @@ class Stage:
             for event in self.engine.board.happened
             if event.kind is EngineEventKind.START
         )
+
+    def ends(self, task_id: str) -> int:
+        """How many containers of a task have ended."""
+        died = [event for event in self.engine.board.happened if event.kind is EngineEventKind.DIE]
+        return sum(event.labels["orchestrator.task_id"] == task_id for event in died)
 
     def creations(self, task_id: str) -> int:
         """How many containers a task got."""
