@@ -221,20 +221,19 @@ class LogPump:
             _close_quietly(flow)
 
     def _follow(self, flow: LogFlow) -> None:
-        self._leave(flow.key)
-        try:
-            flow.rewind()
-            flow.note(_BACK_NOTE, self._clock.now())
-            self._tell_unmasked(flow)
-        except LogUnavailableError as trouble:
-            _log.warning("log.waits", try_key=flow.key, trouble=trouble.message)
-            flow.stream.close()
-            _close_quietly(flow)
-        except BaseException:
-            flow.stream.close()
-            raise
-        else:
-            self._add(flow)
+        with contextlib.ExitStack() as dropping:  # whatever goes wrong: nobody else knows of the stream
+            dropping.callback(flow.stream.close)
+            dropping.callback(_close_quietly, flow)
+            self._leave(flow.key)
+            try:
+                flow.rewind()
+                flow.note(_BACK_NOTE, self._clock.now())
+                self._tell_unmasked(flow)
+            except LogUnavailableError as trouble:
+                _log.warning("log.waits", try_key=flow.key, trouble=trouble.message)
+            else:
+                dropping.pop_all()
+                self._add(flow)
 
     def _end(self, flow: LogFlow) -> None:
         if not flow.ended.is_set():

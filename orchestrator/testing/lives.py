@@ -50,9 +50,10 @@ class Life:
     def around(self, verb: str, act: Callable[[], T]) -> T:
         """Do `act` if this life lasts; its answer is heard if it still does."""
         result = self.faults.around(verb, lambda: self._lasting(act))
-        if self.over and hasattr(result, "close"):
-            result.close()  # a connection that nobody takes goes with the process
-        self._check()
+        if self.over:
+            if hasattr(result, "close"):
+                result.close()  # a connection that nobody takes goes with the process
+            raise Killed
         return result
 
     @property

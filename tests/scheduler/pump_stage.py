@@ -12,6 +12,7 @@ from orchestrator.clock import SystemClock
 from orchestrator.errors import LogUnavailableError
 from orchestrator.ids import ContainerId, TaskKey, TryKey
 from orchestrator.ports import ByteStream, LogFlag, LogStore, LogWriter, Stream
+from orchestrator.scheduler.masks import Mask, no_mask
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.spec.container import ContainerSpec
 from orchestrator.tasklogs.store import FileLogStore
@@ -70,9 +71,11 @@ class Scene:
         return self.engine.create(ContainerSpec(name=name, image="i", image_name="i", tty=tty))
 
     @contextmanager
-    def pump(self, *, impatient: bool = False, limit: int = 1 << 20) -> Iterator[LogPump]:
+    def pump(
+        self, *, impatient: bool = False, limit: int = 1 << 20, mask: Callable[[TryKey], Mask] = no_mask
+    ) -> Iterator[LogPump]:
         clock = Impatient() if impatient else self.clock
-        pump = LogPump(self.logs, clock, self.grown, on_ended=self.ended, backlog_limit=limit)
+        pump = LogPump(self.logs, clock, self.grown, on_ended=self.ended, backlog_limit=limit, mask=mask)
         pump.start()
         try:
             yield pump

@@ -1,5 +1,6 @@
 """The log pump with a slow or full disk, and at its own end: bounded, never in a container's way."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from pump_stage import KEY, OUT, SOON, Disk, Scene, Watched
 from orchestrator.clock import SystemClock
 from orchestrator.errors import LogUnavailableError
 from orchestrator.ids import TryKey
+from orchestrator.scheduler.masks import Mask
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.testing.fake_engine import FakeEngine
 from orchestrator.testing.programs import Output, Program
@@ -158,3 +160,22 @@ def test_output_of_a_program_that_ends_at_once_is_whole(tmp_path: Path) -> None:
         scene.launch(pump)
         assert scene.finish(pump)
     assert scene.stored() == b"hello\n"
+
+
+@pytest.mark.parametrize(
+    "trouble", [LogUnavailableError("the store is away"), RuntimeError("a row cannot be read")]
+)
+def test_a_stream_is_closed_where_what_to_mask_cannot_be_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    def mask(_: TryKey) -> Mask:
+        raise trouble
+
+    scene.engine.start(scene.container)
+    followed = Watched(scene.engine.follow_logs(scene.container))
+    monkeypatch.setattr(scene.engine, "follow_logs", lambda _: followed)
+    with scene.pump(mask=mask) as pump:
+        with contextlib.suppress(RuntimeError):
+            pump.adopt(KEY, scene.engine, scene.container)
+        assert followed.closed.is_set()
+    assert scene.stored() == b""
