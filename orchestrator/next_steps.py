@@ -79,6 +79,7 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.PAUSED: "`orchestrator dags unpause {dag}`",
     _R.HELD: "`orchestrator dags unpause {dag}`",
     _R.DAG_INACTIVE: "put the file back, or see what became of it: `orchestrator dags check`",
+    _R.ASSETS: "wait for the tasks that produce them, or tell of an update: `orchestrator assets emit <name>`",
     _R.NOT_DUE: "wait for it, or have a run now: `orchestrator dags trigger {dag}`",
     _R.UNSCHEDULED: "`orchestrator dags trigger {dag}`",
     _R.OUTSIDE_SCHEDULE: "change schedule or end_date in the DAG file, or: `orchestrator dags trigger {dag}`",

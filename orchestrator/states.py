@@ -182,6 +182,7 @@ class ReasonCode(StrEnum):
     PAUSED = "paused"
     DAG_INACTIVE = "dag_inactive"
     NOT_DUE = "not_due"
+    ASSETS = "assets"
     UNSCHEDULED = "unscheduled"
     OUTSIDE_SCHEDULE = "outside_schedule"
 

@@ -7,6 +7,7 @@ from orchestrator.ids import RunKey, TaskKey, TryKey
 from orchestrator.planning.history import Asker, Before, Wanted
 from orchestrator.planning.rows import (
     Answer,
+    AssetEvent,
     Backfill,
     Dag,
     DagVersion,
@@ -14,6 +15,7 @@ from orchestrator.planning.rows import (
     Request,
     Result,
     Run,
+    Stretch,
     TaskInstance,
     Try,
 )
@@ -81,6 +83,20 @@ class DropResult(Value, frozen=True, kw_only=True):
     """Remove a task instance's result, if there is one: it is to run again, or is something else now."""
 
     key: TaskKey
+
+
+class PutAssetEvent(Value, frozen=True, kw_only=True):
+    """Insert an asset's event."""
+
+    event: AssetEvent
+
+
+class PutGathered(Value, frozen=True, kw_only=True):
+    """Insert or replace what a DAG has not consumed yet of an asset's events; None: nothing any more."""
+
+    dag_id: str
+    asset: str
+    events: Stretch | None
 
 
 class PutBackfill(Value, frozen=True, kw_only=True):
@@ -199,6 +215,8 @@ Row = (
     | PutResult
     | PutPool
     | PutBackfill
+    | PutAssetEvent
+    | PutGathered
     | DropPool
     | Answered
 )

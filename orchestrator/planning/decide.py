@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.ids import RunKey, TaskKey, TryId
 from orchestrator.planning import (
+    assets,
     attempts,
     backfills,
     files,
@@ -61,6 +62,7 @@ def decide(
     draft = Draft(world, now, ids, settings)
     for event in events:
         _HANDLERS[type(event)](draft, event)
+    assets.record(draft)
     for due, kind, of in draft.world.timers.due(now):
         if draft.world.timers.at(kind, of) == due:
             _TIMERS[kind](draft, of)
@@ -81,6 +83,7 @@ def _start_and_tell(draft: Draft) -> None:
             runs.start_held(draft, dag_id)
         for number in draft.shrunk():
             backfills.advance(draft, number)
+        assets.record(draft)
         news = draft.news()
         if not news:
             return
@@ -174,6 +177,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Draft, Any], None]] = {
 
 _TIMERS: Mapping[TimerKind, Callable[[Draft, Any], None]] = {
     TimerKind.SCHEDULE: runs.make_scheduled,
+    TimerKind.ASSETS: assets.make_run,
     TimerKind.RETRY: _on_retry,
     TimerKind.SENSOR: sensors.overdue,
     TimerKind.TIMEOUT: attempts.overdue,

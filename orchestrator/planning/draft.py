@@ -5,7 +5,7 @@ while the world itself stays as it is until the commit.
 from collections.abc import Iterator
 from datetime import datetime
 
-from orchestrator.ids import DeploymentId, Epoch, RunKey, TryId
+from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId
 from orchestrator.planning.changes import Change, PutRun, PutTask, PutTry
 from orchestrator.planning.rows import Reason, Run, TaskInstance, Try
 from orchestrator.planning.world import World
@@ -42,6 +42,7 @@ class Draft:
         self._stirred: dict[str, None] = {}
         self._shrunk: dict[int, None] = {}
         self._condemned: dict[RunKey, Reason] = {}
+        self._updated: list[tuple[TaskKey, str]] = []
 
     def do(self, change: Change) -> None:
         """Decide one more change."""
@@ -75,6 +76,15 @@ class Draft:
         while self._condemned:
             run = next(iter(self._condemned))
             yield run, self._condemned.pop(run)
+
+    def update(self, task: TaskKey) -> None:
+        """A task instance has succeeded, and its assets are updated with it."""
+        self._updated += [(task, asset.name) for asset in self.world.task_spec(task).outlets]
+
+    def updated(self) -> Iterator[tuple[TaskKey, str]]:
+        """The assets that tasks updated since this was last looked at, until there are none."""
+        while self._updated:
+            yield self._updated.pop(0)
 
     def stir(self, dag_id: str) -> None:
         """Runs of this DAG that are held back may be able to start."""

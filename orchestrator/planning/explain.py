@@ -9,6 +9,7 @@ from itertools import islice
 from orchestrator.ids import UNMAPPED, RunKey, TaskKey
 from orchestrator.planning.admission import binding_limit
 from orchestrator.planning.draft import PlanSettings
+from orchestrator.planning.dues import gathered_by
 from orchestrator.planning.past import hindrance
 from orchestrator.planning.rows import Dag, Reason, Run, TaskInstance
 from orchestrator.planning.rules import Verdict
@@ -17,6 +18,7 @@ from orchestrator.planning.timers import TimerKind
 from orchestrator.planning.verdicts import judgement_of, name_of, setups_waited_for, unit_of
 from orchestrator.planning.waits import story
 from orchestrator.planning.world import World
+from orchestrator.spec.assets import in_words
 from orchestrator.spec.dag import ManualSchedule, TaskSpec
 from orchestrator.spec.value import Value
 from orchestrator.states import ReasonCode, RunState, TaskState
@@ -87,9 +89,15 @@ def explain_dag(world: World, dag_id: str, present: Present) -> Reason | None:
         return Reason(code=ReasonCode.UNSCHEDULED, text="it has no schedule: it runs when it is asked to")
     if world.schedule_waits(dag_id):
         return _max_active_runs(world, dag_id)
+    if world.timers.at(TimerKind.ASSETS, dag_id) is not None:
+        return None  # the updates are there
+    lacking = _lacking(world, dag_id)
     if world.timers.at(TimerKind.SCHEDULE, dag_id) is None:
-        return _schedule_over(world, dag_id)
-    return _not_due(world, dag, present)
+        return lacking or _schedule_over(world, dag_id)
+    due = _not_due(world, dag, present)
+    if due is None or lacking is None:
+        return due
+    return Reason(code=due.code, text=f"{due.text}; before that {lacking.text}")
 
 
 def explain_run(world: World, key: RunKey, present: Present) -> Explained:
@@ -181,6 +189,18 @@ def _max_active_runs(world: World, dag_id: str) -> Reason:
     else:
         text = f"{len(running)} of max_active_runs={blueprint.spec.max_active_runs} are running: {names}"
     return Reason(code=ReasonCode.MAX_ACTIVE_RUNS, text=text)
+
+
+def _lacking(world: World, dag_id: str) -> Reason | None:
+    """Which updates of assets the next run waits for; None where it waits for none."""
+    condition = world.current(dag_id).spec.condition
+    if condition is None:
+        return None
+    gathered = gathered_by(world, dag_id)
+    counts = ((name, each.count, each.first.isoformat(timespec="seconds")) for name, each in gathered.items())
+    had = ", ".join(f"{name} ({count} since {first})" for name, count, first in counts)
+    text = f"it waits for updates of the assets {in_words(condition, gathered)}"
+    return Reason(code=ReasonCode.ASSETS, text=f"{text}; it has had {had}" if had else text)
 
 
 def _schedule_over(world: World, dag_id: str) -> Reason:

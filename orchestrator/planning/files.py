@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from orchestrator.errors import TimetableError
+from orchestrator.planning import assets
 from orchestrator.planning.blueprint import blueprint_of
 from orchestrator.planning.changes import PutDag, PutFile, PutVersion
 from orchestrator.planning.draft import Draft
@@ -58,6 +59,7 @@ def _take_over(draft: Draft, file: str, spec: DagSpec) -> Problem | None:
     if dag != held:
         draft.do(PutVersion(version=version))
         draft.do(PutDag(dag=dag))
+        assets.forget_others(draft, spec.dag_id)
         draft.stir(spec.dag_id)
     return None
 

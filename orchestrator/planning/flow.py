@@ -26,6 +26,8 @@ _BAD = (TaskState.FAILED, TaskState.UPSTREAM_FAILED)
 def settle(draft: Draft, task: TaskInstance) -> None:
     """Take in that a task instance is final, and all that follows."""
     draft.put_task(task)
+    if task.state is TaskState.SUCCESS:
+        draft.update(task.key)
     if task.state is TaskState.FAILED and draft.world.dag_spec(task.key.run).fail_fast:
         _fail_fast(draft, task)
     spread(draft, draft.world.concerned(task))
@@ -136,10 +138,12 @@ def _begin(draft: Draft, task: TaskInstance) -> None:
     match spec.kind:
         case TaskKind.EMPTY:
             draft.put_task(transitions.succeeded(task, draft.now, started_at=draft.now))
+            draft.update(task.key)
         case TaskKind.LATEST_ONLY:
             blueprint, run = draft.world.blueprint(task.key.run), draft.world.runs[task.key.run]
             skips = overtaken(blueprint, spec, run, draft.now)
             draft.put_task(transitions.succeeded(task, draft.now, started_at=draft.now, skips=skips))
+            draft.update(task.key)
         case TaskKind.CONTAINER | TaskKind.TRIGGER | TaskKind.EXTERNAL | TaskKind.APPROVAL:
             queue(draft, task)
 

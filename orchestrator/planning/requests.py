@@ -7,7 +7,7 @@ import msgspec
 
 from orchestrator.errors import TimetableError
 from orchestrator.ids import RunKey, is_identifier
-from orchestrator.planning import approvals, backfills, reruns, waits
+from orchestrator.planning import approvals, assets, backfills, reruns, waits
 from orchestrator.planning.admission import DEFAULT_POOL
 from orchestrator.planning.changes import Answered, DropPool, PutDag, PutPool
 from orchestrator.planning.draft import Draft
@@ -144,6 +144,7 @@ _ANSWERS: Mapping[RequestKind, Callable[[Draft, Request], Answer | None]] = {
     RequestKind.CLEAR: reruns.look,
     RequestKind.MARK: reruns.look,
     RequestKind.KILL: reruns.look,
+    RequestKind.EMIT: assets.emit,
     RequestKind.BACKFILL: backfills.look,
     RequestKind.CHANGE_BACKFILL: backfills.change,
 }

@@ -47,6 +47,14 @@ class DagVersion(Value, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class Stretch(Value, frozen=True, kw_only=True):
+    """The events of one asset from the instant `first` to `last`, both included; `count` of them."""
+
+    first: datetime
+    last: datetime
+    count: int = 1
+
+
 class Run(Value, frozen=True, kw_only=True):
     """One DAG run, pinned to one DAG version; `images` pins each image name as written to what it meant
     when the run was created (None: not looked up yet)."""
@@ -68,6 +76,7 @@ class Run(Value, frozen=True, kw_only=True):
     backfill: int | None = None  #: the backfill that it is made for
     free_of_past: bool = False  #: it does not wait for earlier runs, whatever its tasks say
     triggered_by: TaskKey | None = None  #: the task that had it made
+    consumed: dict[str, Stretch] = {}  #: the events of assets that it was made for, by the asset's name
     deadline_missed_at: datetime | None = None  #: when it was still open at its deadline
 
 
@@ -169,6 +178,17 @@ class Result(Value, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class AssetEvent(Value, frozen=True, kw_only=True):
+    """An asset was updated. No two events of a deployment have the same `at`: where the clock says it again, or
+    less, it is a microsecond more than the last. `extra` is JSON: the task's result, or what somebody gave."""
+
+    asset: str
+    at: datetime
+    extra: bytes = b"null"
+    source: TaskKey | None = None  #: the task that did it; None: somebody told of it
+    actor: str = "scheduler"
+
+
 class Pending(Value, frozen=True, kw_only=True):
     """An interval `[date, end)` that a backfill comes to; `run_id` is that of the run to be cleared, None where one
     is to be made."""
@@ -221,6 +241,7 @@ class RequestKind(StrEnum):
     BACKFILL = "backfill"
     CHANGE_BACKFILL = "change_backfill"
     APPROVE = "approve"
+    EMIT = "emit"
 
 
 class Request(Value, frozen=True, kw_only=True):
@@ -229,7 +250,7 @@ class Request(Value, frozen=True, kw_only=True):
     slots}, DROP_POOL {name}; CLEAR {selection, as_run?}, MARK {selection, state}, KILL {selection}, where
     `selection` is a `planning.selection.Selection`; APPROVE {dag_id, run_id, task_id, map_index?,
     decision: approve or reject, note?, params?}; BACKFILL as `planning.backfills.Asked`, CHANGE_BACKFILL {id,
-    to: paused, running or cancelled}. `id` is given by the Store."""
+    to: paused, running or cancelled}; EMIT {asset, extra?: any JSON}. `id` is given by the Store."""
 
     id: int
     kind: RequestKind

@@ -11,7 +11,7 @@ from orchestrator.planning import transitions
 from orchestrator.planning.changes import PinImages, PutDag
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.flow import end_if_over, spread
-from orchestrator.planning.rows import Backfill, Dag, Reason, Run, TaskInstance, run_id
+from orchestrator.planning.rows import Backfill, Dag, Reason, Run, Stretch, TaskInstance, run_id
 from orchestrator.planning.stopping import request_stop
 from orchestrator.spec.interval import Interval
 from orchestrator.states import ReasonCode, RunState, RunType
@@ -49,6 +49,14 @@ def make_backfill(draft: Draft, dag: Dag, interval: Interval, backfill: Backfill
     return _make(draft, dag, run_id(RunType.BACKFILL, interval.start), RunType.BACKFILL, interval, **told)
 
 
+def make_triggered(draft: Draft, dag: Dag, consumed: dict[str, Stretch]) -> Run:
+    """Make a run for updates of assets; it stands for the instant of the newest."""
+    newest = max(events.last for events in consumed.values())
+    interval = Interval(start=newest, end=newest)
+    name = run_id(RunType.ASSET_TRIGGERED, newest)
+    return _make(draft, dag, name, RunType.ASSET_TRIGGERED, interval, consumed=consumed)
+
+
 def start_held(draft: Draft, dag_id: str) -> None:
     """Start runs that are held back, earliest logical date first, as far as `max_active_runs` allows."""
     limit = draft.world.current(dag_id).spec.max_active_runs
@@ -60,8 +68,8 @@ def start_held(draft: Draft, dag_id: str) -> None:
 
 
 def may_start(dag: Dag, run: Run) -> bool:
-    """A paused DAG, or one whose file is gone, starts no scheduled run; what was asked for by hand runs."""
-    by_hand = run.run_type is not RunType.SCHEDULED or run.cleared_at is not None
+    """A paused DAG, or one whose file is gone, starts no run of its schedule; what was asked for by hand runs."""
+    by_hand = run.run_type not in (RunType.SCHEDULED, RunType.ASSET_TRIGGERED) or run.cleared_at is not None
     return by_hand or (dag.active and not dag.paused)
 
 

@@ -11,6 +11,7 @@ class TimerKind(StrEnum):
     """What an instant may be waited for."""
 
     SCHEDULE = "schedule"  #: of a DAG id: its next run may be due
+    ASSETS = "assets"  #: of a DAG id: the updates that its next run waits for are there
     RETRY = "retry"  #: of a task key: its delay ends, or a sensor's wait for its next look
     SENSOR = "sensor"  #: of a task key: it has looked for as long as it may
     TIMEOUT = "timeout"  #: of a try id: its start_timeout, then its execution_timeout

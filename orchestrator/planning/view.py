@@ -9,7 +9,7 @@ from orchestrator.planning.blueprint import Blueprint
 from orchestrator.planning.history import Before
 from orchestrator.planning.lanes import Lanes, Turn
 from orchestrator.planning.limits import Lane, Scope, claims_of
-from orchestrator.planning.rows import Backfill, Dag, Pool, Run, TaskInstance, Try
+from orchestrator.planning.rows import Backfill, Dag, Pool, Run, Stretch, TaskInstance, Try
 from orchestrator.planning.rules import ParentCounts
 from orchestrator.planning.tables import Shelf, Table, Tally
 from orchestrator.planning.timers import Timers
@@ -57,6 +57,10 @@ class View:
         self.collecting: Table[TaskKey, TryId] = Table()  #: newest try that ended and is not collected
         self.timers: Timers = Timers()
         self.version_uses: Tally[tuple[str, VersionId]] = Tally()
+        self.gathered: Table[tuple[str, str], Stretch] = Table()  #: of a DAG and an asset: events not consumed yet
+        self.awaited: Table[str, frozenset[str]] = Table()  #: of a DAG: the assets that its schedule waits for
+        self.consumers: Shelf[str, str] = Shelf()  #: ids of the DAGs that wait for an asset, whatever their state
+        self.newest_event: Table[None, datetime] = Table()  #: the instant of the newest of all events
         self.watchers: Shelf[Watched, TaskKey] = Shelf()  #: who waits for a run, or for those of a DAG and date
         # in memory only
         self.engine: Table[str, EngineCapacity] = Table()  #: how much it has, once it has told

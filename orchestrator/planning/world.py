@@ -10,7 +10,7 @@ from functools import reduce
 from typing import Any, ClassVar, Protocol
 
 from orchestrator.ids import RunKey, TaskKey, VersionId
-from orchestrator.planning import watching
+from orchestrator.planning import dues, watching
 from orchestrator.planning.blueprint import blueprint_of
 from orchestrator.planning.changes import (
     Answered,
@@ -18,9 +18,11 @@ from orchestrator.planning.changes import (
     DropPool,
     Learnt,
     LookBack,
+    PutAssetEvent,
     PutBackfill,
     PutDag,
     PutFile,
+    PutGathered,
     PutPool,
     PutRun,
     PutTask,
@@ -38,7 +40,6 @@ from orchestrator.planning.tables import Table
 from orchestrator.planning.timers import TimerKind
 from orchestrator.planning.view import DEFAULT_ENGINE, View
 from orchestrator.states import RunState, RunType, TaskState
-from orchestrator.timetables import Past
 
 #: How many answered requests are remembered, so that one told of twice is answered once.
 _REMEMBERED = 4096
@@ -61,6 +62,10 @@ class Rows(Protocol):
     def pools(self) -> Sequence[Pool]: ...
     @property
     def backfills(self) -> Sequence[Backfill]: ...
+    @property
+    def gathered(self) -> Sequence[PutGathered]: ...
+    @property
+    def newest_event(self) -> datetime | None: ...
 
 
 class World(View):
@@ -74,6 +79,7 @@ class World(View):
             world.pools.put(pool.name, pool)
         for backfill in rows.backfills:
             world.backfills.put(backfill.id, backfill)
+        dues.take_rows(world, rows.gathered, rows.newest_event)
         world.apply(PutVersion(version=version) for version in rows.versions)
         world.apply(PutDag(dag=dag) for dag in rows.dags)
         world.apply(PutRun(run=run, before=None) for run in rows.runs)
@@ -114,7 +120,7 @@ class World(View):
             self.dags_of.remove(before.file, dag.dag_id)
         if dag.active:
             self.dags_of.add(dag.file, dag.dag_id)
-        self._reschedule(dag.dag_id)
+        dues.dag_put(self, dag)
 
     def _release_version(self, dag_id: str, version: VersionId) -> None:
         self.version_uses.add((dag_id, version), -1)
@@ -149,7 +155,7 @@ class World(View):
         self.timers.set(TimerKind.RUN_TIMEOUT, run.key, self._run_deadline(run))
         if run.state.final:
             self._drop_run(run)
-        self._reschedule(run.key.dag_id)
+        dues.set_timers(self, run.key.dag_id)
 
     def _keep_run(self, run: Run) -> None:
         """Replace what is known of it, and count it among those of its state and version."""
@@ -189,15 +195,6 @@ class World(View):
             self._forget_task(key)
         self.runs.drop(run.key)
         self._release_version(run.key.dag_id, run.version)
-
-    def _reschedule(self, dag_id: str) -> None:
-        dag = self.dags[dag_id]
-        due = None
-        if dag.active and not dag.paused and not self.schedule_waits(dag_id):
-            blueprint = self.current(dag_id)
-            past = Past(last=dag.last, since=dag.since or blueprint.version.created_at, catchup=True)
-            due = blueprint.timetable.due_at(past)
-        self.timers.set(TimerKind.SCHEDULE, dag_id, due)
 
     # --- task instances -----------------------------------------------------------------------------------
 
@@ -361,6 +358,8 @@ class World(View):
         PutFile: _put_file,
         PutPool: _put_pool,
         PutBackfill: _put_backfill,
+        PutAssetEvent: dues.take_event,
+        PutGathered: dues.take_gathered,
         DropPool: _drop_pool,
         Readied: _ready,
         Sized: _size,
@@ -383,17 +382,3 @@ def _keep(counts: _Counts, of: tuple[RunKey, str], number: ParentCounts) -> None
         counts.put(of, number)
     else:
         counts.drop(of)
-
-
-def contents(world: World) -> Mapping[str, Any]:
-    """What follows from rows, as plain values: equal for worlds that know the same."""
-    tables = ("dags", "runs", "tasks", "tries", "parents", "came_to", "unfinished", "used", "running", "open_try")
-    return {
-        **{name: dict(getattr(world, name).items()) for name in tables},
-        "blueprints": {key for key, _ in world.blueprints.items()},
-        **{
-            name: {group: list(getattr(world, name).entries(group)) for group in getattr(world, name).groups()}
-            for name in ("dags_of", "queued", "tasks_of", "indexes", "waits", "watchers")
-        },
-        "timers": world.timers.all(),
-    }

@@ -1,14 +1,15 @@
 """What services may expect of the database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, VersionId
-from orchestrator.planning.changes import Row
+from orchestrator.planning.changes import PutGathered, Row
 from orchestrator.planning.history import PastRun, Wanted
 from orchestrator.planning.rows import (
     Answer,
+    AssetEvent,
     Backfill,
     Dag,
     DagVersion,
@@ -16,6 +17,7 @@ from orchestrator.planning.rows import (
     Request,
     RequestKind,
     Run,
+    Stretch,
     TaskInstance,
     Try,
 )
@@ -35,6 +37,8 @@ class Snapshot(Value, frozen=True, kw_only=True):
     tries: tuple[Try, ...] = ()
     pools: tuple[Pool, ...] = ()
     backfills: tuple[Backfill, ...] = ()
+    gathered: tuple[PutGathered, ...] = ()  #: what DAGs have not consumed yet of assets' events
+    newest_event: datetime | None = None  #: of all assets
     files: tuple[ParsedFile, ...] = ()  #: as of the last parse, without their DAGs' specs
 
 
@@ -122,6 +126,9 @@ class Store(Protocol):
 
     def tries(self, task: TaskKey) -> tuple[Try, ...]: ...
 
+    def tries_of_run(self, run: RunKey) -> tuple[Try, ...]:
+        """Of all its task instances, in order of their keys and numbers."""
+
     def attempt(self, try_id: TryId) -> Try | None: ...
 
     def result(self, task: TaskKey) -> bytes | None: ...
@@ -144,6 +151,16 @@ class Store(Protocol):
 
     def backfill_runs(self, number: int) -> dict[RunState, int]:
         """How many runs of a backfill are in which state."""
+
+    def asset_events(self, asset: str | None, limit: int) -> tuple[AssetEvent, ...]:
+        """The newest events of an asset, or of all, the newest first."""
+
+    def events_in(self, stretches: Mapping[str, Stretch], limit: int, size: int) -> tuple[AssetEvent, ...]:
+        """The events in these stretches, by asset: of each the newest `limit`, as far as their extras have no more
+        than `size` bytes together; the oldest first."""
+
+    def gathered(self) -> tuple[PutGathered, ...]:
+        """What DAGs have not consumed yet of assets' events."""
 
     def pools(self) -> tuple[Pool, ...]:
         """Every pool that was made, by name."""

@@ -9,7 +9,9 @@ import msgspec
 
 from orchestrator.ids import VersionId
 from orchestrator.spec.artifacts import OutputRef
+from orchestrator.spec.assets import AssetCondition, AssetSpec
 from orchestrator.spec.container import DeviceRequest, Mount
+from orchestrator.spec.control import Control
 from orchestrator.spec.functions import Call, Function
 from orchestrator.spec.mapping import MapSpec
 from orchestrator.spec.params import ParamSpec
@@ -56,7 +58,28 @@ class ManualSchedule(Value, frozen=True, kw_only=True, tag="manual"):
     """No schedule: runs are asked for."""
 
 
-Schedule = CronSchedule | DeltaSchedule | OnceSchedule | ContinuousSchedule | ManualSchedule
+class AssetSchedule(Value, frozen=True, kw_only=True, tag="asset"):
+    """A run each time this holds of the assets that were updated since the last one."""
+
+    when: AssetCondition
+
+
+class AssetOrTimeSchedule(Value, frozen=True, kw_only=True, tag="asset_or_time"):
+    """The runs of both: of points in time, and of an `AssetSchedule`."""
+
+    time: CronSchedule | DeltaSchedule
+    when: AssetCondition
+
+
+Schedule = (
+    CronSchedule
+    | DeltaSchedule
+    | OnceSchedule
+    | ContinuousSchedule
+    | ManualSchedule
+    | AssetSchedule
+    | AssetOrTimeSchedule
+)
 
 
 class TaskKind(StrEnum):
@@ -65,6 +88,9 @@ class TaskKind(StrEnum):
     CONTAINER = "container"
     EMPTY = "empty"
     LATEST_ONLY = "latest_only"
+    TRIGGER = "trigger"
+    EXTERNAL = "external"
+    APPROVAL = "approval"
 
 
 class WeightRule(StrEnum):
@@ -239,10 +265,15 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     params: dict[str, ParamSpec] = {}
     owner: str | None = None
     doc_md: str | None = None
+    inlets: tuple[AssetSpec, ...] = ()  #: what it reads, for people and templates
+    outlets: tuple[AssetSpec, ...] = ()  #: what it has updated when it succeeds
     group: str | None = None  #: id of the innermost task group
     map: MapSpec | None = None  #: one instance for each element of this
     choice: BranchChoice | ShortCircuitChoice | None = None
     sensor: SensorSpec | None = None
+    control: Control | None = None  #: what a task of the kinds trigger, external and approval does
+    depends_on_past: bool = False  #: it waits until it succeeded, or was skipped, in the run before its own
+    wait_for_downstream: bool = False  #: and until its direct children did
     setup: bool = False
     teardown: Teardown | None = None
     line: int = 0  #: where the operator was constructed in the DAG's file
@@ -292,6 +323,11 @@ class DagSpec(Value, frozen=True, kw_only=True):
     tasks: tuple[TaskSpec, ...] = ()
     groups: tuple[GroupSpec, ...] = ()
     edge_labels: tuple[EdgeLabel, ...] = ()
+
+    @property
+    def condition(self) -> AssetCondition | None:
+        """Which assets' updates have a run made; None where none do."""
+        return self.schedule.when if isinstance(self.schedule, AssetSchedule | AssetOrTimeSchedule) else None
 
     def task(self, task_id: str) -> TaskSpec:
         """The task of this id; KeyError if there is none."""

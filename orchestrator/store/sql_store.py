@@ -1,6 +1,6 @@
 """The Store over SQL: opens transactions, calls the statements, and names the row that was refused."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +11,26 @@ from sqlalchemy import Connection, Engine
 
 from orchestrator.errors import SchemaError, StoreConflictError, StoreError
 from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, VersionId
-from orchestrator.planning.changes import Row
+from orchestrator.planning.changes import PutGathered, Row
 from orchestrator.planning.history import PastRun, Wanted
-from orchestrator.planning.rows import Answer, Backfill, Dag, Pool, Request, RequestKind, Run, TaskInstance, Try
+from orchestrator.planning.rows import (
+    Answer,
+    AssetEvent,
+    Backfill,
+    Dag,
+    Pool,
+    Request,
+    RequestKind,
+    Run,
+    Stretch,
+    TaskInstance,
+    Try,
+)
 from orchestrator.ports import FileRecord, ImageRecord, Page, Snapshot
 from orchestrator.spec.dag import DagSpec
 from orchestrator.states import RunState
 from orchestrator.store import (
+    assets,
     backfills,
     dags,
     history,
@@ -133,6 +146,8 @@ class SqlStore:
                 tries=tries.uncollected(connection),
                 pools=pools.all_pools(connection),
                 backfills=backfills.open_backfills(connection),
+                gathered=assets.all_gathered(connection),
+                newest_event=assets.newest_instant(connection),
                 files=tuple(record.parsed for record in dags.all_files(connection)),
             )
 
@@ -180,6 +195,10 @@ class SqlStore:
         with self._reading() as connection:
             return tries.of_task(connection, task)
 
+    def tries_of_run(self, run: RunKey) -> tuple[Try, ...]:
+        with self._reading() as connection:
+            return tries.of_run(connection, run)
+
     def attempt(self, try_id: TryId) -> Try | None:
         with self._reading() as connection:
             return tries.one(connection, try_id)
@@ -211,6 +230,18 @@ class SqlStore:
     def backfill_runs(self, number: int) -> dict[RunState, int]:
         with self._reading() as connection:
             return backfills.states_of_runs(connection, number)
+
+    def asset_events(self, asset: str | None, limit: int) -> tuple[AssetEvent, ...]:
+        with self._reading() as connection:
+            return assets.newest(connection, asset, limit)
+
+    def events_in(self, stretches: Mapping[str, Stretch], limit: int, size: int) -> tuple[AssetEvent, ...]:
+        with self._reading() as connection:
+            return assets.within(connection, stretches, limit, size)
+
+    def gathered(self) -> tuple[PutGathered, ...]:
+        with self._reading() as connection:
+            return assets.all_gathered(connection)
 
     def pools(self) -> tuple[Pool, ...]:
         with self._reading() as connection:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from orchestrator.ids import TaskKey
 from orchestrator.planning.awaits import Awaits
-from orchestrator.planning.rows import Answer, Pending, Reason, RequestKind, TryOutcome
+from orchestrator.planning.rows import Answer, Pending, Reason, RequestKind, Stretch, TryOutcome
 from orchestrator.spec.container import ContainerSpec, ExitFacts
 from orchestrator.spec.dag import DagSpec, ParsedFile
 from orchestrator.states import FINAL_TASK_STATES, Reprocess, RunState, RunType, TaskState
@@ -135,6 +135,7 @@ runs = Table(
     Column("backfill", Integer),
     Column("free_of_past", Boolean, nullable=False, server_default="0"),
     Column("triggered_by", Encoded(TaskKey)),
+    Column("consumed", Encoded(dict[str, Stretch]), nullable=False, server_default="{}"),
     Column("deadline_missed_at", Instant),
     ForeignKeyConstraint(["dag_id", "version"], ["dag_versions.dag_id", "dag_versions.version"]),
     CheckConstraint(f"state IN {_words(RunState)}", name="state_known"),
@@ -252,6 +253,29 @@ results = Table(
     Column("data", LargeBinary, nullable=False),
     Column("created_at", Instant, nullable=False),
     ForeignKeyConstraint(_TASK_COLUMNS, [f"task_instances.{name}" for name in _TASK_COLUMNS]),
+)
+
+asset_events = Table(
+    "asset_events",
+    METADATA,
+    Column("asset", Text, primary_key=True),
+    Column("at", Instant, primary_key=True, autoincrement=False),
+    Column("extra", LargeBinary, nullable=False),
+    Column("source", Encoded(TaskKey)),
+    Column("actor", Text, nullable=False),
+)
+Index("asset_events_newest", asset_events.c.at, unique=True)
+
+asset_gathered = Table(
+    "asset_gathered",
+    METADATA,
+    Column("dag_id", Text, primary_key=True),
+    Column("asset", Text, primary_key=True),
+    Column("first", Instant, nullable=False),
+    Column("last", Instant, nullable=False),
+    Column("count", Integer, nullable=False),
+    CheckConstraint("first <= last", name="in_order"),
+    CheckConstraint("count > 0", name="not_empty"),
 )
 
 pools = Table(

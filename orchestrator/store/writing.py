@@ -12,9 +12,11 @@ from orchestrator.planning.changes import (
     DropPool,
     DropResult,
     DropTry,
+    PutAssetEvent,
     PutBackfill,
     PutDag,
     PutFile,
+    PutGathered,
     PutPool,
     PutResult,
     PutRun,
@@ -23,7 +25,7 @@ from orchestrator.planning.changes import (
     PutVersion,
     Row,
 )
-from orchestrator.store import backfills, dags, pools, requests, results, runs, tasks, tries
+from orchestrator.store import assets, backfills, dags, pools, requests, results, runs, tasks, tries
 
 _Writer = Callable[[Connection, Sequence[Any]], None]
 _WRITERS: dict[type[Row], _Writer] = {
@@ -38,6 +40,8 @@ _WRITERS: dict[type[Row], _Writer] = {
     PutResult: results.put,
     PutPool: pools.put,
     PutBackfill: backfills.put,
+    PutAssetEvent: assets.put_events,
+    PutGathered: assets.put_gathered,
     DropPool: pools.drop,
     Answered: requests.put_answers,
 }
@@ -74,6 +78,8 @@ _KEYS: dict[type[Row], Callable[[Any], object]] = {
     DropResult: lambda row: row.key,
     PutResult: lambda row: row.result.key,
     PutBackfill: lambda row: row.backfill.id,
+    PutAssetEvent: lambda row: row.event.asset,
+    PutGathered: lambda row: f"{row.dag_id}/{row.asset}",
     PutPool: lambda row: row.pool.name,
     DropPool: lambda row: row.name,
     Answered: lambda row: row.request.id,

@@ -8,6 +8,8 @@ import msgspec
 
 from orchestrator.errors import TimetableError
 from orchestrator.spec.dag import (
+    AssetOrTimeSchedule,
+    AssetSchedule,
     ContinuousSchedule,
     CronSchedule,
     DagSpec,
@@ -40,11 +42,13 @@ def timetable_for(spec: DagSpec) -> Timetable:
     match spec.schedule:
         case CronSchedule() | DeltaSchedule() as timed:
             return _timed(timed, _grid(timed, spec, start), start, end)
+        case AssetOrTimeSchedule(time=timed):
+            return _timed(timed, _grid(timed, spec, start), start, end)
         case OnceSchedule():
             return OnceTimetable(start, end)
         case ContinuousSchedule():
             return ContinuousTimetable(start, end)
-        case ManualSchedule():
+        case ManualSchedule() | AssetSchedule():
             return ManualTimetable(start, end)
         case _:
             assert_never(spec.schedule)
@@ -59,6 +63,8 @@ def _told(schedule: Schedule, bare: ScheduleMode) -> Schedule:
     match schedule:
         case CronSchedule(mode=None) | DeltaSchedule(mode=None):
             return msgspec.structs.replace(schedule, mode=bare)
+        case AssetOrTimeSchedule(time=timed) if timed.mode is None:
+            return msgspec.structs.replace(schedule, time=msgspec.structs.replace(timed, mode=bare))
         case _:
             return schedule
 

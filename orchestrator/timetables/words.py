@@ -4,7 +4,10 @@ from datetime import datetime, time, timedelta
 from typing import assert_never
 from zoneinfo import ZoneInfo
 
+from orchestrator.spec.assets import in_words
 from orchestrator.spec.dag import (
+    AssetOrTimeSchedule,
+    AssetSchedule,
     ContinuousSchedule,
     CronSchedule,
     DeltaSchedule,
@@ -54,6 +57,10 @@ def schedule_in_words(schedule: Schedule) -> str:
             return "@continuous"
         case ManualSchedule():
             return "manual"
+        case AssetSchedule():
+            return f"assets {in_words(schedule.when)}"
+        case AssetOrTimeSchedule():
+            return f"{schedule_in_words(schedule.time)}, or assets {in_words(schedule.when)}"
         case _:
             assert_never(schedule)
 

@@ -22,9 +22,11 @@ from orchestrator.planning.changes import (
     LookBack,
     PinImages,
     Prepare,
+    PutAssetEvent,
     PutBackfill,
     PutDag,
     PutFile,
+    PutGathered,
     PutPool,
     PutResult,
     PutRun,
@@ -33,8 +35,10 @@ from orchestrator.planning.changes import (
     PutVersion,
     Stop,
 )
+from orchestrator.planning.contents import contents
 from orchestrator.planning.decide import PlanSettings, decide, resume
 from orchestrator.planning.events import (
+    ControlPrepared,
     Event,
     Exited,
     FileParsed,
@@ -47,6 +51,7 @@ from orchestrator.planning.events import (
 from orchestrator.planning.explain import Present
 from orchestrator.planning.rows import (
     Answer,
+    AssetEvent,
     Pool,
     Request,
     RequestKind,
@@ -55,8 +60,9 @@ from orchestrator.planning.rows import (
     Try,
     TryOutcome,
 )
-from orchestrator.planning.world import World, contents
+from orchestrator.planning.world import World
 from orchestrator.spec.container import ContainerSpec, ExitFacts
+from orchestrator.spec.control import Approval, Control, External, Trigger
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, ParsedFile, TaskKind, TaskSpec
 from orchestrator.states import RUN_MOVES, TASK_MOVES, RunState, TaskState
 
@@ -74,6 +80,8 @@ class Rows(msgspec.Struct):
     tries: tuple[Any, ...] = ()
     pools: tuple[Any, ...] = ()
     backfills: tuple[Any, ...] = ()
+    gathered: tuple[Any, ...] = ()
+    newest_event: datetime | None = None
 
 
 def container(task_id: str, *upstream: str, **arguments: Any) -> TaskSpec:
@@ -82,6 +90,11 @@ def container(task_id: str, *upstream: str, **arguments: Any) -> TaskSpec:
 
 def empty(task_id: str, *upstream: str, **arguments: Any) -> TaskSpec:
     return TaskSpec(task_id=task_id, kind=TaskKind.EMPTY, upstream=upstream, **arguments)
+
+
+def control(task_id: str, what: Control, *upstream: str, **arguments: Any) -> TaskSpec:
+    kinds = {Trigger: TaskKind.TRIGGER, External: TaskKind.EXTERNAL, Approval: TaskKind.APPROVAL}
+    return TaskSpec(task_id=task_id, kind=kinds[type(what)], control=what, upstream=upstream, **arguments)
 
 
 def dag(*tasks: TaskSpec, dag_id: str = "d", file: str = "d.py", **arguments: Any) -> DagSpec:
@@ -97,8 +110,10 @@ class Leader:
         self.pools = tuple(pools)
         self.slots = {pool.name: [pool.slots] for pool in pools}  #: all that a pool ever had
         self.rows: dict[str, dict[Any, Any]] = {
-            name: {} for name in ("dags", "versions", "runs", "tasks", "tries", "files", "results", "backfills")
+            name: {}
+            for name in ("dags", "versions", "runs", "tasks", "tries", "files", "results", "backfills", "gathered")
         }
+        self.events: list[AssetEvent] = []
         self.answers: dict[int, Answer] = {}
         self.effects: list[Change] = []
         self.launched: Counter[Any] = Counter()
@@ -190,6 +205,8 @@ class Leader:
             tasks=tuple(task for key, task in reversed(self.rows["tasks"].items()) if key.run in runs),
             tries=tuple(attempt for attempt in self.rows["tries"].values() if attempt.removed_at is None),
             pools=self.pools,
+            gathered=tuple(self.rows["gathered"].values()),
+            newest_event=self.events[-1].at if self.events else None,
             backfills=tuple(each for each in self.rows["backfills"].values() if each.ended_at is None),
         )
 
@@ -210,7 +227,7 @@ class Leader:
 
     # keeping ---------------------------------------------------------------------------------------------
 
-    def _write(self, change: Change) -> None:  # noqa: C901, PLR0912 - one line a kind
+    def _write(self, change: Change) -> None:  # noqa: C901, PLR0912, PLR0915 - one line a kind
         match change:
             case PutTask():
                 self._move("tasks", change.task.key, change.task, change.before, TASK_MOVES)
@@ -240,6 +257,15 @@ class Leader:
                 self.rows["results"][change.result.key] = change.result.data
             case PutBackfill():
                 self.rows["backfills"][change.backfill.id] = change.backfill
+            case PutAssetEvent():
+                assert all(change.event.at > each.at for each in self.events), (
+                    "events in order, none at one instant"
+                )
+                self.events.append(change.event)
+            case PutGathered(events=None):
+                del self.rows["gathered"][change.dag_id, change.asset]
+            case PutGathered():
+                self.rows["gathered"][change.dag_id, change.asset] = change
             case PutPool():
                 self.pools = (*(each for each in self.pools if each.name != change.pool.name), change.pool)
                 self.slots.setdefault(change.pool.name, []).append(change.pool.slots)
@@ -294,7 +320,9 @@ class Leader:
             assert number <= self.world.current(dag_id).spec.max_active_runs
 
 
-def prepared(effect: Prepare, **arguments: Any) -> Prepared:
+def prepared(effect: Prepare, **arguments: Any) -> Prepared | ControlPrepared:
+    if effect.spec.control is not None:
+        return ControlPrepared(task=effect.task.key, number=effect.number, control=effect.spec.control)
     spec = ContainerSpec(name="", image="sha256:1", image_name="tools")
     return Prepared(task=effect.task.key, number=effect.number, spec=spec, **arguments)
 

@@ -25,8 +25,9 @@ from mapped_dags import (
 from planning_sim import Leader, container, dag
 
 from orchestrator.planning.changes import PutRun
+from orchestrator.planning.contents import contents
 from orchestrator.planning.rows import RequestKind
-from orchestrator.planning.world import World, contents
+from orchestrator.planning.world import World
 from orchestrator.spec.dag import DagSpec, GroupSpec, RetryPolicy, TaskSpec
 from orchestrator.spec.mapping import Concat, MapSpec, Source, Zip, length, places
 from orchestrator.states import ReasonCode, RunState, TaskState, TriggerRule

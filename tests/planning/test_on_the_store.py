@@ -11,9 +11,10 @@ from test_simulated import FATES, dags
 
 from orchestrator.ids import DeploymentId
 from orchestrator.planning.changes import Change, Row
+from orchestrator.planning.contents import contents
 from orchestrator.planning.events import Requested
 from orchestrator.planning.rows import Answer, RequestKind
-from orchestrator.planning.world import World, contents
+from orchestrator.planning.world import World
 from orchestrator.spec.dag import DagSpec
 from orchestrator.store import SqlStore
 

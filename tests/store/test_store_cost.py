@@ -119,4 +119,4 @@ def test_a_turn_of_any_size_takes_the_same_few_statements(store: SqlStore, size:
     assert len(statements) == 2 + 12, statements  # BEGIN, the fence, one for each kind and way of writing
     statements.clear()
     store.load()
-    assert len(statements) == 1 + 7
+    assert len(statements) == 1 + 10
