@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator.clock import Clock
 from orchestrator.errors import NotFoundError
-from orchestrator.ids import Epoch, RunKey, TaskKey
+from orchestrator.ids import Epoch, RunKey, TaskKey, instance_named
 from orchestrator.next_steps import next_step
 from orchestrator.planning.draft import PlanSettings
 from orchestrator.planning.explain import Behind, Explained, Present, Question, behind, explain, first_cause
@@ -115,6 +115,7 @@ class Explanations:
 
     def task(self, run: RunKey, task_id: str, map_index: int) -> Explanation:
         """Why it does not run, was skipped, or failed."""
+        task_id, map_index = instance_named(task_id, map_index)
         view = self._queries.run(run)
         about = Question(dag_id=run.dag_id, run_id=run.run_id, task_id=task_id, map_index=map_index)
         if not view.tasks and any(task.task_id == task_id for task in view.spec.tasks):

@@ -40,6 +40,7 @@ DAG_VOLUME_KIND = "dag-volume"
 
 #: Characters of one path segment; file systems allow 255, and a suffix must fit.
 _SEGMENT_LIMIT = 200
+_INSTANCE = re.compile(r"(.+)\[(\d+)\]")
 _DAG_ID = re.compile(r"[A-Za-z0-9._-]{1,250}")
 
 
@@ -68,6 +69,12 @@ class TryKey(msgspec.Struct, frozen=True, order=True):
 
     task: TaskKey
     number: int
+
+
+def instance_named(text: str, map_index: int = UNMAPPED) -> tuple[str, int]:
+    """A task instance as people name it: `task[3]`, or `task` and perhaps its map index besides."""
+    found = _INSTANCE.fullmatch(text)
+    return (text, map_index) if found is None else (found[1], int(found[2]))
 
 
 def is_identifier(text: str) -> bool:

@@ -3,14 +3,14 @@
 import difflib
 import heapq
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from orchestrator.errors import NotFoundError, RequestRefusedError, TimetableError, unknown_dag
-from orchestrator.ids import RunKey, TaskKey, VersionId
+from orchestrator.ids import UNMAPPED, RunKey, TaskKey, VersionId, instance_named
 from orchestrator.planning.admission import DEFAULT_POOL
 from orchestrator.planning.backfills import Asked, Step, plan_of, problem_of
 from orchestrator.planning.backfills import wanted_by as range_of
@@ -159,26 +159,43 @@ class Queries:
         spec = self._version(key.dag_id, run.version)
         order = {task.task_id: place for place, task in enumerate(spec.tasks)}
         tasks = sorted(
-            self._store.tasks(key), key=lambda task: (order.get(task.key.task_id, -1), task.key.map_index)
+            _standing(self._store.tasks(key)), key=lambda task: (order.get(task.key.task_id, -1), task.key)
         )
+        tries: dict[TaskKey, list[Try]] = {}
+        for attempt in self._store.tries_of_run(key):
+            tries.setdefault(attempt.key.task, []).append(attempt)
         return RunView(
             run=run,
             spec=spec,
             tasks=tuple(tasks),
-            tries=tuple(attempt for task in tasks for attempt in self._store.tries(task.key)),
-            results={task.key.task_id: self.result(task.key) for task in tasks},
+            tries=tuple(attempt for task in tasks for attempt in tries.get(task.key, ())),
+            results=self._results(tasks),
         )
 
-    def task_key(self, run: RunKey, task_id: str, map_index: int) -> TaskKey:
-        """A task instance of a run; `NotFoundError` naming the nearest."""
-        keys = [task.key for task in self._store.tasks(run)]
-        wanted = TaskKey(run.dag_id, run.run_id, task_id, map_index)
+    def _results(self, tasks: Sequence[TaskInstance]) -> dict[str, Any]:
+        """By task; of a mapped one the list of all, as it is pulled."""
+        mapped = dict.fromkeys(task.key.task_id for task in tasks if task.key.map_index != UNMAPPED)
+        found = {task.key.task_id: self.result(task.key) for task in tasks if task.key.task_id not in mapped}
+        for task_id in mapped:
+            results = self._store.results(tasks[0].key.run, task_id)
+            found[task_id] = [msgspec.json.decode(data) for data in results]
+        return found
+
+    def task_key(self, run: RunKey, name: str, map_index: int = UNMAPPED) -> TaskKey:
+        """A task instance of a run, `task` or `task[3]`; `NotFoundError` naming the nearest."""
+        task_id, index = instance_named(name, map_index)
+        keys = [task.key for task in _standing(self._store.tasks(run))]
+        wanted = TaskKey(run.dag_id, run.run_id, task_id, index)
         if wanted in keys:
             return wanted
-        names = [key.task_id for key in keys]
+        indexes = [key.map_index for key in keys if key.task_id == task_id and key.map_index != UNMAPPED]
+        if indexes:
+            fix = f"it is mapped: name one of {task_id}[{min(indexes)}] to {task_id}[{max(indexes)}]"
+            raise NotFoundError("task", name, fix=fix)
+        names = list(dict.fromkeys(key.task_id for key in keys))
         nearest = difflib.get_close_matches(task_id, names, n=1)
         raise NotFoundError(
-            "task", task_id, nearest=nearest[0] if nearest else None, fix=f"the run has: {', '.join(names)}"
+            "task", name, nearest=nearest[0] if nearest else None, fix=f"the run has: {', '.join(names)}"
         )
 
     def dates(self, dag_id: str, start: str, end: str) -> tuple[datetime, datetime]:
@@ -191,11 +208,11 @@ class Queries:
 
     def meant(self, selection: Selection) -> tuple[Meant, ...]:
         """The task instances that a selection means, by the rules by which the leader takes it."""
-        return tuple(
-            Meant(key=key, state=next(task.state for task in past.tasks if task.key == key))
-            for past in self._store.past_runs(wanted_by(selection))
-            for key in chosen_of(selection, past)
-        )
+        found = []
+        for past in self._store.past_runs(wanted_by(selection)):
+            states = {task.key: task.state for task in past.tasks}
+            found += [Meant(key=key, state=states[key]) for key in chosen_of(selection, past)]
+        return tuple(found)
 
     def backfill_plan(self, asked: Asked) -> tuple[Step, ...]:
         """What a backfill would do, by the rules by which the leader does it. `RequestRefusedError`."""
@@ -326,3 +343,8 @@ class Queries:
         if spec is None:
             raise NotFoundError("DAG version", f"{dag_id} {version}", fix="restore the database from a backup")
         return spec
+
+
+def _standing(tasks: Iterable[TaskInstance]) -> Iterator[TaskInstance]:
+    """Without what was only there until a mapped task was expanded, or is not there any more."""
+    return (task for task in tasks if task.state is not TaskState.REMOVED or task.tries)

@@ -1,6 +1,7 @@
 """A run as it goes: a live table on a terminal, one line for each change into a pipe. Fed by notices."""
 
 import sys
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -11,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.cli.folding import Line, folded, task_name
 from orchestrator.cli.output import STATE_LOOKS, duration, show, state_text, words
 from orchestrator.cli.session import say
 from orchestrator.clock import Clock
@@ -100,6 +102,8 @@ class RunDisplay:
             if not reason or reason in self._told:
                 return
             self._told.add(reason)
+        if task.state is TaskState.REMOVED:
+            return  # it was expanded: its instances are told of
         sign, _ = STATE_LOOKS[task.state]
         say(f"{sign} {task_name(task.key)} {task.state}  {reason}".rstrip())
 
@@ -111,28 +115,30 @@ class RunDisplay:
             title = Text(f"{self._run.key.dag_id}  {self._run.key.run_id}  ", style="bold")
             table.title = title.append_text(state_text(self._run.state))
             table.title_justify = "left"
-        for key, task in tuple(self._tasks.items()):
-            reason = f"{task.reason.code}: {task.reason.text}" if task.reason else ""
-            table.add_row(
-                f"  {task_name(key)}", state_text(task.state), self._so_far(task), Text(reason, style="dim")
-            )
+        for line in folded(_together(self._tasks)):
+            reason = f"{line.reason.code}: {line.reason.text}" if line.reason else ""
+            table.add_row(f"  {line.name}", state_text(line.state), self._so_far(line), Text(reason, style="dim"))
         return table
 
-    def _so_far(self, task: TaskInstance) -> str:
-        if task.state is not TaskState.RUNNING or task.started_at is None:
-            return _lasted(task)
-        return duration(max(self._clock.now() - task.started_at, timedelta()))
+    def _so_far(self, line: Line) -> str:
+        if line.state != TaskState.RUNNING or line.started_at is None:
+            return _lasted(line)
+        return duration(max(self._clock.now() - line.started_at, timedelta()))
 
 
-def task_name(key: TaskKey) -> str:
-    """A task instance in a line of output."""
-    return key.task_id if key.map_index < 0 else f"{key.task_id}[{key.map_index}]"
+def _together(tasks: Mapping[TaskKey, TaskInstance]) -> list[TaskInstance]:
+    """Instances of a task one after the other, in the order in which tasks were first heard of."""
+    found: dict[str, list[TaskInstance]] = {}
+    for key, task in tuple(tasks.items()):
+        if task.state is not TaskState.REMOVED:
+            found.setdefault(key.task_id, []).append(task)
+    return [task for instances in found.values() for task in sorted(instances, key=lambda each: each.key)]
 
 
-def _lasted(task: TaskInstance) -> str:
-    if task.started_at is None or task.ended_at is None:
+def _lasted(line: Line) -> str:
+    if line.started_at is None or line.ended_at is None:
         return ""
-    return duration(task.ended_at - task.started_at)
+    return duration(line.ended_at - line.started_at)
 
 
 def watch_run(following: Following | None, queries: Queries, key: RunKey, clock: Clock) -> RunState:
@@ -168,14 +174,14 @@ def summary(view: RunView) -> None:
     """A table of how each task did, on stdout."""
     rows = [
         {
-            "task_id": task_name(task.key),
-            "state": task.state.value,
-            "tries": task.tries,
-            "started": _offset(task.started_at, view.run.created_at),
-            "duration": _lasted(task),
-            "reason": f"{task.reason.code}: {task.reason.text}" if task.reason else "",
+            "task_id": line.name,
+            "state": line.state,
+            "tries": line.tries,
+            "started": _offset(line.started_at, view.run.created_at),
+            "duration": _lasted(line),
+            "reason": f"{line.reason.code}: {line.reason.text}" if line.reason else "",
         }
-        for task in view.tasks
+        for line in folded(view.tasks)
     ]
     columns = ["task_id", "state", "tries", "started", "duration", "reason"]
     show(rows, columns, None)

@@ -10,6 +10,7 @@ from orchestrator.cli.output import describe, show_json
 from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.engines.docker.command_line import docker_run
 from orchestrator.errors import EngineUnavailableError
+from orchestrator.ids import UNMAPPED, instance_named
 from orchestrator.rendering import render_task
 from orchestrator.spec.container import ContainerSpec, InputFile, Mount
 from orchestrator.spec.secrets import Sealed
@@ -19,10 +20,15 @@ from orchestrator.spec.secrets import Sealed
 @click.argument("dag_id")
 @click.argument("task_id")
 @click.argument("date", required=False)
+@click.option(
+    "--map-index", type=int, default=UNMAPPED, help="Which instance of a mapped task; or write TASK_ID[3]."
+)
 @click.option("--conf", help="A JSON object for the run's `conf`.")
 @click.option("--docker-run", "as_line", is_flag=True, help="Print the line for a shell that does the same.")
 @click.option("--output", type=click.Choice(["plain", "json"]), default="plain")
-def render(dag_id: str, task_id: str, date: str | None, conf: str | None, as_line: bool, output: str) -> None:
+def render(
+    dag_id: str, task_id: str, date: str | None, *, map_index: int, conf: str | None, as_line: bool, output: str
+) -> None:
     """The final container of a task for a DATE, as its DAG file says it now.
 
     Conf, where none is given, and results of upstream tasks are those of the newest run of that interval. With
@@ -30,8 +36,11 @@ def render(dag_id: str, task_id: str, date: str | None, conf: str | None, as_lin
     Secrets are not looked up: the line takes them from variables of the shell, and ends where one is not set."""
     app = open_app()
     given = None if conf is None else read_conf(conf)
+    task_id, map_index = instance_named(task_id, map_index)
     try:
-        spec = render_task(app, dag_id, task_id, date=date, conf=given, build=as_line, warn=say)
+        spec = render_task(
+            app, dag_id, task_id, date=date, map_index=map_index, conf=given, build=as_line, warn=say
+        )
     except EngineUnavailableError as error:
         if not as_line:
             raise

@@ -1,11 +1,13 @@
 """`orchestrator runs`: what ran, what runs, and watching it."""
 
 import sys
+from shlex import quote
 from typing import Any
 
 import click
 
 from orchestrator.cli.explain import explain_run
+from orchestrator.cli.folding import Line, folded
 from orchestrator.cli.live import watch_run
 from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.reruns import cancel_run, clear_runs, mark_runs
@@ -23,6 +25,8 @@ from orchestrator.states import RunState, TaskState
 
 #: Lines shown of the log of a task that failed.
 _LAST_LINES = 5
+#: Of so many tasks that failed.
+_LAST_WORDS = 10
 #: Of what has ended, or where no scheduler answers.
 NOTHING = Explained()
 
@@ -91,17 +95,33 @@ def show_run(dag_id: str, run: str | None, output: str | None) -> None:
         view = queries.run(queries.run_key(dag_id, run))
         now = NOTHING if view.run.state.final else explanations.glance(view.run.key)
         failed = [task.key for task in view.tasks if task.state is TaskState.FAILED and task.tries]
-        last_words = {key: queries.last_lines(key, _LAST_LINES) for key in failed}
+        last_words = {key: queries.last_lines(key, _LAST_LINES) for key in failed[:_LAST_WORDS]}
     if output == "json":
         show_json({**run_row(view.run, now), "tasks": task_rows(view, now), "results": view.results})
         return
     describe(run_row(view.run, now))
     click.echo()
-    show(task_rows(view, now), ["task_id", "state", "tries", "started_at", "duration", "reason"], output)
+    lines_of = [
+        _line_row(line, now.tasks.get(name_of(line.key)) if line.key else None) for line in folded(view.tasks)
+    ]
+    show(lines_of, ["task_id", "state", "tries", "started_at", "duration", "reason"], output)
     for key, lines in last_words.items():
-        say(f"{key.task_id} wrote last (all of it: orchestrator tasks logs {dag_id} {key.task_id} {key.run_id}):")
+        name = name_of(key)
+        say(f"{name} wrote last (all of it: orchestrator tasks logs {dag_id} {quote(name)} {key.run_id}):")
         for line in lines:
             say(f"    {line}")
+
+
+def _line_row(line: Line, hindered: Reason | None) -> dict[str, Any]:
+    reason = line.reason if hindered is None or line.ended_at is not None else hindered
+    return {
+        "task_id": line.name,
+        "state": line.state,
+        "tries": line.tries,
+        "started_at": line.started_at,
+        "duration": line.ended_at - line.started_at if line.ended_at and line.started_at else None,
+        "reason": f"{reason.code}: {reason.text}" if reason else None,
+    }
 
 
 def task_rows(view: RunView, now: Explained = NOTHING) -> list[dict[str, Any]]:
@@ -118,6 +138,7 @@ def _task_row(task: TaskInstance, tries: list[Try], hindered: Reason | None) -> 
     return {
         "task_id": task.key.task_id,
         "map_index": task.key.map_index,
+        "label": task.label,
         "state": task.state.value,
         "tries": task.tries,
         "queued_at": task.queued_at,
@@ -133,6 +154,7 @@ def try_row(attempt: Try) -> dict[str, Any]:
     """A try as a row; instants tell its phases."""
     return {
         "number": attempt.key.number,
+        "look": attempt.look,
         "try_id": attempt.try_id,
         "container": attempt.spec.name,
         "container_id": attempt.container_id,

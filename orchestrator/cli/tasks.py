@@ -10,19 +10,22 @@ from rich.tree import Tree
 from orchestrator.cli.artifacts import artifacts
 from orchestrator.cli.dags import task_row
 from orchestrator.cli.explain import explain_task
+from orchestrator.cli.folding import line_of
 from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.render import render
 from orchestrator.cli.reruns import clear_tasks, kill_tasks, mark_tasks
-from orchestrator.cli.runs import try_row
+from orchestrator.cli.runs import task_rows, try_row
 from orchestrator.cli.session import open_app, say
 from orchestrator.errors import NotFoundError
-from orchestrator.ids import UNMAPPED, TaskKey
+from orchestrator.ids import UNMAPPED, TaskKey, instance_named
 from orchestrator.planning.rows import TaskInstance, Try, TryOutcome
+from orchestrator.planning.units import Unit, units_of
 from orchestrator.ports import LogFlag, LogRecord, Stream
-from orchestrator.queries import Queries
+from orchestrator.queries import Queries, RunView
 from orchestrator.scheduler.local_socket import Following
 from orchestrator.scheduler.notices import LogGrew, TaskChanged, TryChanged
 from orchestrator.spec.dag import DagSpec
+from orchestrator.spec.mapping import Concat, FromResult, Literal, Source, Zip
 from orchestrator.states import TaskState
 
 #: States of a sensor that has not found what it waits for.
@@ -55,8 +58,30 @@ def list_tasks(dag_id: str, tree: bool, output: str | None) -> None:
         Console().print(_tree(spec))
         return
     looks = ["looks"] if any(task.sensor for task in spec.tasks) else []
-    columns = ["task_id", "after", "image", *looks, "trigger_rule", "retries", "pool"]
-    show([task_row(task) for task in spec.tasks], columns, output)
+    units = units_of(spec)
+    rows = [{**task_row(task), "mapped": _mapped(units.get(task.task_id))} for task in spec.tasks]
+    mapped = ["mapped"] if units else []
+    show(rows, ["task_id", "after", "image", *mapped, *looks, "trigger_rule", "retries", "pool"], output)
+
+
+def _mapped(unit: Unit | None) -> str:
+    """What a task is mapped over, in words."""
+    if unit is None:
+        return ""
+    axes = " x ".join(_source_words(axis.source) for axis in unit.map.axes)
+    return f"{axes} (group {unit.name})" if unit.is_group else axes
+
+
+def _source_words(source: Source) -> str:
+    match source:
+        case Literal():
+            return f"{len(source.values)} elements"
+        case FromResult():
+            return f"{source.task_id}[{source.key!r}]" if source.key else source.task_id
+        case Zip():
+            return f"zip({', '.join(map(_source_words, source.sources))})"
+        case Concat():
+            return f"concat({', '.join(map(_source_words, source.sources))})"
 
 
 def _tree(spec: DagSpec) -> Tree:
@@ -85,11 +110,16 @@ def _tree(spec: DagSpec) -> Tree:
 @click.option("--map-index", type=int, default=UNMAPPED)
 @output_option
 def show_task(dag_id: str, task_id: str, run: str | None, map_index: int, output: str | None) -> None:
-    """A task in one run: its tries with their exit facts and phases, and its result."""
+    """A task in one run: its tries with their exit facts and phases, and its result. Of a mapped task TASK_ID[3] is
+    one instance; without an index all are listed."""
     app = open_app()
     with app.queries() as queries:
-        key = _task_key(queries, dag_id, task_id, run, map_index)
-        task = next(each for each in queries.run(key.run).tasks if each.key == key)
+        view = queries.run(queries.run_key(dag_id, run))
+        if instance_named(task_id, map_index)[1] == UNMAPPED and (rows := _instance_rows(view, task_id)):
+            show(rows, ["task_id", "state", "tries", "started_at", "duration", "reason"], output)
+            return
+        key = queries.task_key(view.run.key, task_id, map_index)
+        task = next(each for each in view.tasks if each.key == key)
         tries = queries.tries(key)
         result = queries.result(key)
     harvest = app.artifacts().harvest(tries[-1].key) if tries else None
@@ -101,7 +131,7 @@ def show_task(dag_id: str, task_id: str, run: str | None, map_index: int, output
         return
     reason = f"{task.reason.code}: {task.reason.text}" if task.reason else None
     told: dict[str, Any] = {
-        "task": task_id,
+        "task": line_of(task).name,
         "run": key.run_id,
         "state": task.state,
         "reason": reason,
@@ -115,6 +145,12 @@ def show_task(dag_id: str, task_id: str, run: str | None, map_index: int, output
     click.echo()
     columns = ["number", "outcome", "exit_code", "started_at", "ended_at", "container", "image_name", "reason"]
     show([try_row(each) for each in tries], columns, output, empty="no try yet")
+
+
+def _instance_rows(view: RunView, task_id: str) -> list[dict[str, Any]]:
+    """The instances of a mapped task; none where it is not mapped, or not expanded yet."""
+    rows = [row for row in task_rows(view) if row["task_id"] == task_id and row["map_index"] != UNMAPPED]
+    return [{**row, "task_id": f"{task_id}[{row['map_index']}] {row['label']}".rstrip()} for row in rows]
 
 
 @tasks.command()

@@ -11,7 +11,8 @@ import msgspec
 from rich.text import Text
 
 from orchestrator import oplog
-from orchestrator.cli.live import RunDisplay, summary, task_name
+from orchestrator.cli.folding import task_name
+from orchestrator.cli.live import RunDisplay, summary
 from orchestrator.cli.output import show_json
 from orchestrator.cli.runs import run_row, task_rows
 from orchestrator.cli.session import open_app, read_conf, say
