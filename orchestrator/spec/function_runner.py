@@ -30,7 +30,8 @@ def main() -> None:
     """Exits 0 with the result written; 1 where the function raised, or returned what JSON cannot say."""
     folder = Path(__file__).parent
     call = json.loads((folder / "call.json").read_text(encoding="utf-8"))
-    sys.path[0] = ""  # what it imports is found where it works, not here
+    if not getattr(sys.flags, "safe_path", False):  # with it, no folder was put before those of PYTHONPATH
+        sys.path[0] = ""  # what it imports is found where it works, not here
     function = defined(call, (folder / "function.py").read_text(encoding="utf-8"))
     filled = {name: value_of(name, call["kwargs"][name]) for name in call["filled"]}
     try:

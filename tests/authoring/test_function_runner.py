@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -27,6 +27,8 @@ values = st.recursive(
 
 
 class Ran:
+    environment: ClassVar[dict[str, str]] = {}
+
     def __init__(self, folder: Path, body: str, x: Any = None, not_ready: int | None = None, **filled: Any) -> None:
         call = Call(args=[x], kwargs=filled)
         function = Function(
@@ -43,7 +45,7 @@ class Ran:
         result.unlink(missing_ok=True)
         done = subprocess.run(
             command(str(folder)),
-            env={"PATH": os.environ["PATH"], "ORCHESTRATOR_RESULT": str(result)},
+            env={"PATH": os.environ["PATH"], "ORCHESTRATOR_RESULT": str(result), **self.environment},
             cwd=folder.parent,
             capture_output=True,
             text=True,
@@ -124,3 +126,15 @@ def test_imports_are_found_in_the_working_directory(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "beside.py").write_text("NAME = 'beside'")
     assert Ran(tmp_path / "there", "import beside; return beside.NAME").result == "beside"
+
+
+def test_an_image_may_keep_python_from_the_working_directory_and_have_modules_elsewhere(tmp_path: Path) -> None:
+    class RanSafely(Ran):
+        environment: ClassVar = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tmp_path / "modules")}
+
+    for folder in ("there", "modules"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "modules" / "beside.py").write_text("NAME = 'a module of the image'")
+    (tmp_path / "beside.py").write_text("NAME = 'a file where it works'")
+    ran = RanSafely(tmp_path / "there", "import beside; return beside.NAME")
+    assert ran.result == "a module of the image", ran.err
