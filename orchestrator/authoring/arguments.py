@@ -7,14 +7,15 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Literal, Required, TypedDict
 
+from orchestrator.authoring.assets import Asset, AssetExpression
 from orchestrator.authoring.mounts import Mount
 from orchestrator.authoring.outputs import Output
-from orchestrator.authoring.schedules import TimeSchedule
+from orchestrator.authoring.schedules import AssetOrTime, TimeSchedule
 from orchestrator.authoring.scope import Scope
 from orchestrator.authoring.secrets import Secret
 from orchestrator.authoring.template_files import TemplateFile
 from orchestrator.spec.dag import PullPolicy, ResultFrom, WeightRule
-from orchestrator.states import TriggerRule
+from orchestrator.states import RunState, TaskState, TriggerRule
 
 #: A duration, or a number of seconds.
 Duration = timedelta | float
@@ -34,8 +35,14 @@ class TaskArguments(TypedDict, total=False):
     dag: Scope  #: the DAG, where it is not the one of the surrounding `with`
     task_group: Scope  #: the task group, likewise
     trigger_rule: TriggerRule | str  #: when it is ready, by its parents' states; all_success
+    depends_on_past: bool  #: it waits until it succeeded or was skipped in the run before; False
+    wait_for_downstream: bool  #: and until the tasks right after it did; False
     owner: str | None  #: who answers for it; the DAG's owner
     doc_md: Text | None  #: Markdown shown beside it
+    inlets: Asset | Sequence[Asset]  #: the assets it reads, for people and templates
+    outlets: Asset | Sequence[Asset]  #: the assets that are updated when it succeeds, with its result
+    deadline: Duration | None  #: late if it has not ended so long after its interval, or its run's making
+    sla: Duration | None  #: the same as `deadline`
     # accepted without effect: a warning says why
     queue: Any
     executor: Any
@@ -184,14 +191,102 @@ class ShortCircuitArguments(DockerArguments, total=False):
     ignore_downstream_trigger_rules: bool  #: skip everything after it, not its direct children only; True
 
 
-ScheduleArgument = str | Sequence[str] | timedelta | TimeSchedule | None
+class SensorArguments(DockerArguments, total=False):
+    """What `DockerSensor` takes. Here `timeout` is how long it may look, not the engine's."""
+
+    poke_interval: Duration  #: between the end of a look and the next one; 60 seconds
+    timeout: Duration  #: how long it may look, from the first look on, retries included; 7 days
+    exponential_backoff: bool  #: each wait twice the one before; False
+    max_wait: Duration | None  #: the longest wait; a day, where waits grow
+    soft_fail: bool  #: skipped and not failed when the time is over; False
+    not_ready_exit_codes: ExitCodes  #: these mean not yet; 75
+    # accepted without effect: a warning says why
+    mode: Any
+
+
+class WaitArguments(TaskArguments, total=False):
+    """What operators that the scheduler does itself take besides."""
+
+    retries: int  #: how often a failed try is followed by another; 0
+    retry_delay: Duration  #: 5 minutes
+    retry_exponential_backoff: bool  #: each delay twice the one before; False
+    max_retry_delay: Duration | None  #: the longest delay
+    retry_jitter: bool  #: spread retries out in time; False
+    # accepted without effect: a warning says why
+    pool: Any
+    pool_slots: Any
+    priority_weight: Any
+    weight_rule: Any
+    poke_interval: Any
+    mode: Any
+    deferrable: Any
+
+
+class TriggerArguments(WaitArguments, total=False):
+    """What `TriggerDagRunOperator` takes. Every text may be a Jinja template."""
+
+    trigger_dag_id: Required[str]  #: the DAG of which it makes a run, also where that is paused
+    conf: Mapping[str, Any] | Output | None  #: of the run: what it holds stays what it is; {}
+    logical_date: str | datetime | None  #: names the interval that the run stands for; the newest complete one
+    execution_date: str | datetime | None  #: the same as `logical_date`
+    run_id: str | None  #: the run's name; `manual__` and the instant
+    trigger_run_id: str | None  #: the same as `run_id`
+    reset_dag_run: bool  #: where the run is there already, have all of it run again; False
+    skip_when_already_exists: bool  #: or be skipped, and not failed; False
+    wait_for_completion: bool  #: end when the run has; False
+    allowed_states: Sequence[RunState | str]  #: of the run, in which it then succeeds; success
+    failed_states: Sequence[RunState | str]  #: and in which it fails; failed
+    execution_timeout: Duration | None  #: how long it waits for the run
+    params: Mapping[str, Any]  #: over the DAG's, for this task's templates
+
+
+class ExternalArguments(WaitArguments, total=False):
+    """What `ExternalTaskSensor` takes. Every text may be a Jinja template."""
+
+    external_dag_id: Required[str]  #: the DAG whose run it waits for
+    external_task_id: str | None  #: a task of it; the whole run
+    external_task_ids: Sequence[str]  #: several
+    external_task_group_id: str | None  #: a group of its tasks
+    allowed_states: Sequence[TaskState | RunState | str]  #: what they all have to come to; success
+    failed_states: Sequence[TaskState | RunState | str]  #: it fails where one comes to these; none
+    skipped_states: Sequence[TaskState | RunState | str]  #: it is skipped where one comes to these; none
+    execution_delta: Duration | None  #: how much earlier the other run's logical date is; 0
+    execution_date_fn: str | None  #: or a template that gives that date
+    check_existence: bool  #: fail at once where there is no such DAG or task; else it may come yet
+    timeout: Duration  #: how long it waits, retries included; 7 days
+    soft_fail: bool  #: skipped, and not failed; False
+    params: Mapping[str, Any]  #: over the DAG's, for this task's templates
+    # accepted without effect: a warning says why
+    exponential_backoff: Any
+    max_wait: Any
+
+
+class ApprovalArguments(TaskArguments, total=False):
+    """What `ApprovalOperator` takes."""
+
+    prompt: Text  #: what is asked, a template
+    params: Mapping[str, Any]  #: what who approves may set: the result
+    roles: Sequence[str]  #: whose decision it is: kept for when there are users to tell apart
+    timeout: Duration | None  #: how long it waits; for ever
+
+
+ScheduleArgument = (
+    str
+    | Sequence[str]
+    | timedelta
+    | TimeSchedule
+    | AssetExpression
+    | Sequence[AssetExpression]
+    | AssetOrTime
+    | None
+)
 
 
 class DagArguments(TypedDict, total=False):
     """What `DAG` and `@dag` take besides the id."""
 
     description: str  #: one line, shown beside it
-    schedule: ScheduleArgument  #: cron, several, a preset, a timedelta, CronTrigger, Interval; None: asked for
+    schedule: ScheduleArgument  #: cron, several, a preset, a timedelta, CronTrigger, assets; None: asked for
     schedule_interval: ScheduleArgument  #: the same as `schedule`
     start_date: datetime | None  #: aware; the current interval
     end_date: datetime | None  #: aware, inclusive for the logical date
@@ -202,6 +297,8 @@ class DagArguments(TypedDict, total=False):
     max_active_tasks: int  #: 16
     concurrency: int  #: the same as `max_active_tasks`
     dagrun_timeout: Duration | None  #: how long a run may take: then it fails, and its tasks are stopped
+    deadline: Duration | None  #: how long after its interval's end, or its making by hand, a run is late
+    sla: Duration | None  #: the same as `deadline`
     fail_fast: bool  #: one task that fails for good ends the run; False
     max_consecutive_failed_dag_runs: int  #: after so many failed runs in a row the DAG is paused; 0: never
     params: Mapping[str, Any]  #: what a run may be given: names to defaults, or to `Param(default, **JSON schema)`

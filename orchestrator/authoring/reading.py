@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from orchestrator.authoring import docker_forms, forms, secrets
+from orchestrator.authoring import docker_forms, forms, secrets, waiting_forms
+from orchestrator.authoring.assets import read_assets
 from orchestrator.authoring.dates import read_date
 from orchestrator.authoring.faults import Note, Rule, fault, nearest, user_line
 from orchestrator.authoring.graph import Graph
 from orchestrator.authoring.params import constants_of, specs_of
 from orchestrator.authoring.schedules import read_schedule
 from orchestrator.authoring.template_files import with_texts
-from orchestrator.spec.dag import ContainerTemplate, DagSpec, RetryPolicy, ShortCircuitChoice, TaskSpec
+from orchestrator.spec.control import Approval, External, Trigger
+from orchestrator.spec.dag import ContainerTemplate, DagSpec, RetryPolicy, SensorSpec, ShortCircuitChoice, TaskSpec
 from orchestrator.spec.value import Value
 
 
@@ -32,10 +34,17 @@ class Argument(NamedTuple):
 #: Values of fields, by the kind of value they belong to.
 Fields = dict[type[Value], dict[str, Any]]
 
+_A_MOMENT = timedelta(microseconds=1)
 _COMMON = {
     "trigger_rule": Argument(TaskSpec, "trigger_rule", forms.trigger_rule),
+    "depends_on_past": Argument(TaskSpec, "depends_on_past"),
+    "wait_for_downstream": Argument(TaskSpec, "wait_for_downstream"),
     "owner": Argument(TaskSpec, "owner"),
     "doc_md": Argument(TaskSpec, "doc_md"),
+    "inlets": Argument(TaskSpec, "inlets", read_assets),
+    "outlets": Argument(TaskSpec, "outlets", read_assets),
+    "deadline": Argument(TaskSpec, "deadline", forms.duration, _A_MOMENT),
+    "sla": Argument(TaskSpec, "deadline", forms.duration, _A_MOMENT),
 }
 _CONTAINER = {
     field: Argument(ContainerTemplate, field)
@@ -82,7 +91,6 @@ _RETRY = {
     "retry_exit_codes": Argument(RetryPolicy, "retry_exit_codes", forms.exit_codes),
     "fail_exit_codes": Argument(RetryPolicy, "fail_exit_codes", forms.exit_codes),
 }
-_A_MOMENT = timedelta(microseconds=1)
 _LIFE = {
     "execution_timeout": Argument(TaskSpec, "execution_timeout", forms.duration, _A_MOMENT),
     "start_timeout": Argument(TaskSpec, "start_timeout", forms.duration, _A_MOMENT),
@@ -115,6 +123,53 @@ DOCKER: dict[str, Argument] = _COMMON | _CONTAINER | _RETRY | _LIFE
 SHORT_CIRCUIT: dict[str, Argument] = DOCKER | {
     "ignore_downstream_trigger_rules": Argument(ShortCircuitChoice, "ignore_downstream_trigger_rules")
 }
+SENSOR: dict[str, Argument] = DOCKER | {
+    "poke_interval": Argument(SensorSpec, "poke_interval", forms.duration, _A_MOMENT),
+    "timeout": Argument(SensorSpec, "timeout", forms.duration, _A_MOMENT),
+    "exponential_backoff": Argument(SensorSpec, "exponential_backoff"),
+    "max_wait": Argument(SensorSpec, "max_wait", forms.duration, _A_MOMENT),
+    "soft_fail": Argument(SensorSpec, "soft_fail"),
+    "not_ready_exit_codes": Argument(SensorSpec, "not_ready_exit_codes", forms.exit_codes),
+}
+#: Of retries, what has to do with containers.
+_OF_CONTAINERS = ("infrastructure_retries", "rerun_lost", "retry_exit_codes", "fail_exit_codes")
+_AGAIN = {name: each for name, each in _RETRY.items() if name not in _OF_CONTAINERS}
+_AGAIN["params"] = Argument(TaskSpec, "params", specs_of)
+TRIGGER: dict[str, Argument] = {
+    **(_COMMON | _AGAIN),
+    "trigger_dag_id": Argument(Trigger, "dag_id"),
+    "conf": Argument(Trigger, "conf", waiting_forms.conf),
+    "logical_date": Argument(Trigger, "logical_date", waiting_forms.date),
+    "execution_date": Argument(Trigger, "logical_date", waiting_forms.date),
+    "run_id": Argument(Trigger, "run_id"),
+    "trigger_run_id": Argument(Trigger, "run_id"),
+    "reset_dag_run": Argument(Trigger, "reset"),
+    "skip_when_already_exists": Argument(Trigger, "skip_when_exists"),
+    "wait_for_completion": Argument(Trigger, "wait"),
+    "allowed_states": Argument(Trigger, "allowed_states", waiting_forms.run_states),
+    "failed_states": Argument(Trigger, "failed_states", waiting_forms.run_states),
+    "execution_timeout": Argument(Trigger, "timeout", forms.duration, _A_MOMENT),
+}
+EXTERNAL: dict[str, Argument] = {
+    **(_COMMON | _AGAIN),
+    "external_dag_id": Argument(External, "dag_id"),
+    "external_task_id": Argument(External, "task_ids", waiting_forms.task_ids),
+    "external_task_ids": Argument(External, "task_ids", waiting_forms.task_ids),
+    "external_task_group_id": Argument(External, "group"),
+    **{name: Argument(External, name, waiting_forms.states) for name in waiting_forms.STATES},
+    "execution_delta": Argument(External, "delta", waiting_forms.delta),
+    "execution_date_fn": Argument(External, "date", waiting_forms.template),
+    "check_existence": Argument(External, "check_existence"),
+    "timeout": Argument(External, "timeout", forms.duration, _A_MOMENT),
+    "soft_fail": Argument(External, "soft_fail"),
+}
+APPROVAL: dict[str, Argument] = {
+    **_COMMON,
+    "prompt": Argument(Approval, "prompt"),
+    "params": Argument(Approval, "params", specs_of),
+    "roles": Argument(Approval, "roles", forms.text_list),
+    "timeout": Argument(Approval, "timeout", forms.duration, _A_MOMENT),
+}
 DAG: dict[str, Argument] = {
     "description": Argument(DagSpec, "description"),
     "schedule": Argument(DagSpec, "schedule", read_schedule),
@@ -126,6 +181,8 @@ DAG: dict[str, Argument] = {
     "max_active_tasks": Argument(DagSpec, "max_active_tasks", least=1),
     "concurrency": Argument(DagSpec, "max_active_tasks", least=1),
     "dagrun_timeout": Argument(DagSpec, "dagrun_timeout", forms.duration, _A_MOMENT),
+    "deadline": Argument(DagSpec, "deadline", forms.duration, _A_MOMENT),
+    "sla": Argument(DagSpec, "deadline", forms.duration, _A_MOMENT),
     "fail_fast": Argument(DagSpec, "fail_fast"),
     "max_consecutive_failed_dag_runs": Argument(DagSpec, "max_consecutive_failed_dag_runs", least=0),
     "params": Argument(DagSpec, "params", specs_of),
@@ -139,7 +196,9 @@ DAG: dict[str, Argument] = {
 #: Of a container's arguments, what is the same for all instances of a mapped task.
 _WRITTEN_ONCE = frozenset({"env_file", "concurrency_key", "map_index_template"})
 #: What `default_args` may hold: any argument of any operator, and the dates, which are the DAG's.
-DEFAULTS: dict[str, Argument] = SHORT_CIRCUIT | EMPTY | {name: DAG[name] for name in ("start_date", "end_date")}
+DEFAULTS: dict[str, Argument] = (TRIGGER | EXTERNAL | APPROVAL | SHORT_CIRCUIT | SENSOR | EMPTY) | {
+    name: DAG[name] for name in ("start_date", "end_date")
+}
 
 #: What names the engine; a socket of this machine means the one that the settings name.
 ENGINE_NAMES = frozenset({"engine", "docker_url"})
@@ -164,6 +223,19 @@ IDLE_DOCKER: Mapping[str, str] = {
         "how the engine is reached is said by the setting engine.address, and by DOCKER_HOST",
     ),
 }
+#: A sensor's `timeout` is its own.
+IDLE_SENSOR: Mapping[str, str] = {name: why for name, why in IDLE_DOCKER.items() if name != "timeout"} | {
+    "mode": "between two looks a sensor never holds anything, and each look is a container of its own"
+}
+#: What the scheduler does itself.
+IDLE_WAIT: Mapping[str, str] = {
+    **IDLE_EMPTY,
+    **dict.fromkeys(("pool", "pool_slots", "priority_weight", "weight_rule"), "it takes no slot"),
+    **dict.fromkeys(
+        ("poke_interval", "mode", "deferrable", "exponential_backoff", "max_wait"),
+        "it never looks: it is told when what it waits for has come",
+    ),
+}
 IDLE_DAG: Mapping[str, str] = {
     "engine": _ONE_ENGINE,
     "sla_miss_callback": "nobody is told of lateness yet",
@@ -175,13 +247,11 @@ _ASKING_ALWAYS = frozenset({"auto_remove"})
 #: What is refused for now, rather than accepted without effect.
 _NOT_YET: Mapping[str, str] = {
     **dict.fromkeys(("start_date", "end_date"), "dates are the DAG's, for all of its tasks"),
-    **dict.fromkeys(("depends_on_past", "wait_for_downstream"), "a task does not wait for earlier runs yet"),
-    **dict.fromkeys(("deadline", "sla", "on_deadline_miss"), "nobody is told of lateness yet"),
+    "on_deadline_miss": "nobody is told of lateness yet; `orchestrator runs late` lists what is late",
     **dict.fromkeys(
         ("on_failure_callback", "on_success_callback", "on_retry_callback", "on_skipped_callback"),
         "nobody is told how it ends yet; add a task with trigger_rule that tells",
     ),
-    **dict.fromkeys(("inlets", "outlets"), "there are no assets yet"),
     "cache": "every run runs every task",
 }
 
@@ -237,7 +307,7 @@ def read_defaults(
     """`default_args` as they were given, over those of the scope around: any argument of any operator."""
     if not isinstance(written, Mapping | None):
         raise fault(f"{what}: default_args is {written!r}", rule=Rule.BAD_ARGUMENT, fix="write a dict")
-    inner = without_idle(f"{what}: default_args", DEFAULTS, IDLE_DOCKER, written or {}, graph)
+    inner = without_idle(f"{what}: default_args", DEFAULTS, IDLE_SENSOR, written or {}, graph)
     check_names(f"{what}: default_args: no operator takes", DEFAULTS, inner)
     fields = {DEFAULTS[name][:2] for name in inner}
     return {name: value for name, value in (outer or {}).items() if DEFAULTS[name][:2] not in fields} | inner

@@ -30,6 +30,7 @@ from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import RenderFacts
 from orchestrator.settings import Project
+from orchestrator.spec.control import Control
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, ParsedFile, Problem
 from orchestrator.spec.secrets import SecretKind, Shown
 
@@ -88,6 +89,31 @@ class AuthoringServer:
         """The rendered template, or why it cannot be. What the callables raise passes through.
 
         `AuthoringServerError` where there can be no server."""
+        said = self._rendered(facts, result, stored, instances)
+        return said.container if isinstance(said, Done) else said
+
+    def render_control(
+        self,
+        facts: RenderFacts,
+        result: Callable[[TaskKey], bytes | None],
+        stored: Callable[[SecretKind, str], Shown] = _nothing_stored,
+        instances: Callable[[RunKey, str, int | None], tuple[bytes, ...]] = _none_mapped,
+    ) -> Control | Reason:
+        """The same for a task without a container."""
+        said = self._rendered(facts, result, stored, instances)
+        if isinstance(said, Reason):
+            return said
+        if said.control is None:
+            raise _wrong(said)
+        return said.control
+
+    def _rendered(
+        self,
+        facts: RenderFacts,
+        result: Callable[[TaskKey], bytes | None],
+        stored: Callable[[SecretKind, str], Shown],
+        instances: Callable[[RunKey, str, int | None], tuple[bytes, ...]],
+    ) -> Done | Reason:
         task = RenderTask(facts=facts, limits=self._render_limits)
 
         def answer(question: Ask) -> Told:
@@ -99,7 +125,7 @@ class AuthoringServer:
 
         said = self._process.ask(task, answer)
         if isinstance(said, Done):
-            return said.container
+            return said
         if isinstance(said, Refused):
             return said.reason
         if isinstance(said, End):

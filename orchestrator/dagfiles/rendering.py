@@ -14,6 +14,7 @@ from orchestrator.ports import RenderFacts
 from orchestrator.spec.dag import ContainerTemplate
 from orchestrator.spec.secrets import SecretKind, Shown, StoredKey
 from orchestrator.templating.context import build_context
+from orchestrator.templating.control import render_control
 from orchestrator.templating.facts import PastRun, TemplateFacts
 from orchestrator.templating.render import render
 
@@ -34,6 +35,8 @@ def render_try(facts: RenderFacts, ask: Callable[[Ask], Told]) -> Done | Refused
     context = build_context(template_facts(facts), result, stored, instances)
     template = facts.spec.container or ContainerTemplate()
     try:
+        if facts.spec.control is not None:
+            return Done(control=render_control(facts.spec.control, context, native=facts.dag.native))
         if facts.spec.map is None or facts.spec.function is not None:
             return Done(container=render(template, context, native=facts.dag.native))
         written = with_written(template, context["element"])

@@ -10,6 +10,7 @@ import msgspec
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import RenderFacts
+from orchestrator.spec.control import Control
 from orchestrator.spec.dag import ContainerTemplate, ParsedFile
 from orchestrator.spec.secrets import StoredKey
 from orchestrator.spec.value import Value
@@ -88,9 +89,10 @@ class Parsed(Value, frozen=True, kw_only=True, tag="parsed"):
 
 
 class Done(Value, frozen=True, kw_only=True, tag="done"):
-    """The rendered template."""
+    """The rendered template; of a task without a container, what it is to do."""
 
-    container: ContainerTemplate
+    container: ContainerTemplate = ContainerTemplate()
+    control: Control | None = None
 
 
 class Refused(Value, frozen=True, kw_only=True, tag="refused"):

@@ -140,7 +140,9 @@ def _go_on(draft: Draft, task: TaskInstance, control: Trigger, run: RunKey) -> N
     wait = RunWait(run=run, allowed_states=control.allowed_states, failed_states=control.failed_states)
     if control.wait:
         reason = Reason(code=ReasonCode.TRIGGERED_RUN, text=f"it waits for {_spoken(run)}, which it made")
-        rest(draft, task, wait, reason)
+        since = task.since or draft.now
+        due_at = None if control.timeout is None else since + control.timeout
+        rest(draft, task, wait, reason, due_at=due_at)
     else:
         succeed(draft, msgspec.structs.replace(task, awaits=wait), msgspec.structs.asdict(run))
 

@@ -76,7 +76,7 @@ def overdue(draft: Draft, task: TaskInstance) -> None:
     """What it rests for has not come in time; no retry follows."""
     control = draft.world.task_spec(task.key).control
     what = "nobody decided" if isinstance(control, Approval) else "what it waits for did not come"
-    limit = None if control is None or isinstance(control, Trigger) else control.timeout
+    limit = None if control is None else control.timeout
     reason = Reason(code=ReasonCode.WAIT_TIMEOUT, text=f"{what} within its timeout of {limit}")
     soft = isinstance(control, External) and control.soft_fail
     settle(draft, (moves.skipped if soft else moves.failed)(task, draft.now, reason))

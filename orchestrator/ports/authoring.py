@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.rows import Reason, Run
+from orchestrator.spec.control import Control
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, ParsedFile, TaskSpec
 from orchestrator.spec.mapping import MapSpec
 from orchestrator.spec.secrets import SecretKind, Shown
@@ -47,6 +48,15 @@ class Renderer(Protocol):
         Blocks; `result` is called back, in this thread, for each upstream result a template asks for, `instances`
         for those of a mapped task (as `Store.results`), `stored` for what may be seen of each variable and
         connection."""
+
+    def render_control(
+        self,
+        facts: RenderFacts,
+        result: Callable[[TaskKey], bytes | None],
+        stored: Callable[[SecretKind, str], Shown],
+        instances: Callable[[RunKey, str, int | None], tuple[bytes, ...]],
+    ) -> Control | Reason:
+        """The same for a task without a container: what it is to do."""
 
 
 class Checker(Protocol):

@@ -22,8 +22,9 @@ from orchestrator.errors import (
 )
 from orchestrator.ids import RunKey
 from orchestrator.planning.changes import PinImages, Prepare
-from orchestrator.planning.events import ImagesPinned, Prepared, PrepareDelayed, PrepareFailed
+from orchestrator.planning.events import ControlPrepared, ImagesPinned, Prepared, PrepareDelayed, PrepareFailed
 from orchestrator.planning.rows import Reason
+from orchestrator.ports import RenderFacts
 from orchestrator.scheduler.facts import render_facts
 from orchestrator.scheduler.image_gate import ImageGate, Waiter, Wanted, image_reason
 from orchestrator.scheduler.inbox import Message
@@ -33,6 +34,7 @@ from orchestrator.scheduler.sources import Sources
 from orchestrator.scheduler.unsealing import Unsealing, secret_reason
 from orchestrator.scheduler.workers import Workers
 from orchestrator.spec.container import ImageFacts
+from orchestrator.spec.control import Control
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
 from orchestrator.spec.finalize import finalize, has_templates
 from orchestrator.spec.merging import needs_results, written_template
@@ -136,19 +138,35 @@ class Preparer:
     def _fail(self, effect: Prepare, reason: Reason) -> None:
         self._post(PrepareFailed(task=effect.task.key, number=effect.number, reason=reason))
 
+    def _facts(self, effect: Prepare, dag: DagSpec) -> RenderFacts:
+        return render_facts(
+            dag,
+            effect.run,
+            effect.task,
+            effect.spec,
+            previous_success=self._store.last_success(effect.run.key.dag_id, effect.run.interval.start),
+            result_count=partial(self._store.result_count, effect.run.key),
+            test_mode=self._test_mode,
+        )
+
+    def _do_without(self, effect: Prepare, dag: DagSpec, written: Control) -> None:
+        """Render what a task without a container is to do."""
+        control: Control | Reason = written
+        if has_templates(written):
+            asked = (self._store.result, self._unsealing.shown, self._store.results)
+            control = self._renderer.render_control(self._facts(effect, dag), *asked)
+        if isinstance(control, Reason):
+            self._fail(effect, control)
+        else:
+            self._post(ControlPrepared(task=effect.task.key, number=effect.number, control=control))
+
     def _render(self, effect: Prepare, dag: DagSpec) -> None:
-        key = effect.task.key
-        template = written_template(effect.spec, key.map_index)
+        if effect.spec.control is not None:
+            self._do_without(effect, dag, effect.spec.control)
+            return
+        template = written_template(effect.spec, effect.task.key.map_index)
         if has_templates(template) or needs_results(effect.spec):
-            facts = render_facts(
-                dag,
-                effect.run,
-                effect.task,
-                effect.spec,
-                previous_success=self._store.last_success(effect.run.key.dag_id, effect.run.interval.start),
-                result_count=partial(self._store.result_count, key.run),
-                test_mode=self._test_mode,
-            )
+            facts = self._facts(effect, dag)
             rendered = self._renderer.render(facts, self._store.result, self._unsealing.shown, self._store.results)
             if isinstance(rendered, Reason):
                 self._fail(effect, rendered)

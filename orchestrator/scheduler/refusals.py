@@ -3,7 +3,7 @@ file or request, and nobody else's."""
 
 import msgspec
 
-from orchestrator.planning.events import Event, Exited, FileParsed, Prepared, PrepareFailed
+from orchestrator.planning.events import ControlPrepared, Event, Exited, FileParsed, Prepared, PrepareFailed
 from orchestrator.planning.rows import Reason
 from orchestrator.spec.dag import ParsedFile, Problem
 from orchestrator.states import ReasonCode
@@ -16,6 +16,9 @@ def instead_of(event: Event, words: str) -> Event | None:
     match event:
         case Prepared():
             reason = Reason(code=ReasonCode.RENDER_ERROR, text=f"its container cannot be recorded: {words}")
+            return PrepareFailed(task=event.task, number=event.number, reason=reason)
+        case ControlPrepared():
+            reason = Reason(code=ReasonCode.RUN_REFUSED, text=f"what it does cannot be recorded: {words}")
             return PrepareFailed(task=event.task, number=event.number, reason=reason)
         case Exited() if event.result is not None:
             reason = Reason(code=ReasonCode.RESULT_INVALID, text=f"its result cannot be recorded: {words}")

@@ -1,21 +1,25 @@
-"""Where the strings of a container template stand: each has a path such as `environment.DAY` or `command[2]`."""
+"""Where the strings of a container template, or of a task without one, stand: each has a path such as
+`environment.DAY` or `command[2]`."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from orchestrator.spec.control import Control
 from orchestrator.spec.dag import ContainerTemplate
 
+T = TypeVar("T", bound=msgspec.Struct)
 
-def strings(template: ContainerTemplate) -> Iterator[tuple[str, str]]:
+
+def strings(template: ContainerTemplate | Control) -> Iterator[tuple[str, str]]:
     """Path and text of every string value; the keys of mappings are names, not templates."""
     yield from _strings(msgspec.to_builtins(template), "")
 
 
-def with_strings(template: ContainerTemplate, change: Callable[[str, str], Any]) -> ContainerTemplate:
+def with_strings(template: T, change: Callable[[str, str], Any]) -> T:
     """The template with `change(path, text)` in place of every string value, wherever that fits."""
-    return msgspec.convert(_changed(msgspec.to_builtins(template), "", change), ContainerTemplate)
+    return msgspec.convert(_changed(msgspec.to_builtins(template), "", change), type(template))
 
 
 def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:

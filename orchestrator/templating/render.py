@@ -137,7 +137,7 @@ def _evaluated(
 
 def _refuse_empty(field: str, result: Any) -> None:
     texts = [each for each in (result if isinstance(result, list | tuple) else [result]) if isinstance(each, str)]
-    if any("\0" in each for each in texts) and not field.startswith(("call.", "element")):
+    if any("\0" in each for each in texts) and not field.startswith(("call.", "element", "conf")):
         raise RenderError("it renders to text with a NUL character, which no container takes", field=field)
     mount_end = field.startswith("mounts[") and field.endswith((".source", ".target"))
     if (field in _NEVER_EMPTY or mount_end) and isinstance(result, str) and not result.strip():

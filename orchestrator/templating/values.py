@@ -23,7 +23,7 @@ from orchestrator.templating.task_instance import TaskInstanceFacade
 #: A filter that no template can name.
 _KEEP = "keep the value"
 _WORDS = ("command", "entrypoint")
-_ARGUMENTS = ("call.", "element")
+_ARGUMENTS = ("call.", "element", "conf")
 
 
 def takes_values(field: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import Batch, RenderFacts
+from orchestrator.spec.control import Control
 from orchestrator.spec.dag import ContainerTemplate, ParsedFile
 from orchestrator.spec.secrets import SecretKind, Shown
 from orchestrator.testing.faults import FaultPlan
@@ -45,6 +46,20 @@ class FakeAuthoring:
     ) -> ContainerTemplate | Reason:
         del result, stored, instances
         return self.faults.around("render", lambda: self.rendering(facts))
+
+    def render_control(
+        self,
+        facts: RenderFacts,
+        result: Callable[[TaskKey], bytes | None],
+        stored: Callable[[SecretKind, str], Shown],
+        instances: Callable[[RunKey, str, int | None], tuple[bytes, ...]],
+    ) -> Control | Reason:
+        """What is written, as it is."""
+        del result, stored, instances
+        control = facts.spec.control
+        if control is None:
+            raise ValueError(f"{facts.task} has a container")
+        return self.faults.around("render", lambda: control)
 
     def misfit(self, schema: dict[str, Any], data: bytes) -> str | None:
         return self.faults.around("misfit", lambda: self.checking(schema, data))

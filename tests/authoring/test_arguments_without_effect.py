@@ -32,12 +32,9 @@ def refusal(**arguments: Any) -> AuthoringError:
 @pytest.mark.parametrize(
     "name",
     [
-        "depends_on_past",
-        "wait_for_downstream",
         "deadline",
         "sla",
         "on_failure_callback",
-        "inlets",
         "cache",
         "start_date",
     ],
@@ -55,7 +52,7 @@ def test_what_a_dag_cannot_have_yet_is_refused_too(name: str) -> None:
         DAG("d", **{name: 3})  # type: ignore[arg-type]  # names that the signature does not have
 
 
-@pytest.mark.parametrize("name", ["depends_on_past", "inlets", "cache"])
+@pytest.mark.parametrize("name", ["cache", "on_failure_callback"])
 @pytest.mark.parametrize("empty", [False, None, []])
 def test_an_empty_wish_is_none(name: str, empty: Any) -> None:
     with DAG("d") as made:

@@ -10,11 +10,12 @@ import pytest
 from docker.types import DeviceRequest as DockerDeviceRequest
 from docker.types import Ulimit
 
-from orchestrator import DAG, DockerOperator, EmptyOperator, Mount, TaskGroup, TriggerRule
+from orchestrator import DAG, Asset, DockerOperator, EmptyOperator, Mount, TaskGroup, TriggerRule
 from orchestrator.authoring.arguments import DagArguments, DockerArguments, TaskArguments
 from orchestrator.authoring.reading import DAG as DAG_TABLE
 from orchestrator.authoring.reading import DOCKER, EMPTY, IDLE_DAG, IDLE_DOCKER, IDLE_EMPTY
 from orchestrator.errors import AuthoringError
+from orchestrator.spec.assets import AssetSpec
 from orchestrator.spec.container import DeviceRequest
 from orchestrator.spec.container import Mount as MountSpec
 from orchestrator.spec.dag import (
@@ -151,7 +152,11 @@ WRITTEN: list[tuple[str, Any, str, Any]] = [
     ("outputs", ["/out/*.csv"], "container.outputs", ("/out/*.csv",)),
     ("result_schema", {"type": "object"}, "result_schema", {"type": "object"}),
     ("owner", "ann", "owner", "ann"),
+    ("depends_on_past", True, "depends_on_past", True),
+    ("wait_for_downstream", True, "wait_for_downstream", True),
     ("doc_md", "# Hi", "doc_md", "# Hi"),
+    ("inlets", Asset("a"), "inlets", (AssetSpec(name="a"),)),
+    ("outlets", [Asset("a")], "outlets", (AssetSpec(name="a"),)),
 ]
 
 
@@ -190,7 +195,7 @@ def test_the_signature_names_just_what_is_read() -> None:
 
 def test_every_field_of_a_task_can_be_written() -> None:
     ours = {"task_id", "kind", "operator", "upstream", "container", "retry", "group", "line"}
-    ours |= {"choice", "setup", "teardown", "map", "function", "sensor"}
+    ours |= {"choice", "setup", "teardown", "map", "function", "sensor", "control"}
     filled = {(argument.part, argument.field) for argument in DOCKER.values()}
     for part, hidden in ((ContainerTemplate, {"sealed", "call"}), (RetryPolicy, set()), (TaskSpec, ours)):
         assert {field for of, field in filled if of is part} == set(part.__struct_fields__) - hidden

@@ -109,6 +109,7 @@ def test_what_was_made_good_lets_pass(*, restarted: bool) -> None:
             leader.restart()
         selection = {"dag_id": "d", "run_ids": [first.run_id]}
         assert ask(leader, kind, selection=selection, **more).ok
+        look_back(leader)
         if kind is RequestKind.CLEAR:
             assert states(leader) == [Q, W, W]
             end(leader)
