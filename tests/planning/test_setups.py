@@ -1,9 +1,10 @@
 """Setups and teardowns: what waits for a setup, when a teardown runs, and what a run comes to."""
 
+from datetime import timedelta
 from itertools import product
 
 import pytest
-from planning_sim import Leader, container, dag, played
+from planning_sim import Leader, container, dag, played, started
 
 from orchestrator.ids import RunKey
 from orchestrator.planning.changes import Stop
@@ -180,6 +181,34 @@ class TestCutShort:
         leader.ask(RequestKind.CANCEL, dag_id="d", run_id=key.run_id)
         assert leader.run(key).state is RunState.FAILED
         assert leader.task(key, "drop").state is UPSTREAM_FAILED
+
+    def test_a_run_that_took_too_long_takes_down_what_was_set_up(self) -> None:
+        leader, key = self.running(dagrun_timeout=timedelta(minutes=5))
+        (load,) = leader.prepare_all()
+        leader.wait(300)
+        leader.exit(load, 143)
+        played(leader, {}, {})
+        assert leader.task(key, "drop").state is SUCCESS
+        assert leader.run(key).state is RunState.FAILED
+
+    def test_a_task_that_took_too_long_or_was_killed_is_followed_by_the_teardown(self) -> None:
+        leader = Leader()
+        leader.parse(
+            dag(
+                container("up", setup=True),
+                container("work", "up", execution_timeout=timedelta(minutes=1)),
+                container("drop", "up", "work", teardown=down("up")),
+            )
+        )
+        key = leader.trigger()
+        (up,) = leader.prepare_all()
+        leader.exit(up)
+        (work,) = leader.prepare_all()
+        leader.turn(started(work.attempt))
+        leader.wait(60)
+        leader.exit(work, 143)
+        played(leader, {}, {})
+        assert leader.states(key) == {"up": SUCCESS, "work": FAILED, "drop": SUCCESS}
 
     def test_fail_fast_stops_the_rest_and_takes_down(self) -> None:
         leader = Leader()
