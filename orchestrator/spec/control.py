@@ -23,6 +23,7 @@ class Trigger(Value, frozen=True, kw_only=True, tag="trigger"):
     wait: bool = False
     allowed_states: tuple[RunState, ...] = (RunState.SUCCESS,)
     failed_states: tuple[RunState, ...] = (RunState.FAILED,)
+    timeout: timedelta | None = None  #: of the wait
 
 
 class External(Value, frozen=True, kw_only=True, tag="external"):
