@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.authoring import DAG as DAG
+    from orchestrator.authoring import ApprovalOperator as ApprovalOperator
+    from orchestrator.authoring import Asset as Asset
+    from orchestrator.authoring import AssetOrTime as AssetOrTime
     from orchestrator.authoring import BranchDockerOperator as BranchDockerOperator
     from orchestrator.authoring import CronDataIntervalTimetable as CronDataIntervalTimetable
     from orchestrator.authoring import CronTrigger as CronTrigger
@@ -12,7 +15,9 @@ if TYPE_CHECKING:
     from orchestrator.authoring import DeltaDataIntervalTimetable as DeltaDataIntervalTimetable
     from orchestrator.authoring import DeltaTriggerTimetable as DeltaTriggerTimetable
     from orchestrator.authoring import DockerOperator as DockerOperator
+    from orchestrator.authoring import DockerSensor as DockerSensor
     from orchestrator.authoring import EmptyOperator as EmptyOperator
+    from orchestrator.authoring import ExternalTaskSensor as ExternalTaskSensor
     from orchestrator.authoring import Interval as Interval
     from orchestrator.authoring import Label as Label
     from orchestrator.authoring import LatestOnlyOperator as LatestOnlyOperator
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.authoring import ShortCircuitDockerOperator as ShortCircuitDockerOperator
     from orchestrator.authoring import TaskGroup as TaskGroup
     from orchestrator.authoring import TemplateFile as TemplateFile
+    from orchestrator.authoring import TriggerDagRunOperator as TriggerDagRunOperator
     from orchestrator.authoring import chain as chain
     from orchestrator.authoring import cross_downstream as cross_downstream
     from orchestrator.authoring import dag as dag
@@ -31,6 +37,9 @@ if TYPE_CHECKING:
 
 #: Where each exported name lives; the module is imported when the name is first asked for.
 _HOMES = {
+    "ApprovalOperator": "orchestrator.authoring",
+    "Asset": "orchestrator.authoring",
+    "AssetOrTime": "orchestrator.authoring",
     "BranchDockerOperator": "orchestrator.authoring",
     "CronDataIntervalTimetable": "orchestrator.authoring",
     "CronTrigger": "orchestrator.authoring",
@@ -39,7 +48,9 @@ _HOMES = {
     "DeltaDataIntervalTimetable": "orchestrator.authoring",
     "DeltaTriggerTimetable": "orchestrator.authoring",
     "DockerOperator": "orchestrator.authoring",
+    "DockerSensor": "orchestrator.authoring",
     "EmptyOperator": "orchestrator.authoring",
+    "ExternalTaskSensor": "orchestrator.authoring",
     "Interval": "orchestrator.authoring",
     "Label": "orchestrator.authoring",
     "LatestOnlyOperator": "orchestrator.authoring",
@@ -49,6 +60,7 @@ _HOMES = {
     "Param": "orchestrator.authoring",
     "TaskGroup": "orchestrator.authoring",
     "TemplateFile": "orchestrator.authoring",
+    "TriggerDagRunOperator": "orchestrator.authoring",
     "TriggerRule": "orchestrator.states",
     "chain": "orchestrator.authoring",
     "cross_downstream": "orchestrator.authoring",

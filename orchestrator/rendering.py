@@ -11,10 +11,10 @@ from orchestrator.app import App
 from orchestrator.dagfiles.lookup import find_dag
 from orchestrator.errors import EngineUnavailableError, ImageError, NotFoundError, RenderError, RequestRefusedError
 from orchestrator.ids import UNMAPPED, Epoch, RunKey, TaskKey, TryId, TryKey
-from orchestrator.planning.rows import Reason, Run, TaskInstance, run_id
+from orchestrator.planning.rows import AssetEvent, Reason, Run, TaskInstance, run_id
 from orchestrator.planning.units import units_of
 from orchestrator.ports import Images, RegistryLogin, Renderer
-from orchestrator.scheduler.facts import render_facts
+from orchestrator.scheduler.facts import consumed_events, render_facts
 from orchestrator.scheduler.sources import kept_files
 from orchestrator.scheduler.unsealing import Unsealing
 from orchestrator.spec.artifacts import ArtifactId, OutputRef
@@ -159,6 +159,7 @@ def _rendered(
         TaskInstance(key=TaskKey(dag.dag_id, run.key.run_id, task.task_id, index)),
         task,
         previous_success=_previous(app, run),
+        asset_events=_consumed(app, run),
         result_count=lambda task_id: len(earlier.results(run.key, task_id)),
         test_mode=False,
     )
@@ -185,6 +186,15 @@ def _image(
             raise
         warn(f"warning: {error.message}; the image is taken to run as root, with a command of its own")
         return ImageFacts(id=pinned)
+
+
+def _consumed(app: App, run: Run) -> tuple[AssetEvent, ...]:
+    """What assets' events the newest run of the interval was made for."""
+    made = next(iter(_runs_of(app, run.key.dag_id, run.interval)), None)
+    if made is None or not made.consumed:
+        return ()
+    with app.store() as store:
+        return consumed_events(store, made)
 
 
 def _previous(app: App, run: Run) -> Run | None:

@@ -1,5 +1,6 @@
 """What a DAG file may say. `orchestrator` hands these names on; `collecting` and `to_spec` are the parser's."""
 
+from orchestrator.authoring.assets import Asset as Asset
 from orchestrator.authoring.control import BranchDockerOperator as BranchDockerOperator
 from orchestrator.authoring.control import LatestOnlyOperator as LatestOnlyOperator
 from orchestrator.authoring.control import ShortCircuitDockerOperator as ShortCircuitDockerOperator
@@ -15,6 +16,7 @@ from orchestrator.authoring.mounts import Mount as Mount
 from orchestrator.authoring.operators import DockerOperator as DockerOperator
 from orchestrator.authoring.operators import EmptyOperator as EmptyOperator
 from orchestrator.authoring.params import Param as Param
+from orchestrator.authoring.schedules import AssetOrTime as AssetOrTime
 from orchestrator.authoring.schedules import CronDataIntervalTimetable as CronDataIntervalTimetable
 from orchestrator.authoring.schedules import CronTrigger as CronTrigger
 from orchestrator.authoring.schedules import CronTriggerTimetable as CronTriggerTimetable
@@ -22,6 +24,10 @@ from orchestrator.authoring.schedules import DeltaDataIntervalTimetable as Delta
 from orchestrator.authoring.schedules import DeltaTriggerTimetable as DeltaTriggerTimetable
 from orchestrator.authoring.schedules import Interval as Interval
 from orchestrator.authoring.secrets import Secret as Secret
+from orchestrator.authoring.sensors import DockerSensor as DockerSensor
 from orchestrator.authoring.serialize import to_spec as to_spec
 from orchestrator.authoring.taskflow import task as task
 from orchestrator.authoring.template_files import TemplateFile as TemplateFile
+from orchestrator.authoring.waiting import ApprovalOperator as ApprovalOperator
+from orchestrator.authoring.waiting import ExternalTaskSensor as ExternalTaskSensor
+from orchestrator.authoring.waiting import TriggerDagRunOperator as TriggerDagRunOperator

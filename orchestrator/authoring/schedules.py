@@ -10,11 +10,14 @@ from typing import Never
 
 from msgspec.structs import replace
 
+from orchestrator.authoring.assets import AssetExpression, read_condition
 from orchestrator.authoring.dates import zone_name
 from orchestrator.authoring.faults import Rule, fault, nearest
 from orchestrator.authoring.forms import plain
 from orchestrator.errors import AuthoringError
 from orchestrator.spec.dag import (
+    AssetOrTimeSchedule,
+    AssetSchedule,
     ContinuousSchedule,
     CronSchedule,
     DeltaSchedule,
@@ -129,10 +132,44 @@ class DeltaTriggerTimetable(TimeSchedule):
         super().__init__(_trigger(_points((delta,), None), interval))
 
 
+class AssetOrTime:
+    """The runs of both: of points in time (`schedule`: whatever may stand for them alone), and of updated assets
+    (`assets`: one, a list for all of them, or `a & b`, `a | b`)."""
+
+    __slots__ = ("spec",)
+
+    def __init__(
+        self,
+        *,
+        schedule: str | Sequence[str] | timedelta | TimeSchedule,
+        assets: AssetExpression | Sequence[AssetExpression],
+        **unknown: Never,
+    ) -> None:
+        _refuse(self, ("schedule", "assets"), unknown)
+        time, when = read_schedule(schedule), read_condition(assets)
+        if not isinstance(time, CronSchedule | DeltaSchedule):
+            raise fault(
+                f"AssetOrTime: schedule {schedule!r} names no points in time",
+                rule=Rule.BAD_SCHEDULE,
+                fix="write a cron expression, a preset like '@daily', a timedelta, CronTrigger(...), Interval(...)",
+            )
+        if when is None:
+            raise fault(
+                f"AssetOrTime: assets {assets!r} are none",
+                rule=Rule.BAD_SCHEDULE,
+                fix='write Asset("name"), a list of them, or a & b, a | b',
+            )
+        self.spec = AssetOrTimeSchedule(time=time, when=when)
+
+
 def read_schedule(written: object) -> Schedule:
-    """What a cron expression, a list of them, a preset, a timedelta, a `TimeSchedule` or None means."""
+    """What a cron expression, a list of them, a preset, a timedelta, a `TimeSchedule`, assets, or None means."""
     if written is None:
         return ManualSchedule()
+    if (when := read_condition(written)) is not None:
+        return AssetSchedule(when=when)
+    if isinstance(written, AssetOrTime):
+        return written.spec
     if isinstance(written, TimeSchedule):
         return written.spec
     if isinstance(written, timedelta):
@@ -146,10 +183,11 @@ def read_schedule(written: object) -> Schedule:
 
 def own_zone(schedule: Schedule | None) -> str | None:
     """The zone that a schedule names for itself, if it does."""
-    return schedule.timezone if isinstance(schedule, CronSchedule) else None
+    time = schedule.time if isinstance(schedule, AssetOrTimeSchedule) else schedule
+    return time.timezone if isinstance(time, CronSchedule) else None
 
 
-def _refuse(schedule: TimeSchedule, known: Sequence[str], unknown: Mapping[str, object]) -> None:
+def _refuse(schedule: object, known: Sequence[str], unknown: Mapping[str, object]) -> None:
     for name in unknown:
         raise fault(
             f"{type(schedule).__name__} takes no argument {name!r}{nearest(name, known)}",
@@ -212,5 +250,5 @@ def _none(written: object) -> AuthoringError:
         f"schedule {written!r} is none",
         rule=Rule.BAD_SCHEDULE,
         fix="write a cron expression, a list of them, a preset like '@daily', a timedelta, CronTrigger(...), "
-        "Interval(...), or None",
+        "Interval(...), assets, AssetOrTime(...), or None",
     )

@@ -11,11 +11,12 @@ from orchestrator.errors import RenderError
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.rows import Run
 from orchestrator.ports import RenderFacts
+from orchestrator.spec.assets import assets_in
 from orchestrator.spec.dag import ContainerTemplate
 from orchestrator.spec.secrets import SecretKind, Shown, StoredKey
 from orchestrator.templating.context import build_context
 from orchestrator.templating.control import render_control
-from orchestrator.templating.facts import PastRun, TemplateFacts
+from orchestrator.templating.facts import AssetFact, PastRun, TemplateFacts
 from orchestrator.templating.render import render
 
 
@@ -66,11 +67,31 @@ def template_facts(facts: RenderFacts) -> TemplateFacts:
         pins=facts.pins,
         state=run.state,
         created_at=run.created_at,
-        asset_events=facts.asset_events,
+        asset_events=_by_asset(facts),
+        inlets=facts.spec.inlets,
+        outlets=facts.spec.outlets,
         map=facts.map,
         mapped=facts.mapped,
         counts=facts.counts,
     )
+
+
+def _by_asset(facts: RenderFacts) -> dict[str, list[AssetFact]]:
+    """The events that the run consumed, by the names of their assets."""
+    condition = facts.dag.condition
+    uris = {} if condition is None else {each.name: each.uri for each in assets_in(condition)}
+    found: dict[str, list[AssetFact]] = {}
+    for event in facts.asset_events:
+        told = AssetFact(
+            asset=event.asset,
+            uri=uris.get(event.asset),
+            at=event.at,
+            extra=msgspec.json.decode(event.extra),
+            source=event.source,
+            actor=event.actor,
+        )
+        found.setdefault(event.asset, []).append(told)
+    return found
 
 
 def _past(run: Run | None) -> PastRun | None:

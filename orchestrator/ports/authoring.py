@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from orchestrator.ids import RunKey, TaskKey
-from orchestrator.planning.rows import Reason, Run
+from orchestrator.planning.rows import AssetEvent, Reason, Run
 from orchestrator.spec.control import Control
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, ParsedFile, TaskSpec
 from orchestrator.spec.mapping import MapSpec
@@ -28,7 +28,7 @@ class RenderFacts(Value, frozen=True, kw_only=True):
     previous_success: Run | None = None
     test_mode: bool = False
     pins: dict[str, str] = {}  #: image name as written -> pinned reference
-    asset_events: dict[str, list[dict[str, Any]]] = {}  #: that the run consumed, by the asset's name
+    asset_events: tuple[AssetEvent, ...] = ()  #: that the run consumed, the oldest first
     map: MapSpec | None = None  #: what the task, or the group around it, is expanded over
     mapped: dict[str, str] = {}  #: by the ids of tasks that are mapped: what is expanded as one
     counts: dict[str, int] = {}  #: how many results there are of mapped tasks that this one is mapped over

@@ -25,7 +25,7 @@ from orchestrator.planning.changes import PinImages, Prepare
 from orchestrator.planning.events import ControlPrepared, ImagesPinned, Prepared, PrepareDelayed, PrepareFailed
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import RenderFacts
-from orchestrator.scheduler.facts import render_facts
+from orchestrator.scheduler.facts import consumed_events, render_facts
 from orchestrator.scheduler.image_gate import ImageGate, Waiter, Wanted, image_reason
 from orchestrator.scheduler.inbox import Message
 from orchestrator.scheduler.parts import Parts
@@ -145,6 +145,7 @@ class Preparer:
             effect.task,
             effect.spec,
             previous_success=self._store.last_success(effect.run.key.dag_id, effect.run.interval.start),
+            asset_events=consumed_events(self._store, effect.run),
             result_count=partial(self._store.result_count, effect.run.key),
             test_mode=self._test_mode,
         )

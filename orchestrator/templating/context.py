@@ -13,7 +13,7 @@ from orchestrator.ids import RunKey, TaskKey
 from orchestrator.spec.params import values_of
 from orchestrator.templating import filters
 from orchestrator.templating.elements import Elements
-from orchestrator.templating.facades import dag_facade, dag_run_facade, task_facade
+from orchestrator.templating.facades import asset_event_facade, dag_facade, dag_run_facade, task_facade
 from orchestrator.templating.facts import PastRun, TemplateFacts
 from orchestrator.templating.macros import Macros
 from orchestrator.templating.names import nearest
@@ -48,7 +48,10 @@ def build_context(
         "task_instance": ti,
         "task_instance_key_str": f"{facts.key.dag_id}__{facts.key.task_id}__{dates['ds_nodash']}",
         "params": values_of({**facts.dag.params, **facts.task.params}, facts.conf),
-        "triggering_asset_events": facts.asset_events,
+        "triggering_asset_events": {
+            asset: [asset_event_facade(event, shown) for event in events]
+            for asset, events in facts.asset_events.items()
+        },
         "inlets": facts.inlets,
         "outlets": facts.outlets,
         "test_mode": facts.test_mode,

@@ -1,4 +1,4 @@
-"""`dag`, `dag_run` and `task` in templates: what may be read of them."""
+"""`dag`, `dag_run`, `task` and events of assets in templates: what may be read of them."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,7 +8,7 @@ from orchestrator.spec.dag import DagSpec, TaskSpec
 from orchestrator.spec.params import values_of
 from orchestrator.spec.value import Value
 from orchestrator.states import RunType
-from orchestrator.templating.facts import TemplateFacts
+from orchestrator.templating.facts import AssetFact, TemplateFacts
 
 #: An instant as templates see it: in the DAG's zone.
 Shown = Callable[[datetime | None], Any]
@@ -64,6 +64,36 @@ class TaskFacade(Value, frozen=True, kw_only=True):
     upstream_task_ids: tuple[str, ...]
     params: dict[str, Any]
     doc_md: str
+
+
+class AssetEventFacade(Value, frozen=True, kw_only=True):
+    """One of `triggering_asset_events`. Those with `source_` are None where no task did it."""
+
+    asset: str
+    uri: str | None
+    timestamp: Any
+    extra: Any
+    source_dag_id: str | None
+    source_run_id: str | None
+    source_task_id: str | None
+    source_map_index: int | None
+    actor: str
+
+
+def asset_event_facade(event: AssetFact, shown: Shown) -> AssetEventFacade:
+    """One of `triggering_asset_events`"""
+    source = event.source
+    return AssetEventFacade(
+        asset=event.asset,
+        uri=event.uri,
+        timestamp=shown(event.at),
+        extra=event.extra,
+        source_dag_id=None if source is None else source.dag_id,
+        source_run_id=None if source is None else source.run_id,
+        source_task_id=None if source is None else source.task_id,
+        source_map_index=None if source is None else source.map_index,
+        actor=event.actor,
+    )
 
 
 def dag_facade(dag: DagSpec, shown: Shown) -> DagFacade:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.ids import TaskKey
+from orchestrator.spec.assets import AssetSpec
 from orchestrator.spec.dag import DagSpec, TaskSpec
 from orchestrator.spec.mapping import MapSpec
 from orchestrator.spec.value import Value
@@ -17,6 +18,17 @@ class PastRun(Value, frozen=True, kw_only=True):
     start: datetime
     end: datetime
     started_at: datetime | None = None
+
+
+class AssetFact(Value, frozen=True, kw_only=True):
+    """An update of an asset, as far as templates may ask about it."""
+
+    asset: str
+    uri: str | None
+    at: datetime
+    extra: Any
+    source: TaskKey | None
+    actor: str
 
 
 class TemplateFacts(Value, frozen=True, kw_only=True):
@@ -40,9 +52,9 @@ class TemplateFacts(Value, frozen=True, kw_only=True):
     pins: dict[str, str]
     state: str = "running"
     created_at: datetime | None = None
-    asset_events: dict[str, list[dict[str, Any]]] = {}
-    inlets: tuple[Any, ...] = ()
-    outlets: tuple[Any, ...] = ()
+    asset_events: dict[str, list[AssetFact]] = {}  #: that the run consumed, by asset, the oldest first
+    inlets: tuple[AssetSpec, ...] = ()
+    outlets: tuple[AssetSpec, ...] = ()
     map: MapSpec | None = None
     mapped: dict[str, str] = {}
     counts: dict[str, int] = {}

@@ -5,9 +5,11 @@ from template_facts import context, facts
 
 from orchestrator.errors import RenderError
 from orchestrator.ids import TaskKey
+from orchestrator.spec.assets import AssetSpec
 from orchestrator.spec.functions import FILLED_NAMES
 from orchestrator.states import RunType
 from orchestrator.templating.context import build_context
+from orchestrator.templating.facts import AssetFact
 from orchestrator.templating.names import DATA_NAMES, NAMES
 from orchestrator.templating.render import render_field, render_value
 
@@ -54,6 +56,31 @@ def test_the_context_has_exactly_the_names_that_the_checks_know() -> None:
 )
 def test_each_name_has_its_value(text: str, expected: str) -> None:
     assert shown(text) == expected.strip()
+
+
+def test_updates_of_assets_tell_what_came_whence_and_are_never_rendered() -> None:
+    source = TaskKey("lake", "manual__1", "load", 3)
+    made = {"uri": "s3://lake/orders", "actor": "scheduler"}
+    first = AssetFact(asset="orders", at=datetime(2013, 1, 31, tzinfo=UTC), extra="{{ ds }}", source=source, **made)
+    second = AssetFact(
+        asset="orders", at=datetime(2013, 1, 31, 5, tzinfo=UTC), extra={"n": 10**30}, source=None, **made
+    )
+    events = {"orders": [first, second]}
+    text = (
+        "{% for event in triggering_asset_events.orders %}{{ event.timestamp | ts }} {{ event.extra }}"
+        " {{ event.source_dag_id }}.{{ event.source_task_id }}[{{ event.source_map_index }}] {{ event.uri }};"
+        "{% endfor %}"
+    )
+    assert shown(text, asset_events=events) == (
+        "2013-01-31T00:00:00+00:00 {{ ds }} lake.load[3] s3://lake/orders;"
+        f"2013-01-31T05:00:00+00:00 {{'n': {10**30}}} None.None[None] s3://lake/orders;"
+    )
+
+
+def test_inlets_and_outlets_are_there_as_written() -> None:
+    orders = AssetSpec(name="orders", uri="s3://lake/orders", extra={"owner": "{{ ds }}"})
+    text = "{{ outlets[0].uri }} {{ outlets[0].extra.owner }} {{ inlets[0].name }}"
+    assert shown(text, inlets=(orders,), outlets=(orders,)) == "s3://lake/orders {{ ds }} orders"
 
 
 def test_parameters_may_have_every_name_that_json_can_say() -> None:
