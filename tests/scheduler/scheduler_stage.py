@@ -100,10 +100,12 @@ class Heard:
             self.notices.append(notice)
             self._changed.notify_all()
 
-    def wait_for(self, condition: Callable[[], bool], what: str, told: Callable[[], str] = str) -> None:
+    def wait_for(
+        self, condition: Callable[[], bool], what: str, told: Callable[[], str] = str, *, patience: float = SOON
+    ) -> None:
         """Until the condition holds, looked at with each notice, and now and then: not everything is told."""
         clock = SystemClock()
-        until = clock.monotonic() + SOON
+        until = clock.monotonic() + patience
         with self._changed:
             while not condition():
                 assert clock.monotonic() < until, f"waited in vain for {what}: {told()}"
