@@ -12,6 +12,8 @@ import msgspec
 
 from orchestrator.clock import Clock
 from orchestrator.errors import RequestRefusedError, unknown_dag
+from orchestrator.ids import TaskKey
+from orchestrator.planning.approvals import APPROVE, REJECT
 from orchestrator.planning.backfills import Asked
 from orchestrator.planning.rows import Answer, RequestKind
 from orchestrator.planning.selection import Selection
@@ -30,6 +32,14 @@ class Outcome(Value, frozen=True, kw_only=True):
 
     request_id: int
     answer: Answer | None
+
+
+class Decision(Value, frozen=True, kw_only=True):
+    """What a person decides; `params` are those that the task asks for."""
+
+    approved: bool
+    note: str | None = None
+    params: dict[str, Any] = {}
 
 
 class Actions:
@@ -89,6 +99,13 @@ class Actions:
         """Have task instances of open runs fail, whatever they are doing."""
         return self._again(RequestKind.KILL, selection, {})
 
+    def approve(self, key: TaskKey, decision: Decision) -> Outcome:
+        """Decide for a task that waits for a person."""
+        self._known(key.dag_id)
+        word = APPROVE if decision.approved else REJECT
+        told = {"decision": word, "note": decision.note, "params": decision.params}
+        return self._ask(RequestKind.APPROVE, {**msgspec.structs.asdict(key), **told})
+
     def _again(self, kind: RequestKind, selection: Selection, more: dict[str, Any]) -> Outcome:
         self._known(selection.dag_id)
         return self._ask(kind, {"selection": msgspec.to_builtins(selection), **more})
@@ -105,6 +122,10 @@ class Actions:
     def set_pool(self, name: str, slots: int) -> Outcome:
         """Make a pool, or give it another number of slots: what runs is left alone."""
         return self._ask(RequestKind.SET_POOL, {"name": name, "slots": slots})
+
+    def emit(self, asset: str, extra: Any = None) -> Outcome:
+        """Tell that an asset was updated by something outside; `extra` is any JSON."""
+        return self._ask(RequestKind.EMIT, {"asset": asset, "extra": extra})
 
     def drop_pool(self, name: str) -> Outcome:
         """Remove a pool that no task names any more."""

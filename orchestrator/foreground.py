@@ -14,7 +14,8 @@ import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.errors import EngineError, RequestRefusedError
-from orchestrator.ids import RunKey, TryId
+from orchestrator.ids import RunKey, TaskKey, TryId
+from orchestrator.planning.approvals import APPROVE, REJECT
 from orchestrator.planning.events import FileParsed
 from orchestrator.planning.rows import RequestKind
 from orchestrator.ports import Store
@@ -90,6 +91,12 @@ class Foreground:
             payload = {"dag_id": self._run.dag_id, "run_id": self._run.run_id}
             self._store.ask(RequestKind.CANCEL, payload, "dags test", self._clock.now())
             self._scheduler.wake()
+
+    def decide(self, key: TaskKey, *, approved: bool) -> None:
+        """Approve or reject a task that waits for a person."""
+        payload = {**msgspec.structs.asdict(key), "decision": APPROVE if approved else REJECT}
+        self._store.ask(RequestKind.APPROVE, payload, "dags test", self._clock.now())
+        self._scheduler.wake()
 
     def view(self) -> RunView:
         """The run as it stands."""

@@ -24,6 +24,17 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.START_TIMEOUT: f"see what held it up ({_TASK}) and whether the engine is well ({_DOCTOR})",
     _R.IDLE_TIMEOUT: f"see in its log where it stood ({_LOG}); if it may be silent that long, raise idle_timeout",
     _R.SENSOR_TIMEOUT: f"see what it saw ({_LOG}); if it may take that long, raise its timeout",
+    _R.WAIT_TIMEOUT: "see why it did not come in time; if it may take that long, raise its timeout; to wait "
+    "again: `orchestrator tasks clear {dag} {task}{run}`",
+    _R.TRIGGERED_RUN: "see to the run that it made: the line above names it (`orchestrator runs list` shows all)",
+    _R.RUN_EXISTS: "give the runs ids of their own, or say reset_dag_run=True or skip_when_already_exists=True",
+    _R.RUN_REFUSED: "correct what the line above names, in the DAG file or in what its templates come to",
+    _R.DAG_MISSING: "correct the name in the DAG file, or add the DAG: `orchestrator dags list` shows all",
+    _R.NEVER_MEETS: "have both DAGs share logical dates, or say the difference with execution_delta or "
+    "execution_date_fn",
+    _R.REJECTED: "nothing: somebody decided against it; to have it asked again: `orchestrator tasks clear {dag} "
+    "{task}{run}`",
+    _R.NOBODY_TO_ASK: "test it on a terminal, or with `orchestrator dags test --approve {dag}`",
     _R.IMAGE_MISSING: "correct the name in the DAG file, or build it from task-images/<name>/; "
     "`orchestrator images list` shows those that can be built",
     _R.IMAGE_PULL_FAILED: f"see whether the registry can be reached from the engine's machine: {_DOCTOR}",
@@ -67,6 +78,11 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.IMAGE_PULLING: "wait for the pull; it is given up after the task's pull_timeout",
     _R.RETRY_DELAY: f"wait for it; why the last try failed: {_LOG}",
     _R.NOT_READY: f"wait for its next look; what it saw so far: {_LOG}",
+    _R.EXTERNAL: "wait for the other run, or have one: `orchestrator dags trigger OTHER_DAG`; to go on without it: "
+    "`orchestrator tasks mark {dag} {task}{run} --as success`",
+    _R.APPROVAL: "`orchestrator tasks approve {dag} {task}{run}`, with --reject to skip it",
+    _R.DEPENDS_ON_PAST: "see to the run that the line above names; to go on without it, mark the task there: "
+    "`orchestrator tasks mark {dag} {task} RUN --as success`",
     _R.PARALLELISM: f"{_LIMIT}: the setting scheduling.parallelism",
     _R.POOL_FULL: f"{_LIMIT}: the slots of the pool",
     _R.MAX_ACTIVE_TASKS: f"{_LIMIT}: max_active_tasks of the DAG",

@@ -17,6 +17,7 @@ from orchestrator.cli.plan import next_in_words, next_runs, plan
 from orchestrator.cli.session import located, open_app, read_conf, say
 from orchestrator.cli.trial import test
 from orchestrator.queries import DagView
+from orchestrator.spec.control import Approval, Control, External, Trigger
 from orchestrator.spec.dag import Severity, TaskSpec
 from orchestrator.spec.params import ParamSpec
 from orchestrator.timetables import schedule_in_words
@@ -119,11 +120,25 @@ def task_row(task: TaskSpec) -> dict[str, Any]:
         "operator": task.operator,
         "after": list(task.upstream),
         "image": (task.container.image or "(default)") if task.container else "",
+        "does": _does(task.control),
         "looks": _looks(task),
         "trigger_rule": task.trigger_rule.value,
         "retries": task.retry.retries,
         "pool": task.pool,
     }
+
+
+def _does(control: Control | None) -> str:
+    """What the scheduler itself does, in words."""
+    match control:
+        case Trigger():
+            return f"triggers {control.dag_id}{' and waits' if control.wait else ''}"
+        case External():
+            return f"waits for {control.dag_id}"
+        case Approval():
+            return "waits for approval"
+        case None:
+            return ""
 
 
 def _looks(task: TaskSpec) -> str:

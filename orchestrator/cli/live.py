@@ -76,6 +76,16 @@ class RunDisplay:
             case _:
                 pass
 
+    def ask(self, question: str) -> bool:
+        """A yes or no of the person at the terminal; the table waits meanwhile."""
+        if self._live is not None:
+            self._live.stop()
+        try:
+            return click.confirm(question, err=True)
+        finally:
+            if self._live is not None:
+                self._live.start()
+
     def print(self, text: Text) -> None:
         """A line of a log: on stdout, or above the table where both are on the terminal."""
         if self._live is not None and (self._log_to_stderr or sys.stdout.isatty()):

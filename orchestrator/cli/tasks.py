@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 from rich.tree import Tree
 
+from orchestrator.cli.approvals import approve_task, waits_for_approval
 from orchestrator.cli.artifacts import artifacts
 from orchestrator.cli.dags import task_row
 from orchestrator.cli.explain import explain_task
@@ -20,6 +21,7 @@ from orchestrator.errors import NotFoundError
 from orchestrator.ids import UNMAPPED, TaskKey, instance_named
 from orchestrator.planning.rows import TaskInstance, Try, TryOutcome
 from orchestrator.planning.units import Unit, units_of
+from orchestrator.planning.verdicts import name_of
 from orchestrator.ports import LogFlag, LogRecord, Stream
 from orchestrator.queries import Queries, RunView
 from orchestrator.scheduler.local_socket import Following
@@ -43,6 +45,7 @@ tasks.add_command(explain_task)
 tasks.add_command(clear_tasks)
 tasks.add_command(mark_tasks)
 tasks.add_command(kill_tasks)
+tasks.add_command(approve_task)
 
 
 @tasks.command("list")
@@ -54,6 +57,7 @@ def list_tasks(dag_id: str, tree: bool, output: str | None) -> None:
     app = open_app()
     with app.queries() as queries:
         spec = queries.dag(dag_id, app.clock.now()).spec
+        asking = [task.key for task in queries.waiting(dag_id) if waits_for_approval(task)]
     if tree:
         Console().print(_tree(spec))
         return
@@ -61,7 +65,10 @@ def list_tasks(dag_id: str, tree: bool, output: str | None) -> None:
     units = units_of(spec)
     rows = [{**task_row(task), "mapped": _mapped(units.get(task.task_id))} for task in spec.tasks]
     mapped = ["mapped"] if units else []
-    show(rows, ["task_id", "after", "image", *mapped, *looks, "trigger_rule", "retries", "pool"], output)
+    does = ["does"] if any(task.control for task in spec.tasks) else []
+    show(rows, ["task_id", "after", "image", *does, *mapped, *looks, "trigger_rule", "retries", "pool"], output)
+    for key in asking:
+        say(f"{name_of(key)} waits for approval: orchestrator tasks approve {dag_id} {key.task_id} {key.run_id}")
 
 
 def _mapped(unit: Unit | None) -> str:

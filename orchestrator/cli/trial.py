@@ -4,6 +4,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ import msgspec
 from rich.text import Text
 
 from orchestrator import oplog
+from orchestrator.cli.approvals import Asking
 from orchestrator.cli.folding import task_name
 from orchestrator.cli.live import RunDisplay, summary
 from orchestrator.cli.output import show_json
@@ -22,10 +24,11 @@ from orchestrator.foreground import Foreground
 from orchestrator.ids import ContainerId, TaskKey, TryKey, is_container_name
 from orchestrator.leftovers import sweep_trials
 from orchestrator.next_steps import next_step_of_test
+from orchestrator.planning.awaits import ExternalWait, TriggerWait
 from orchestrator.planning.explain import Question
 from orchestrator.ports import ArtifactStore, LogFlag, LogStore, Stream
 from orchestrator.queries import RunView
-from orchestrator.scheduler.notices import LogGrew, Notice, TryChanged
+from orchestrator.scheduler.notices import LogGrew, Notice, TaskChanged, TryChanged
 from orchestrator.scheduler.scheduler import Parts
 from orchestrator.spec.dag import DagSpec
 from orchestrator.states import RunState, TaskState
@@ -40,9 +43,14 @@ _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "bright_red", "bright_
 @click.argument("date", required=False)
 @click.option("--conf", help="A JSON object for the run's `conf`.")
 @click.option("--task", help="Run this task alone.")
+@click.option("--approve", is_flag=True, help="Approve whatever asks for it, rather than ask here.")
 @click.option("--output", type=click.Choice(["json"]), help="Print the outcome as JSON at the end.")
-def test(dag_id: str, date: str | None, conf: str | None, task: str | None, output: str | None) -> None:
+def test(
+    dag_id: str, date: str | None, conf: str | None, task: str | None, *, approve: bool, output: str | None
+) -> None:
     """Run a DAG once, here and now, in real containers. DATE names the interval; default: the newest one.
+
+    It makes no runs of other DAGs and waits for none: it says what it would have done.
 
     Exit code 0 if the run succeeded, 1 if not, 130 after Ctrl-C, which stops its containers."""
     app = open_app()
@@ -54,14 +62,14 @@ def test(dag_id: str, date: str | None, conf: str | None, task: str | None, outp
             dag = _alone(dag, task)
         sweep_trials(parts.engine, app.trials_id())
         with RunDisplay(app.clock, log_to_stderr=output == "json") as display:
-            trial = _Trial(parts, display)
+            trial = _Trial(parts, display, approve=approve)
             view = trial.run(dag, date, values)
         files = list(_files(parts.artifacts, view))
     if output == "json":
         show_json({**run_row(view.run), "tasks": task_rows(view), "results": view.results})
     elif not trial.unheard:
         summary(view)
-        for line in files:
+        for line in (*files, *_passed_over(view)):
             say(line)
         _tell_steps(view)
         say(f"{dag_id} {view.run.interval.start.isoformat()}: {view.run.state}")
@@ -81,6 +89,20 @@ def _files(artifacts: ArtifactStore, view: RunView) -> Iterator[str]:
             yield f"  note on {name}: {note}"
 
 
+def _passed_over(view: RunView) -> Iterator[str]:
+    """What tasks would have done with other DAGs."""
+    for task in view.tasks:
+        match task.awaits:
+            case TriggerWait(control=control):
+                conf = msgspec.json.encode(control.conf).decode()
+                yield f"  note on {task_name(task.key)}: a test triggers nothing; else {control.dag_id} {conf}"
+            case ExternalWait(control=control, date=date):
+                what = f"{control.dag_id} for {date.isoformat()}"
+                yield f"  note on {task_name(task.key)}: a test waits for no other DAG; else for {what}"
+            case _:
+                pass
+
+
 def _tell_steps(view: RunView) -> None:
     """What to do about each task that failed by itself."""
     for task in view.tasks:
@@ -93,14 +115,16 @@ class _Trial:
     """One run in the foreground. Ctrl-C, TERM and a closed stdout stop its containers, a second Ctrl-C removes
     them at once, a third leaves."""
 
-    def __init__(self, parts: Parts, display: RunDisplay) -> None:
+    def __init__(self, parts: Parts, display: RunDisplay, *, approve: bool) -> None:
         self.interrupted = False
         self.unheard = False  #: nobody reads our stdout any more
         self._engine = parts.engine
         self._deployment = parts.store.deployment()
         self._display = display
         self._printer = _LogPrinter(parts.logs, display)
-        self._foreground = Foreground(parts, self._watch)
+        attended = approve or (sys.stdin.isatty() and sys.stderr.isatty())
+        self._foreground = Foreground(replace(parts, attended=attended), self._watch)
+        self._asking = Asking(display.ask, self._decide, answer=True if approve else None)
 
     def run(self, dag: DagSpec, date: str | None, conf: dict[str, Any]) -> RunView:
         for number in _STOPS:
@@ -121,6 +145,9 @@ class _Trial:
         action = self._remove if self.interrupted else self._stop
         self.interrupted = True
         threading.Thread(target=action, daemon=True).start()
+
+    def _decide(self, key: TaskKey, approved: bool) -> None:
+        self._foreground.decide(key, approved=approved)
 
     def _stop(self) -> None:
         say("stopping its containers (again to remove them at once)")
@@ -152,6 +179,8 @@ class _Trial:
                 self._printer.more(notice.key)
             case TryChanged() if notice.attempt.log_complete:
                 self._printer.more(notice.attempt.key, last=True)
+            case TaskChanged():
+                self._asking.take(notice.task)
             case _:
                 pass
 

@@ -46,4 +46,5 @@ class Parts:
     clock: Clock
     folder: Folder | None = None  #: None: DAGs are posted by the caller (`dags test`)
     test_mode: bool = False
+    attended: bool = True  #: somebody can be asked to approve
     extra_labels: Mapping[str, str] = field(default_factory=dict)

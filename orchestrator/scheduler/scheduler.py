@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 
 import structlog
+from msgspec.structs import replace
 
 from orchestrator.ids import DeploymentId, Epoch, TryKey, new_try_id
 from orchestrator.planning.changes import Collect, Effect, Launch, LookBack, PinImages, Prepare, Stop
@@ -52,7 +53,7 @@ class Scheduler:
             attempts,
             self,
             epoch=epoch,
-            plan=plan_of(parts.settings, deployment, epoch),
+            plan=_plan(parts, deployment, epoch),
             ids=(new_try_id() for _ in itertools.count()),
             clock=clock,
             publish=self._tell,
@@ -131,6 +132,11 @@ class Scheduler:
             service.join(max(until - self._parts.clock.monotonic(), 0.0))
         self._containers.stop_logs()
         _log.info("scheduler.stopped")
+
+
+def _plan(parts: Parts, deployment: DeploymentId, epoch: Epoch) -> PlanSettings:
+    settled = plan_of(parts.settings, deployment, epoch)
+    return replace(settled, alone=parts.test_mode, unattended=not parts.attended)
 
 
 def plan_of(settings: Settings, deployment: DeploymentId, epoch: Epoch) -> PlanSettings:
