@@ -30,6 +30,10 @@ _ALL = 1_000_000
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+#: Running runs of a DAG that are looked through.
+_OPEN_RUNS = 1000
+
+
 class Coming(Value, frozen=True, kw_only=True):
     """A scheduled run to be made, as if its DAG were not paused: due when its interval has ended."""
 
@@ -277,6 +281,14 @@ class Queries:
         """A task instance's result as plain data, None where it has none."""
         data = self._store.result(key)
         return None if data is None else msgspec.json.decode(data)
+
+    def waiting(self, dag_id: str) -> tuple[TaskInstance, ...]:
+        """The task instances of a DAG's running runs that wait for something outside, newest run first."""
+        runs = self._store.runs(dag_id, Page(limit=_OPEN_RUNS), (RunState.RUNNING,))
+        if not runs and self._store.dag(dag_id) is None:
+            raise self._unknown_dag(dag_id)
+        tasks = (task for run in runs for task in self._store.tasks(run.key))
+        return tuple(task for task in tasks if task.state is TaskState.UP_FOR_RESCHEDULE)
 
     def attempt(self, key: TaskKey, number: int | None) -> Try:
         """One try of a task instance, the newest by default."""

@@ -13,7 +13,7 @@ from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.reruns import cancel_run, clear_runs, mark_runs
 from orchestrator.cli.session import open_app, say
 from orchestrator.errors import NotFoundError
-from orchestrator.ids import RunKey
+from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.explain import Explained
 from orchestrator.planning.rows import Reason, Run, TaskInstance, Try
 from orchestrator.planning.verdicts import name_of
@@ -78,10 +78,16 @@ def run_row(run: Run, now: Explained = NOTHING) -> dict[str, Any]:
         "ended_at": run.ended_at,
         "duration": run.ended_at - run.started_at if run.ended_at and run.started_at else None,
         "actor": run.actor,
+        "triggered_by": _spoken(run.triggered_by),
         "note": run.note,
         "conf": run.conf,
         "reason": reason.text if reason else None,
     }
+
+
+def _spoken(task: TaskKey | None) -> str | None:
+    """The task that had a run made."""
+    return None if task is None else f"{task.dag_id} {task.run_id} {name_of(task)}"
 
 
 @runs.command("show")
