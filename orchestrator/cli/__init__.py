@@ -24,6 +24,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "backfill": ("orchestrator.cli.backfill:backfill", "Make or clear the runs of a range of dates."),
     "images": ("orchestrator.cli.images:images", "List and build task images."),
     "pools": ("orchestrator.cli.pools:pools", "List, make and remove pools."),
+    "assets": ("orchestrator.cli.assets:assets", "List and show assets, and tell of updates."),
     "policy": ("orchestrator.cli.policy:policy", "Show what DAGs ask for and the site's policy does not allow."),
     "db": ("orchestrator.cli.database:db", "Look after the database."),
     "config": ("orchestrator.cli.config:config", "Show every setting and where its value came from."),
