@@ -198,7 +198,7 @@ def _made(
     return Explanation(
         dag_id=about.dag_id,
         run_id=about.run_id,
-        task_id=about.task_id,
+        task_id=about.instance,
         state=str(state),
         text=words if reason is None else reason.text,
         reason=reason,
@@ -216,7 +216,7 @@ def _next_step(about: Question, reason: Reason | None, root: Behind | None) -> s
         return ""
     if root is None or reason.code is ReasonCode.NO_SCHEDULER:
         return next_step(reason.code, about)
-    there = Question(dag_id=about.dag_id, run_id=about.run_id, task_id=root.task_id)
+    there = Question(dag_id=about.dag_id, run_id=about.run_id, task_id=root.task_id, map_index=root.map_index)
     return next_step(root.reason.code, there)
 
 

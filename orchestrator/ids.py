@@ -71,6 +71,11 @@ class TryKey(msgspec.Struct, frozen=True, order=True):
     number: int
 
 
+def instance_name(task_id: str, map_index: int) -> str:
+    """`task`, or `task[3]`: the inverse of `instance_named`."""
+    return task_id if map_index == UNMAPPED else f"{task_id}[{map_index}]"
+
+
 def instance_named(text: str, map_index: int = UNMAPPED) -> tuple[str, int]:
     """A task instance as people name it: `task[3]`, or `task` and perhaps its map index besides."""
     found = _INSTANCE.fullmatch(text)

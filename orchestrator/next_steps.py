@@ -1,6 +1,7 @@
 """What a person can do about each reason: one sentence a code. Commands in it are whole and can be copied."""
 
 from collections.abc import Mapping
+from shlex import quote
 
 from orchestrator.planning.explain import Question
 from orchestrator.states import ReasonCode
@@ -115,10 +116,15 @@ def next_step_of_test(code: ReasonCode, about: Question) -> str:
     step = NEXT_STEPS[code]
     for of_run, of_test in _OF_TEST.items():
         step = step.replace(of_run, of_test)
-    return step.format(dag=about.dag_id, run="", task=about.task_id or "<task>")
+    return step.format(dag=about.dag_id, run="", task=_shown(about))
 
 
 def next_step(code: ReasonCode, about: Question) -> str:
     """What to do about it. A run or task that is not known is left to be named by who reads."""
     run = f" {about.run_id}" if about.run_id else ""
-    return NEXT_STEPS.get(code, "").format(dag=about.dag_id, run=run, task=about.task_id or "<task>")
+    return NEXT_STEPS.get(code, "").format(dag=about.dag_id, run=run, task=_shown(about))
+
+
+def _shown(about: Question) -> str:
+    """The task as a shell takes its name."""
+    return "<task>" if about.instance is None else quote(about.instance)

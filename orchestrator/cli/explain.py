@@ -6,7 +6,7 @@ import msgspec
 from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.session import open_app
 from orchestrator.explanations import Explanation, TaskWord
-from orchestrator.ids import UNMAPPED
+from orchestrator.ids import UNMAPPED, instance_name
 
 
 @click.command("explain")
@@ -55,7 +55,8 @@ def _tell(told: Explanation, output: str | None) -> None:
             "state": told.state,
             "reason": told.reason and told.reason.code,
             "why": told.text,
-            "behind_it": root and f"{root.task_id}: {root.reason.code}: {root.reason.text}",
+            "behind_it": root
+            and f"{instance_name(root.task_id, root.map_index)}: {root.reason.code}: {root.reason.text}",
             "next": told.next_step,
             "note": {f"{number}": note for number, note in enumerate(told.notes, 1)} if told.notes else None,
         }

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 
-from orchestrator.ids import UNMAPPED, TaskKey
+from orchestrator.ids import TaskKey, instance_name
 from orchestrator.planning.rows import Reason, TaskInstance
 from orchestrator.states import TaskState
 
@@ -57,7 +57,7 @@ def line_of(task: TaskInstance) -> Line:
 
 def task_name(key: TaskKey) -> str:
     """A task instance in a line of output."""
-    return key.task_id if key.map_index == UNMAPPED else f"{key.task_id}[{key.map_index}]"
+    return instance_name(key.task_id, key.map_index)
 
 
 def _all_of(task_id: str, tasks: Sequence[TaskInstance]) -> Line:

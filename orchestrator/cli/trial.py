@@ -31,7 +31,7 @@ from orchestrator.queries import RunView
 from orchestrator.scheduler.notices import LogGrew, Notice, TaskChanged, TryChanged
 from orchestrator.scheduler.scheduler import Parts
 from orchestrator.spec.dag import DagSpec
-from orchestrator.states import RunState, TaskState
+from orchestrator.states import ReasonCode, RunState, TaskState
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Colours that tell tasks apart in the log.
@@ -104,10 +104,14 @@ def _passed_over(view: RunView) -> Iterator[str]:
 
 
 def _tell_steps(view: RunView) -> None:
-    """What to do about each task that failed by itself."""
+    """What to do about each task that failed by itself; of a map about the first that failed so."""
+    told: set[tuple[str, ReasonCode]] = set()
     for task in view.tasks:
-        if task.state is TaskState.FAILED and task.reason is not None:
-            about = Question(dag_id=task.key.dag_id, task_id=task.key.task_id)
+        if task.state is not TaskState.FAILED or task.reason is None:
+            continue
+        if (task.key.task_id, task.reason.code) not in told:
+            told.add((task.key.task_id, task.reason.code))
+            about = Question(dag_id=task.key.dag_id, task_id=task.key.task_id, map_index=task.key.map_index)
             say(f"  fix for {task_name(task.key)}: {next_step_of_test(task.reason.code, about)}")
 
 

@@ -13,6 +13,7 @@ from orchestrator.spec.dag import ContainerTemplate
 from orchestrator.spec.mapping import Written
 from orchestrator.spec.merging import with_fields
 from orchestrator.templating.elements import Elements, is_written
+from orchestrator.templating.values import fitted, takes_values
 
 
 def with_written(template: ContainerTemplate, elements: Elements) -> ContainerTemplate:
@@ -30,6 +31,7 @@ def with_handed(template: ContainerTemplate, elements: Elements) -> ContainerTem
         if not is_written(axis):
             name = axis.argument
             value = elements.value(element, f"element.{name}" if name else "element")
+            value = fitted(name, value) if name is not None and takes_values(name) else value
             template = msgspec.structs.replace(template, **_fields(template, _arguments(name, value)))
     return template
 
@@ -48,9 +50,9 @@ def _arguments(name: str | None, value: Any) -> Mapping[str, Any]:
 
 def _fields(template: ContainerTemplate, given: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        fields = read_elements("element", given)
+        fields = read_elements("its element", given)
     except AuthoringError as error:
-        raise RenderError(error.message, field="element", fix=error.fix) from error
+        raise RenderError(error.message, fix=error.fix) from error
     for name in fields:
         if getattr(template, name) != getattr(ContainerTemplate(), name):
             raise RenderError(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 
-from orchestrator.ids import UNMAPPED, RunKey, TaskKey
+from orchestrator.ids import UNMAPPED, RunKey, TaskKey, instance_name
 from orchestrator.planning.admission import binding_limit
 from orchestrator.planning.draft import PlanSettings
 from orchestrator.planning.dues import gathered_by
@@ -40,6 +40,11 @@ class Question(Value, frozen=True, kw_only=True):
     run_id: str | None = None
     task_id: str | None = None
     map_index: int = UNMAPPED
+
+    @property
+    def instance(self) -> str | None:
+        """The task instance as people name it."""
+        return None if self.task_id is None else instance_name(self.task_id, self.map_index)
 
 
 class Behind(Value, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ for it. Reads the world, changes nothing.
 
 from collections.abc import Iterable
 
-from orchestrator.ids import UNMAPPED, TaskKey
+from orchestrator.ids import UNMAPPED, TaskKey, instance_name
 from orchestrator.planning.outlook import outlook_of
 from orchestrator.planning.rows import Reason, TaskInstance
 from orchestrator.planning.rules import READY, Judgement, Verdict, judge
@@ -95,7 +95,7 @@ def why_not(world: View, key: TaskKey) -> Reason:
 
 def name_of(key: TaskKey) -> str:
     """A task instance as people call it within its run: `task`, or `task[3]`."""
-    return key.task_id if key.map_index == UNMAPPED else f"{key.task_id}[{key.map_index}]"
+    return instance_name(key.task_id, key.map_index)
 
 
 def _hindered(world: View, key: TaskKey) -> Judgement:

@@ -164,9 +164,9 @@ def _element(source: Source, place: int, results: Results) -> Element:
             return Handed(value=results.element(source, place))
         case Zip():
             return tuple(
-                _element(each, place, results)
-                if place < source_length(each, results.size)
-                else Written(value=source.fill)
+                Written(value=source.fill)
+                if source.filled and place >= source_length(each, results.size)
+                else _element(each, place, results)
                 for each in source.sources
             )
         case Concat():

@@ -122,7 +122,11 @@ class _Handed:
             parts = (each.get(result.key) for each in self._ti.instances(result.task_id) if isinstance(each, dict))
             return [part for part in parts if part is not None]
         value = self._ti.handed(result.task_id, result.key)
-        return [[key, item] for key, item in value.items()] if isinstance(value, dict) else list(value or ())
+        if value is None:
+            raise RenderError(
+                f"the result of {result.task_id!r} is not there", fix=f"have {result.task_id} run first"
+            )
+        return [[key, item] for key, item in value.items()] if isinstance(value, dict) else list(value)
 
 
 def is_written(axis: Axis) -> bool:
