@@ -1,8 +1,8 @@
-"""`orchestrator dags check`: are the DAG files sound? Needs no database, no scheduler, and, outside a container, no
-engine."""
+"""`orchestrator dags check`: are the DAG files sound? Needs no scheduler and, outside a container, no engine; a
+database, where there is one, tells which pools there are and DAGs that come from no file here."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from orchestrator.app import App
 from orchestrator.cli.output import show_json
 from orchestrator.cli.reports import github, junit
 from orchestrator.cli.session import located, open_app, say
-from orchestrator.dagfiles.catalogue import duplicate_problems
+from orchestrator.dagfiles.catalogue import Deployment, duplicate_problems, reference_problems
 from orchestrator.dagfiles.discover import dag_files
-from orchestrator.errors import NotFoundError
+from orchestrator.errors import NotFoundError, SchemaError
 from orchestrator.spec.dag import ParsedFile, Problem, Severity
 
 #: Files checked at one time.
@@ -36,7 +36,7 @@ def check(paths: tuple[Path, ...], output: str) -> None:
     app = open_app()
     files = _wanted(app, paths)
     parsed = parsed_files(app, files)
-    problems = [located(app, problem) for problem in _problems(parsed)]
+    problems = [located(app, problem) for problem in _problems(app, parsed)]
     _print(problems, [located(app, file) for file in files], output)
     dags = sum(len(each.dags) for each in parsed)
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
@@ -61,10 +61,37 @@ def _print(problems: list[Problem], files: list[str], output: str) -> None:
                 click.echo(github(problem) if output == "github" else str(problem))
 
 
-def _problems(parsed: tuple[ParsedFile, ...]) -> list[Problem]:
+def _problems(app: App, parsed: tuple[ParsedFile, ...]) -> list[Problem]:
     found = [problem for each in parsed for problem in each.problems]
     found += duplicate_problems(parsed)
+    found += _unknown(app, parsed)
     return sorted(found, key=lambda problem: (problem.file, problem.line or 0, problem.rule))
+
+
+def _unknown(app: App, parsed: tuple[ParsedFile, ...]) -> tuple[Problem, ...]:
+    """What they name and is not there. Only where something is missing are the files that were not asked for
+    looked at."""
+    looked_at = {each.file for each in parsed}
+    deployment = _deployment(app, looked_at)
+    found = reference_problems(parsed, deployment=deployment)
+    rest = [file for file in dag_files(app.project.dags_folder) if file not in looked_at]
+    return reference_problems(parsed, parsed_files(app, rest), deployment) if found and rest else found
+
+
+def _deployment(app: App, looked_at: Collection[str]) -> Deployment | None:
+    """What the database knows; None where there is none, or one of another version."""
+    if not app.project.database.exists():
+        return None
+    try:
+        with app.queries() as queries:
+            pools = frozenset(pool.name for pool in queries.pools(0))
+            views = queries.dags(app.clock.now())
+    except SchemaError as old:
+        say(f"pools are not looked at: {old.message}")
+        return None
+    return Deployment(
+        pools=pools, dags=tuple(view.spec for view in views if view.dag.active and view.dag.file not in looked_at)
+    )
 
 
 def _wanted(app: App, paths: tuple[Path, ...]) -> tuple[str, ...]:

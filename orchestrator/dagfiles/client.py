@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from orchestrator.clock import Clock
+from orchestrator.dagfiles.checks.book import finding
 from orchestrator.dagfiles.ends import End, refusal
 from orchestrator.dagfiles.process import ServerProcess
 from orchestrator.dagfiles.servers import starter
@@ -154,11 +155,11 @@ class AuthoringServer:
     def _parse_problem(self, file: str, end: End | None) -> Problem:
         rule, fix = "parse_ended", "a DAG file only describes: take out what ends processes"
         if end is None:
-            return Problem(file=file, rule=rule, text="the authoring server ended under its parse", fix=fix)
+            return finding(rule, "the authoring server ended under its parse", fix, file=file)
         if end.over_time:
             rule, fix = "parse_timeout", "do this work in a task; the limit is [dags] parse_timeout"
         line = end.line_in(str(self._project.dags_folder / file))
-        return Problem(file=file, line=line, rule=rule, text=end.words("the parse", self._parse_limits), fix=fix)
+        return finding(rule, end.words("the parse", self._parse_limits), fix, file=file, line=line)
 
     def _render_reason(self, facts: RenderFacts, end: End) -> Reason:
         fix = "make the template shorter; the limit is [dags] render_timeout" if end.over_time else ""

@@ -14,7 +14,9 @@ from orchestrator.authoring.dag import DAG, collecting
 from orchestrator.authoring.faults import Note
 from orchestrator.authoring.serialize import to_spec
 from orchestrator.clock import Clock
-from orchestrator.dagfiles.checks import check
+from orchestrator.dagfiles.checks.book import finding
+from orchestrator.dagfiles.checks.every import check
+from orchestrator.dagfiles.checks.source import check_source
 from orchestrator.dagfiles.enclosure import use_reserve
 from orchestrator.dagfiles.traces import MissingVariableError, ParseEnvironment, Traces
 from orchestrator.dagfiles.wire import ParseTask
@@ -35,8 +37,7 @@ def parse(task: ParseTask, clock: Clock) -> ParsedFile:
         return ParsedFile(file=task.file, problems=(unreadable(task.file, error),))
     traces = _prepare(task, path)
     dags, problems = _run(source, path, task)
-    if traces.network_line is not None:
-        problems.append(_network(task.file, traces.network_line))
+    problems += _heard(task.file, traces, [problem.line for problem in problems if problem.rule == "environment"])
     broken = any(problem.severity is Severity.ERROR for problem in problems)
     installed = (Path(sys.prefix), Path(orchestrator.__file__).parent, *map(Path, task.ignored))
     return ParsedFile(
@@ -50,7 +51,7 @@ def parse(task: ParseTask, clock: Clock) -> ParsedFile:
 
 
 def unreadable(file: str, error: OSError) -> Problem:
-    return Problem(file=file, rule="unreadable", text=str(error), fix="let the scheduler's user read it")
+    return finding("unreadable", str(error), "let the scheduler's user read it", file=file)
 
 
 def _prepare(task: ParseTask, path: Path) -> Traces:
@@ -58,8 +59,10 @@ def _prepare(task: ParseTask, path: Path) -> Traces:
     dags = str(Path(task.root) / "dags")
     sys.path[:0] = list(dict.fromkeys((str(path.parent), dags)))
     os.chdir(task.root)
-    os.environ = ParseEnvironment(task.environment)  # type: ignore[assignment]  # noqa: B003 - nothing inherits it
-    return Traces(path)
+    traces = Traces(path, Path(task.root))
+    shown = ParseEnvironment(task.environment, traces.missed)
+    os.environ = shown  # type: ignore[assignment]  # noqa: B003 - nothing inherits it
+    return traces
 
 
 def _run(source: bytes, path: Path, task: ParseTask) -> tuple[list[DagSpec], list[Problem]]:
@@ -69,8 +72,9 @@ def _run(source: bytes, path: Path, task: ParseTask) -> tuple[list[DagSpec], lis
         dags = _execute(tree, path)
         problems += [_noted(note, dag, task.file) for dag in dags for note in dag.graph.notes]
         specs = [to_spec(dag, task.file) for dag in dags]
+        problems += check_source(tree, task.file, specs[0].dag_id if len(specs) == 1 else None)
         for spec in specs:
-            problems += check(spec, tree, frozenset(task.task_images))
+            problems += check(spec, frozenset(task.task_images))
     except BaseException as error:  # noqa: BLE001 - a DAG file may raise anything, and hurts itself only
         if isinstance(error, MemoryError):
             use_reserve()
@@ -79,15 +83,8 @@ def _run(source: bytes, path: Path, task: ParseTask) -> tuple[list[DagSpec], lis
 
 
 def _noted(note: Note, dag: DAG, file: str) -> Problem:
-    return Problem(
-        file=file,
-        line=note.line or None,
-        rule=note.rule,
-        text=note.text,
-        fix=note.fix,
-        severity=Severity.WARNING,
-        dag_id=dag.dag_id,
-        task_id=note.task_id,
+    return finding(
+        note.rule, note.text, note.fix, file=file, line=note.line, dag_id=dag.dag_id, task_id=note.task_id
     )
 
 
@@ -110,7 +107,7 @@ def _problem(error: BaseException, path: Path, task: ParseTask) -> Problem:
         rule, text, fix = "exception", _words(error), "a DAG file is run to read it: make it run without an error"
     if isinstance(error, AuthoringError):
         line = error.line or line
-    return Problem(file=task.file, line=line, rule=rule, text=text + _elsewhere(error, path, task), fix=fix)
+    return finding(rule, text + _elsewhere(error, path, task), fix, file=task.file, line=line)
 
 
 def _syntax(error: SyntaxError, path: Path, _: ParseTask) -> tuple[str, str, str]:
@@ -143,7 +140,7 @@ def _variable(error: MissingVariableError, _: Path, __: ParseTask) -> tuple[str,
     return (
         "environment",
         f"DAG files are not shown the environment variable {name!r}",
-        f'let it through with [dags] parse_env = ["{name}"]; better, give the task a value: environment=, params=',
+        _let_through(name),
     )
 
 
@@ -204,12 +201,19 @@ def _words(error: BaseException) -> str:
     return "".join(traceback.format_exception_only(error)).strip()[:_LONGEST]
 
 
-def _network(file: str, line: int) -> Problem:
-    return Problem(
-        file=file,
-        line=line,
-        rule="network",
-        text="it goes to the network while it is parsed",
-        fix="do this work in a task: a DAG file is parsed again and again",
-        severity=Severity.WARNING,
+def _heard(file: str, traces: Traces, told: list[int | None]) -> Iterator[Problem]:
+    """What the file did while it ran, and had better not. `told` are the lines of variables that it needs."""
+    if traces.network_line is not None:
+        text = "it goes to the network while it is parsed"
+        fix = "do this work in a task: a DAG file is parsed again and again"
+        yield finding("network", text, fix, file=file, line=traces.network_line)
+    for name, line in traces.variables.items():
+        if line not in told:
+            text = f"it asks for the environment variable {name!r}, which DAG files are not shown"
+            yield finding("environment_read", text, _let_through(name), file=file, line=line)
+
+
+def _let_through(name: str) -> str:
+    return (
+        f'let it through with [dags] parse_env = ["{name}"]; better, give the task a value: environment=, params='
     )

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from orchestrator.authoring import DAG, DockerOperator, collecting, to_spec
-from orchestrator.dagfiles.checks import check
+from orchestrator.dagfiles.checks.every import check
+from orchestrator.dagfiles.checks.source import check_source
 from orchestrator.dagfiles.rendering import render_try
 from orchestrator.dagfiles.schemas import misfit
 from orchestrator.dagfiles.wire import (
@@ -37,7 +38,8 @@ _LIMITS = Limits(seconds=1.0, memory=1)
 def warm_up() -> None:
     """Touch everything a request touches."""
     dag = _small_dag()
-    tuple(check(dag, ast.parse("start_date = 1"), frozenset()))
+    tuple(check_source(ast.parse("start_date = 1"), dag.file, dag.dag_id))
+    tuple(check(dag, frozenset()))
     facts = _facts(dag)
     done = render_try(facts, lambda ask: Told(data=b"{}" if ask.stored is not None else b"1"))
     parse = ParseTask(root="/", file="a.py", environment={}, task_images=(), ignored=(), limits=_LIMITS)

@@ -31,6 +31,7 @@ _SOCKETS = (
 class Policy(Value, frozen=True, kw_only=True):
     """`policy.toml`. Lists hold shell patterns, but for `host_paths`: folders, with all that is in them."""
 
+    images: tuple[str, ...] = ("*",)  #: names of task images, and references as DAG files write them
     privileged: bool = False
     host_namespaces: tuple[str, ...] = ()  #: of network, pid, ipc, userns
     host_paths: tuple[str, ...] = ()  #: besides the project folder and the data roots
@@ -68,6 +69,7 @@ def violations(
 ) -> Iterator[PolicyError]:
     """Everything that is not allowed. `grounds` are asked for only where a path of the host is mounted. `mounts`
     are settled and hold no data roots."""
+    yield from _outside("image", [template.image or ""], "images", policy.images)
     if template.privileged and not policy.privileged:
         yield PolicyError("privileged", "a privileged container is root on the engine's host", "privileged = true")
     for field, kind, mode in _namespaces(template, network):

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from orchestrator.dagfiles.checks import check
+from orchestrator.dagfiles.checks.every import check
+from orchestrator.dagfiles.checks.source import check_source
 from orchestrator.spec.dag import ContainerTemplate, CronSchedule, DagSpec, Problem, Severity, TaskSpec
 from orchestrator.spec.functions import Call
 from orchestrator.spec.handles import Handle
@@ -31,7 +32,7 @@ def params_of(defaults: dict[str, Any]) -> dict[str, ParamSpec]:
 def problems(*tasks: TaskSpec, source: str = "", **dag: Any) -> list[Problem]:
     dag["params"] = params_of(dag.get("params", {}))
     spec = DagSpec(dag_id="d", file="d.py", line=3, tasks=tasks, **dag)
-    return list(check(spec, ast.parse(source), frozenset({"flights"})))
+    return [*check(spec, frozenset({"flights"})), *check_source(ast.parse(source), "d.py", "d")]
 
 
 def only(*tasks: TaskSpec, **rest: Any) -> Problem:

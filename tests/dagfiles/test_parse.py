@@ -201,8 +201,12 @@ def test_variables_that_are_let_through_are_seen_and_no_others(tmp_path: Path) -
         parsed = server.parse("env.py")
     finally:
         server.close()
-    assert parsed.problems == ()
     assert [dag.dag_id for dag in parsed.dags] == ["Newark"]
+    assert [(each.rule, each.line, each.severity) for each in parsed.problems] == [
+        ("environment_read", 3, Severity.WARNING),
+        ("environment_read", 3, Severity.WARNING),
+    ]
+    assert ["'SECRET'" in parsed.problems[0].text, "'PATH'" in parsed.problems[1].text] == [True, True]
 
 
 def test_what_a_file_prints_disturbs_nothing(project: Project, authoring: AuthoringServer) -> None:
