@@ -2,6 +2,7 @@
 and what must come of it, by the words of the rules."""
 
 import math
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
@@ -10,7 +11,7 @@ from planning_engine import FatefulEngine
 from planning_sim import Leader, container, dag, exited, prepared, started
 from test_rules import naive
 
-from orchestrator.ids import RunKey, TaskKey
+from orchestrator.ids import RunKey, TaskKey, TryId
 from orchestrator.planning.changes import Launch, Prepare
 from orchestrator.planning.events import Event
 from orchestrator.planning.rows import TaskInstance, Try
@@ -101,6 +102,11 @@ class OneRun:
         """The names of the instances whose tries are open."""
         self._open += self.leader.prepare_all()
         return sorted(name_of(launch.attempt.key.task) for launch in self._open)
+
+    def forget(self, tries: Iterable[TryId]) -> None:
+        """Tries that have ended otherwise."""
+        ended = set(tries)
+        self._open = [launch for launch in self._open if launch.attempt.try_id not in ended]
 
     def task(self, task_id: str, index: int = -1) -> TaskInstance:
         found: TaskInstance = self.leader.rows["tasks"][TaskKey(self.key.dag_id, self.key.run_id, task_id, index)]
