@@ -10,20 +10,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.authoring import arguments
-from orchestrator.authoring.reading import IDLE_DAG, IDLE_DOCKER, IDLE_SENSOR
+from orchestrator.authoring.reading import IDLE_DAG, IDLE_DOCKER, IDLE_SENSOR, IDLE_WAIT
 
 BEGIN, END = "<!-- arguments: begin -->", "<!-- arguments: end -->"
 #: Signatures by title, in the order shown.
 _SIGNATURES = {
     "DockerArguments": "DockerOperator",
     "SensorArguments": "DockerSensor takes besides",
+    "TriggerArguments": "TriggerDagRunOperator",
+    "ExternalArguments": "ExternalTaskSensor",
+    "WaitArguments": "Both of these",
+    "ApprovalArguments": "ApprovalOperator",
     "TaskArguments": "Every operator",
     "DagArguments": "DAG and @dag",
 }
 _CLASS = re.compile(r"class (\w+)\(")
 _GROUP = re.compile(r"    # (.+)")
 _ARGUMENT = re.compile(r"    (\w+): (.+?)(?:  #: (.+))?")
-_IDLE = {**IDLE_DOCKER, **IDLE_SENSOR, **IDLE_DAG}
+_IDLE = {**IDLE_WAIT, **IDLE_DOCKER, **IDLE_SENSOR, **IDLE_DAG}
 
 
 class Row(NamedTuple):
