@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from orchestrator.authoring import Asset as Asset
     from orchestrator.authoring import AssetOrTime as AssetOrTime
     from orchestrator.authoring import BranchDockerOperator as BranchDockerOperator
+    from orchestrator.authoring import Cache as Cache
     from orchestrator.authoring import CronDataIntervalTimetable as CronDataIntervalTimetable
     from orchestrator.authoring import CronTrigger as CronTrigger
     from orchestrator.authoring import CronTriggerTimetable as CronTriggerTimetable
@@ -41,6 +42,7 @@ _HOMES = {
     "Asset": "orchestrator.authoring",
     "AssetOrTime": "orchestrator.authoring",
     "BranchDockerOperator": "orchestrator.authoring",
+    "Cache": "orchestrator.authoring",
     "CronDataIntervalTimetable": "orchestrator.authoring",
     "CronTrigger": "orchestrator.authoring",
     "CronTriggerTimetable": "orchestrator.authoring",

@@ -60,6 +60,7 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.SHORT_CIRCUIT: "nothing: the short circuit went no further",
     _R.NOT_LATEST: "nothing: only the newest interval passes",
     _R.FAIL_FAST: "see to the task that failed first: `orchestrator runs explain {dag}{run}`",
+    _R.CACHED: "nothing: an earlier result is used again; another key_extra in its Cache has it run",
     _R.SKIP_EXIT_CODE: "nothing: its code asked to be skipped (skip_on_exit_code)",
     _R.ENGINE_LOST: "nothing, if it is tried again; rerun_lost=True says that a task may be run again after a loss",
     _R.CONTAINER_LOST: "find out who removes containers on the engine's machine (`docker container prune`, cron?); "

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.asset_views import AssetView, EventView, asset_of, assets_of, consumed_by, newest_events
 from orchestrator.errors import NotFoundError, RequestRefusedError, TimetableError, unknown_dag
 from orchestrator.ids import UNMAPPED, RunKey, TaskKey, VersionId, instance_named
 from orchestrator.planning.admission import DEFAULT_POOL
@@ -272,6 +273,27 @@ class Queries:
             PoolView(name=name, slots=slots, taken=taken.get(name, 0), used_by=tuple(sorted(users.get(name, ()))))
             for name, slots in sorted({DEFAULT_POOL: default_slots, **found}.items())
         )
+
+    def late(self, dag_id: str | None, limit: int) -> tuple[Run | TaskInstance, ...]:
+        """What was still open at its deadline, the latest deadline first."""
+        if dag_id is not None and self._store.dag(dag_id) is None:
+            raise self._unknown_dag(dag_id)
+        return self._store.late(dag_id, limit)
+
+    def assets(self) -> tuple[AssetView, ...]:
+        """Every asset that a DAG names, by name."""
+        return assets_of(self._store)
+
+    def asset(self, name: str) -> AssetView:
+        return asset_of(self._store, name)
+
+    def asset_events(self, name: str, limit: int) -> tuple[EventView, ...]:
+        """The newest first."""
+        return newest_events(self._store, name, limit)
+
+    def consumed(self, run: Run) -> tuple[EventView, ...]:
+        """The events of assets that a run was made for, the oldest first; of very many the newest."""
+        return consumed_by(self._store, run)
 
     def tries(self, key: TaskKey) -> tuple[Try, ...]:
         """All tries of a task instance, oldest first."""

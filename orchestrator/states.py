@@ -146,6 +146,7 @@ class ReasonCode(StrEnum):
     FAILED_IN_ROW = "failed_in_row"
     SKIP_EXIT_CODE = "skip_exit_code"
     NOT_READY = "not_ready"
+    CACHED = "cached"
     REJECTED = "rejected"
     NOBODY_TO_ASK = "nobody_to_ask"
     RUN_EXISTS = "run_exists"

@@ -1,6 +1,7 @@
 """What a DAG file may say. `orchestrator` hands these names on; `collecting` and `to_spec` are the parser's."""
 
 from orchestrator.authoring.assets import Asset as Asset
+from orchestrator.authoring.caching import Cache as Cache
 from orchestrator.authoring.control import BranchDockerOperator as BranchDockerOperator
 from orchestrator.authoring.control import LatestOnlyOperator as LatestOnlyOperator
 from orchestrator.authoring.control import ShortCircuitDockerOperator as ShortCircuitDockerOperator

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Required, TypedDict
 
 from orchestrator.authoring.assets import Asset, AssetExpression
+from orchestrator.authoring.caching import Cache
 from orchestrator.authoring.mounts import Mount
 from orchestrator.authoring.outputs import Output
 from orchestrator.authoring.schedules import AssetOrTime, TimeSchedule
@@ -155,6 +156,7 @@ class DockerArguments(TaskArguments, total=False):
     retrieve_output: bool  #: take the file at `retrieve_output_path`; True where there is one
     retrieve_output_path: str | None  #: a file of JSON or text that is the result, if no result file is there
     multiple_outputs: bool  #: the result must be an object: xcom_pull(key=...) takes its parts; False
+    cache: bool | Cache  #: use an earlier result again where it would come to the same, or `Cache(...)`; False
     result_schema: Mapping[str, Any] | None  #: a JSON schema: a result that does not fit it fails the try
     # retries
     retries: int  #: how often a failed try is followed by another; 0

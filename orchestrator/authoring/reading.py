@@ -10,6 +10,7 @@ import msgspec
 
 from orchestrator.authoring import docker_forms, forms, secrets, waiting_forms
 from orchestrator.authoring.assets import read_assets
+from orchestrator.authoring.caching import read_cache
 from orchestrator.authoring.dates import read_date
 from orchestrator.authoring.faults import Note, Rule, fault, nearest, user_line
 from orchestrator.authoring.graph import Graph
@@ -54,6 +55,7 @@ _CONTAINER = {
     "command": Argument(ContainerTemplate, "command", forms.words),
     "entrypoint": Argument(ContainerTemplate, "entrypoint", forms.words),
     "user": Argument(ContainerTemplate, "user", forms.number_or_text),
+    "cache": Argument(ContainerTemplate, "cache", read_cache),
     "environment": Argument(ContainerTemplate, "environment", forms.texts),
     "private_environment": Argument(ContainerTemplate, "private_environment", secrets.private),
     "secrets": Argument(ContainerTemplate, "secrets", secrets.secrets),
@@ -123,7 +125,7 @@ DOCKER: dict[str, Argument] = _COMMON | _CONTAINER | _RETRY | _LIFE
 SHORT_CIRCUIT: dict[str, Argument] = DOCKER | {
     "ignore_downstream_trigger_rules": Argument(ShortCircuitChoice, "ignore_downstream_trigger_rules")
 }
-SENSOR: dict[str, Argument] = DOCKER | {
+SENSOR: dict[str, Argument] = {name: each for name, each in DOCKER.items() if name != "cache"} | {
     "poke_interval": Argument(SensorSpec, "poke_interval", forms.duration, _A_MOMENT),
     "timeout": Argument(SensorSpec, "timeout", forms.duration, _A_MOMENT),
     "exponential_backoff": Argument(SensorSpec, "exponential_backoff"),
@@ -194,7 +196,7 @@ DAG: dict[str, Argument] = {
     "is_paused_upon_creation": Argument(DagSpec, "paused_on_creation"),
 }
 #: Of a container's arguments, what is the same for all instances of a mapped task.
-_WRITTEN_ONCE = frozenset({"env_file", "concurrency_key", "map_index_template"})
+_WRITTEN_ONCE = frozenset({"env_file", "concurrency_key", "map_index_template", "cache"})
 #: What `default_args` may hold: any argument of any operator, and the dates, which are the DAG's.
 DEFAULTS: dict[str, Argument] = (TRIGGER | EXTERNAL | APPROVAL | SHORT_CIRCUIT | SENSOR | EMPTY) | {
     name: DAG[name] for name in ("start_date", "end_date")
@@ -252,7 +254,6 @@ _NOT_YET: Mapping[str, str] = {
         ("on_failure_callback", "on_success_callback", "on_retry_callback", "on_skipped_callback"),
         "nobody is told how it ends yet; add a task with trigger_rule that tells",
     ),
-    "cache": "every run runs every task",
 }
 
 

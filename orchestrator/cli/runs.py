@@ -5,17 +5,19 @@ from shlex import quote
 from typing import Any
 
 import click
+import msgspec
 
+from orchestrator.cli.assets import event_row
 from orchestrator.cli.explain import explain_run
 from orchestrator.cli.folding import Line, folded
 from orchestrator.cli.live import watch_run
-from orchestrator.cli.output import describe, output_option, show, show_json
+from orchestrator.cli.output import describe, output_option, show, show_json, words
 from orchestrator.cli.reruns import cancel_run, clear_runs, mark_runs
 from orchestrator.cli.session import open_app, say
 from orchestrator.errors import NotFoundError
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.explain import Explained
-from orchestrator.planning.rows import Reason, Run, TaskInstance, Try
+from orchestrator.planning.rows import Reason, Run, Stretch, TaskInstance, Try
 from orchestrator.planning.verdicts import name_of
 from orchestrator.ports import Page
 from orchestrator.queries import Queries, RunView
@@ -64,6 +66,30 @@ def list_runs(
     show([run_row(run) for run in found], columns, output, empty="no runs yet")
 
 
+@runs.command("late")
+@click.argument("dag_id", required=False)
+@click.option("--limit", type=click.IntRange(1, 1000), default=25, show_default=True)
+@output_option
+def late_runs(dag_id: str | None, limit: int, output: str | None) -> None:
+    """Runs and tasks that were still open at their deadline, the latest deadline first."""
+    with open_app().queries() as queries:
+        found = queries.late(dag_id, limit)
+    columns = ["dag_id", "run_id", "task_id", "deadline", "state", "ended_at"]
+    show([_late_row(each) for each in found], columns, output, empty="nothing was late")
+
+
+def _late_row(late: Run | TaskInstance) -> dict[str, Any]:
+    """Of a run as a whole, no task is named."""
+    return {
+        "dag_id": late.key.dag_id,
+        "run_id": late.key.run_id,
+        "task_id": name_of(late.key) if isinstance(late, TaskInstance) else "",
+        "deadline": late.deadline_missed_at,
+        "state": late.state.value,
+        "ended_at": late.ended_at,
+    }
+
+
 def run_row(run: Run, now: Explained = NOTHING) -> dict[str, Any]:
     """A run as a row; `now`: what hinders it."""
     reason = now.reason or run.reason
@@ -79,10 +105,19 @@ def run_row(run: Run, now: Explained = NOTHING) -> dict[str, Any]:
         "duration": run.ended_at - run.started_at if run.ended_at and run.started_at else None,
         "actor": run.actor,
         "triggered_by": _spoken(run.triggered_by),
+        "consumed": msgspec.to_builtins(run.consumed),
         "note": run.note,
         "conf": run.conf,
+        "deadline_missed_at": run.deadline_missed_at,
         "reason": reason.text if reason else None,
     }
+
+
+def _stretch(events: Stretch) -> str:
+    """How many updates of an asset, and when they came."""
+    if events.count == 1:
+        return f"1 update, {words(events.last)}"
+    return f"{events.count} updates, {words(events.first)} to {words(events.last)}"
 
 
 def _spoken(task: TaskKey | None) -> str | None:
@@ -101,11 +136,14 @@ def show_run(dag_id: str, run: str | None, output: str | None) -> None:
         view = queries.run(queries.run_key(dag_id, run))
         now = NOTHING if view.run.state.final else explanations.glance(view.run.key)
         failed = [task.key for task in view.tasks if task.state is TaskState.FAILED and task.tries]
+        consumed = [event_row(each) for each in queries.consumed(view.run)]
         last_words = {key: queries.last_lines(key, _LAST_LINES) for key in failed[:_LAST_WORDS]}
     if output == "json":
-        show_json({**run_row(view.run, now), "tasks": task_rows(view, now), "results": view.results})
+        told = {"asset_events": consumed, "tasks": task_rows(view, now), "results": view.results}
+        show_json({**run_row(view.run, now), **told})
         return
-    describe(run_row(view.run, now))
+    updates = {asset: _stretch(events) for asset, events in view.run.consumed.items()}
+    describe({**run_row(view.run, now), "consumed": updates})
     click.echo()
     lines_of = [
         _line_row(line, now.tasks.get(name_of(line.key)) if line.key else None) for line in folded(view.tasks)
@@ -150,6 +188,7 @@ def _task_row(task: TaskInstance, tries: list[Try], hindered: Reason | None) -> 
         "queued_at": task.queued_at,
         "started_at": task.started_at,
         "ended_at": task.ended_at,
+        "deadline_missed_at": task.deadline_missed_at,
         "duration": duration,
         "reason": f"{reason.code}: {reason.text}" if reason else None,
         "attempts": [try_row(attempt) for attempt in tries],
@@ -176,6 +215,7 @@ def try_row(attempt: Try) -> dict[str, Any]:
         "adopted": attempt.adopted,
         "log_complete": attempt.log_complete,
         "reason": f"{attempt.reason.code}: {attempt.reason.text}" if attempt.reason else None,
+        "note": attempt.note or None,
     }
 
 

@@ -144,6 +144,7 @@ def show_task(dag_id: str, task_id: str, run: str | None, map_index: int, output
         "reason": reason,
         "result": result,
         "looks": tries[-1].look if tries and tries[-1].look > 1 else None,
+        "cache": tries[-1].note if tries and tries[-1].note else None,
         "next_look": task.due_at if task.state is TaskState.UP_FOR_RESCHEDULE else None,
     }
     told["artifacts"] = {each.path: f"{each.size} B" for each in kept} or None

@@ -180,7 +180,7 @@ def _pool_missing(claim: Claim, cap: int | None) -> Reason:
 
 def _intend(draft: Draft, key: TaskKey) -> None:
     """Write ahead: the try, its random id and its container's whole description, before anything is created."""
-    prepared = draft.world.ready[key].spec
+    prepared, cache = draft.world.ready[key].spec, draft.world.ready[key].cache
     looks, spec = draft.world.tasks[key].pokes, draft.world.task_spec(key)
     task = transitions.starting(draft.world.tasks[key], draft.now, sensor=spec.sensor is not None)
     settings, try_key, try_id = draft.settings, TryKey(key, task.tries), draft.next_id()
@@ -191,6 +191,9 @@ def _intend(draft: Draft, key: TaskKey) -> None:
         spec=with_try(prepared, deployment=settings.deployment, key=try_key, try_id=try_id, epoch=settings.epoch),
         intended_at=draft.now,
         look=looks + 1,
+        cache_key=None if cache is None else cache.key,
+        cache_parts={} if cache is None else cache.parts,
+        note="" if cache is None else cache.note,
     )
     draft.put_task(task)
     if looks:

@@ -116,6 +116,13 @@ def _end_without_exit(
     _close(draft, ended, ran=ran)
 
 
+def _why_stopped(draft: Draft, ended: Try) -> Reason:
+    """Why an instance comes to what it is meant to be. One that was to run again cannot, in a run that is doomed."""
+    reason = ended.stop_reason or Reason(code=ReasonCode.CLEARED)
+    doom = draft.world.runs[ended.key.task.run].reason
+    return doom if doom is not None and reason.code is ReasonCode.CLEARED else reason
+
+
 def _close(
     draft: Draft,
     ended: Try,
@@ -126,13 +133,28 @@ def _close(
     skips: tuple[str, ...] = (),
 ) -> None:
     """Move the task instance on, then have what is left of the try collected."""
+    conclude(draft, ended, exit_code=exit_code, ran=ran, sizes=sizes, skips=skips)
+    draft.do(Collect(attempt=ended))
+
+
+def conclude(
+    draft: Draft,
+    ended: Try,
+    *,
+    exit_code: int | None = None,
+    ran: bool = True,
+    sizes: Mapping[str, int] = MappingProxyType({}),
+    skips: tuple[str, ...] = (),
+) -> None:
+    """Write the end of a try, and move its task instance on."""
     draft.put_try(ended)
     task = draft.world.tasks[ended.key.task]
     at = ended.ended_at or draft.now
     if task.target is not None:
-        rerun.arrive(draft, task, task.target, ended.stop_reason or Reason(code=ReasonCode.CLEARED))
+        rerun.arrive(draft, task, task.target, _why_stopped(draft, ended))
     elif ended.outcome is TryOutcome.SUCCESS:
-        settle(draft, transitions.succeeded(task, at, ended.started_at, sizes=sizes, skips=skips))
+        done = transitions.succeeded(task, at, ended.started_at, sizes=sizes, skips=skips, reason=ended.reason)
+        settle(draft, done)
     elif ended.outcome is TryOutcome.SKIPPED and ended.reason is not None:
         settle(draft, transitions.skipped(task, at, ended.reason, skips))
     elif ended.outcome is TryOutcome.NOT_READY:
@@ -141,4 +163,3 @@ def _close(
         settle(draft, sensors.given_up(draft, task, ended.reason))
     elif ended.reason is not None:
         fail(draft, task, Failure(reason=ended.reason, exit_code=exit_code, ran=ran))
-    draft.do(Collect(attempt=ended))

@@ -9,6 +9,7 @@ from orchestrator.planning.rows import (
     Answer,
     AssetEvent,
     Backfill,
+    CacheFacts,
     Dag,
     DagVersion,
     Pool,
@@ -134,6 +135,7 @@ class Readied(Value, frozen=True, kw_only=True):
     task: TaskKey
     spec: ContainerSpec
     at: datetime
+    cache: CacheFacts | None = None
 
 
 class Sized(Value, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from orchestrator.planning import (
     assets,
     attempts,
     backfills,
+    deadlines,
     files,
     flow,
     preparation,
@@ -66,9 +67,7 @@ def decide(
     for due, kind, of in draft.world.timers.due(now):
         if draft.world.timers.at(kind, of) == due:
             _TIMERS[kind](draft, of)
-    for key, reason in draft.condemned():
-        if (run := draft.world.runs.get(key)) is not None and run.reason is None:
-            runs.doom(draft, run, reason)
+    _doom_condemned(draft)
     if draft.changes:
         admit(draft)
     _start_and_tell(draft)
@@ -76,9 +75,16 @@ def decide(
     return tuple(draft.changes)
 
 
+def _doom_condemned(draft: Draft) -> None:
+    for key, reason in draft.condemned():
+        if (run := draft.world.runs.get(key)) is not None and run.reason is None:
+            runs.doom(draft, run, reason)
+
+
 def _start_and_tell(draft: Draft) -> None:
     """Start what was held back, and tell those that depend on earlier runs, until nothing follows any more."""
     while True:
+        _doom_condemned(draft)
         for dag_id in draft.stirred():
             runs.start_held(draft, dag_id)
         for number in draft.shrunk():
@@ -182,4 +188,6 @@ _TIMERS: Mapping[TimerKind, Callable[[Draft, Any], None]] = {
     TimerKind.SENSOR: sensors.overdue,
     TimerKind.TIMEOUT: attempts.overdue,
     TimerKind.RUN_TIMEOUT: runs.overdue,
+    TimerKind.RUN_DEADLINE: deadlines.run_late,
+    TimerKind.TASK_DEADLINE: deadlines.task_late,
 }

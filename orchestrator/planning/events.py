@@ -4,8 +4,9 @@ from datetime import datetime
 
 from orchestrator.ids import ContainerId, RunKey, TaskKey, TryId
 from orchestrator.planning.history import Asker, PastRun, Wanted
-from orchestrator.planning.rows import Reason, Request
+from orchestrator.planning.rows import CacheFacts, Reason, Request
 from orchestrator.spec.container import ContainerSpec, EngineCapacity, ExitFacts
+from orchestrator.spec.control import Control
 from orchestrator.spec.dag import ParsedFile
 from orchestrator.spec.value import Value
 
@@ -41,12 +42,22 @@ class ImagesPinned(Value, frozen=True, kw_only=True):
 
 class Prepared(Value, frozen=True, kw_only=True):
     """A queued task instance's next container is decided: rendered, its image present. `number` is the try
-    this was prepared for; stale ones are ignored. `pins` are images first met in a rendered template."""
+    this was prepared for; stale ones are ignored. `pins` are images first met in a rendered template; `cache` is
+    that of a task which has one."""
 
     task: TaskKey
     number: int
     spec: ContainerSpec
     pins: dict[str, str] = {}
+    cache: CacheFacts | None = None
+
+
+class ControlPrepared(Value, frozen=True, kw_only=True):
+    """What a queued task instance without a container is to do is rendered."""
+
+    task: TaskKey
+    number: int
+    control: Control
 
 
 class PrepareFailed(Value, frozen=True, kw_only=True):
@@ -143,6 +154,7 @@ Event = (
     | Requested
     | ImagesPinned
     | Prepared
+    | ControlPrepared
     | PrepareFailed
     | PrepareDelayed
     | Started

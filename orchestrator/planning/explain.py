@@ -124,10 +124,11 @@ def explain_run(world: World, key: RunKey, present: Present) -> Explained:
 
 def explain_task(world: World, key: TaskKey, present: Present) -> Reason | None:
     """Why a task instance of an open run does not run, or is being stopped."""
-    task = world.tasks.get(key)
+    task, run = world.tasks.get(key), world.runs.get(key.run)
+    if run is not None and run.state is RunState.QUEUED and (task is None or not task.state.final):
+        return _why_queued(world, run)
     if task is None:
-        run = world.runs.get(key.run)
-        return None if run is None or run.state is not RunState.QUEUED else _why_queued(world, run)
+        return None
     match task.state:
         case TaskState.WAITING:
             return _waits_for(world, key)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from orchestrator.ids import TaskKey
 from orchestrator.planning.limits import Lane
+from orchestrator.planning.rows import CacheFacts
 from orchestrator.planning.tables import Shelf, Table
 from orchestrator.spec.container import ContainerSpec
 from orchestrator.spec.value import Value
@@ -19,12 +20,14 @@ Head = tuple[Turn, Lane]
 
 
 class Ready(Value, frozen=True, kw_only=True):
-    """A prepared container and the place of its task instance in the order. `since`: when it got ready."""
+    """A prepared container and the place of its task instance in the order. `since`: when it got ready; `cache`: of
+    a task that has one."""
 
     spec: ContainerSpec
     lane: Lane
     turn: Turn
     since: datetime
+    cache: CacheFacts | None = None
 
 
 class Lanes:
@@ -48,6 +51,10 @@ class Lanes:
     def __getitem__(self, key: TaskKey) -> Ready:
         """KeyError where it is not ready."""
         return self._ready[key]
+
+    def get(self, key: TaskKey) -> Ready | None:
+        """None where it is not ready."""
+        return self._ready.get(key)
 
     def items(self) -> Iterator[tuple[TaskKey, Ready]]:
         return self._ready.items()

@@ -4,6 +4,7 @@ Answers that are late or said twice are told by the task's state and the try's n
 
 from orchestrator.ids import TaskKey
 from orchestrator.planning import transitions
+from orchestrator.planning.caching import reuse
 from orchestrator.planning.changes import Readied
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.events import ImagesPinned, Prepared, PrepareDelayed, PrepareFailed
@@ -40,7 +41,10 @@ def on_prepared(draft: Draft, event: Prepared) -> None:
         draft.put_run(transitions.run_pinned(run, event.pins))
     if task.label != event.spec.map_label:
         draft.put_task(transitions.labelled(task, event.spec.map_label))
-    draft.do(Readied(task=event.task, spec=event.spec, at=draft.now))
+    if event.cache is not None and event.cache.reused is not None:
+        reuse(draft, draft.world.tasks[event.task], event.spec, event.cache, event.cache.reused)
+    else:
+        draft.do(Readied(task=event.task, spec=event.spec, at=draft.now, cache=event.cache))
 
 
 def on_prepare_failed(draft: Draft, event: PrepareFailed) -> None:

@@ -142,8 +142,8 @@ class TryOutcome(StrEnum):
 class Try(Value, frozen=True, kw_only=True):
     """One attempt, written before its container is created and never rewritten by a later life. `look` counts the
     containers that a sensor's try has had, this one included. `cache_parts` are the hashes of what its result
-    depends on, `cache_key` that of all of them, where its task has a cache (`spec.caching`); `note` is what a reader
-    should know of it besides.
+    depends on, `cache_key` that of all of them, where its task has a cache (`spec.caching`); `note` is what else
+    a reader should know.
 
     `outcome` None: still open. `log_complete` and `removed_at` tell how far the collecting after the
     outcome went; a try with an outcome and no `removed_at` still owns a container or a log to finish."""
@@ -170,6 +170,23 @@ class Try(Value, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Reused(Value, frozen=True, kw_only=True):
+    """An earlier try whose result and outputs stand for those of a new one. `result` is JSON bytes, or None."""
+
+    attempt: TryKey
+    result: bytes | None = None
+
+
+class CacheFacts(Value, frozen=True, kw_only=True):
+    """What the cache of a task says of its next try: columns of the `Try`, and which earlier one it need not
+    repeat."""
+
+    key: str
+    parts: dict[str, str]
+    note: str = ""
+    reused: Reused | None = None
+
+
 class Result(Value, frozen=True, kw_only=True):
     """The JSON value (encoded) a try handed downstream."""
 
@@ -190,12 +207,10 @@ class AssetEvent(Value, frozen=True, kw_only=True):
 
 
 class Pending(Value, frozen=True, kw_only=True):
-    """An interval `[date, end)` that a backfill comes to; `run_id` is that of the run to be cleared, None where one
-    is to be made."""
+    """An interval `[date, end)` that a backfill comes to."""
 
     date: datetime
     end: datetime
-    run_id: str | None = None
 
 
 class Backfill(Value, frozen=True, kw_only=True):

@@ -11,10 +11,10 @@ from orchestrator.planning import transitions
 from orchestrator.planning.changes import PinImages, PutDag
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.flow import end_if_over, spread
-from orchestrator.planning.rows import Backfill, Dag, Reason, Run, Stretch, TaskInstance, run_id
+from orchestrator.planning.rows import Backfill, Dag, Reason, Run, Stretch, TaskInstance, Try, run_id
 from orchestrator.planning.stopping import request_stop
 from orchestrator.spec.interval import Interval
-from orchestrator.states import ReasonCode, RunState, RunType
+from orchestrator.states import ReasonCode, RunState, RunType, TaskState
 from orchestrator.timetables import Past
 from orchestrator.timetables.zones import TICK
 
@@ -77,6 +77,9 @@ def doom(draft: Draft, run: Run, reason: Reason, *, teardowns: bool = True) -> N
     """Have a run fail: what has not started fails now, open tries are stopped and the run ends with the last.
     `teardowns` of setups that succeeded still run."""
     if run.state is RunState.QUEUED:
+        for key in list(draft.world.tasks_of.entries(run.key)):
+            if not draft.world.tasks[key].state.final:
+                draft.put_task(transitions.failed(draft.world.tasks[key], draft.now, reason))
         draft.put_run(transitions.run_failed(run, draft.now, reason))
         draft.stir(run.key.dag_id)
         return
@@ -84,14 +87,24 @@ def doom(draft: Draft, run: Run, reason: Reason, *, teardowns: bool = True) -> N
     kept = []
     for key in list(draft.world.tasks_of.entries(run.key)):
         task = draft.world.tasks[key]
+        if task.state.final:
+            continue
         if teardowns and draft.world.task_spec(key).teardown is not None:
             kept.append(key)
         elif (try_id := draft.world.open_try.get(key)) is not None:
-            request_stop(draft, draft.world.tries[try_id], reason)
-        elif not task.state.final:
+            _stop(draft, task, draft.world.tries[try_id], reason)
+        else:
             draft.put_task(transitions.failed(task, draft.now, reason))
     spread(draft, kept)
     end_if_over(draft, run.key)
+
+
+def _stop(draft: Draft, task: TaskInstance, attempt: Try, reason: Reason) -> None:
+    """Have the open try of a doomed run's task instance ended, after which nothing follows: neither the life that
+    it was cleared for, nor another try of a teardown."""
+    if task.target is TaskState.WAITING or draft.world.task_spec(task.key).teardown is not None:
+        draft.put_task(transitions.meant(task, TaskState.FAILED))
+    request_stop(draft, attempt, reason)
 
 
 def overdue(draft: Draft, key: RunKey) -> None:
@@ -135,6 +148,8 @@ def _make(draft: Draft, dag: Dag, name: str, run_type: RunType, interval: Interv
         **told,
     )
     draft.put_run(run)
+    if any(task.deadline is not None for task in draft.world.blueprint(key).spec.tasks):
+        _make_tasks(draft, run)  # while it is held back, they may be late already
     if images:
         draft.do(PinImages(run=key, images=images))
     draft.stir(dag.dag_id)
@@ -151,7 +166,11 @@ def start(draft: Draft, run: Run) -> None:
     """Make its task instances; those of a run that was cleared are there."""
     draft.put_run(transitions.run_started(run, draft.now))
     if draft.world.tasks_of.first(run.key) is None:
-        for task_id in draft.world.blueprint(run.key).tasks:
-            draft.put_task(TaskInstance(key=TaskKey(run.key.dag_id, run.key.run_id, task_id)))
+        _make_tasks(draft, run)
     spread(draft, draft.world.waiting(run.key))
     end_if_over(draft, run.key)
+
+
+def _make_tasks(draft: Draft, run: Run) -> None:
+    for task_id in draft.world.blueprint(run.key).tasks:
+        draft.put_task(TaskInstance(key=TaskKey(run.key.dag_id, run.key.run_id, task_id)))

@@ -16,6 +16,8 @@ class TimerKind(StrEnum):
     SENSOR = "sensor"  #: of a task key: it has looked for as long as it may
     TIMEOUT = "timeout"  #: of a try id: its start_timeout, then its execution_timeout
     RUN_TIMEOUT = "run_timeout"  #: of a run key: its dagrun_timeout
+    RUN_DEADLINE = "run_deadline"  #: of a run key: from then on it is late
+    TASK_DEADLINE = "task_deadline"  #: of a task key: likewise
 
 
 #: When, what, and of what (of one kind, so comparable).

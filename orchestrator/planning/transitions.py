@@ -81,15 +81,16 @@ def succeeded(
     *,
     sizes: Mapping[str, int] = MappingProxyType({}),
     skips: tuple[str, ...] = (),
+    reason: Reason | None = None,
 ) -> TaskInstance:
-    """`sizes` and `skips` as in `TaskInstance`."""
+    """`sizes` and `skips` as in `TaskInstance`; `reason`: why without running."""
     return _moved(
         task,
         TaskState.SUCCESS,
         started_at=started_at,
         ended_at=at,
         due_at=None,
-        reason=None,
+        reason=reason,
         sizes=dict(sizes),
         skips=skips,
     )
@@ -109,9 +110,19 @@ def removed(task: TaskInstance, at: datetime) -> TaskInstance:
     return _moved(task, TaskState.REMOVED, ended_at=at, reason=None)
 
 
+def like(task: TaskInstance, other: TaskInstance) -> TaskInstance:
+    """It ends as another one has ended."""
+    return _moved(task, other.state, ended_at=other.ended_at, reason=other.reason)
+
+
 def meant(task: TaskInstance, state: TaskState) -> TaskInstance:
     """It is to become this once its open try has ended, whatever came of that."""
     return msgspec.structs.replace(task, target=state)
+
+
+def late(task: TaskInstance, due: datetime) -> TaskInstance:
+    """It was still open at its deadline."""
+    return msgspec.structs.replace(task, deadline_missed_at=due)
 
 
 def cleared(task: TaskInstance) -> TaskInstance:
@@ -177,6 +188,11 @@ def run_cleared(run: Run, at: datetime) -> Run:
 def run_renewed(run: Run, version: VersionId, images: dict[str, str] | None) -> Run:
     """It goes on with another version of its DAG; `images` None: to be looked up."""
     return msgspec.structs.replace(run, version=version, images=images)
+
+
+def run_late(run: Run, due: datetime) -> Run:
+    """It was still open at its deadline."""
+    return msgspec.structs.replace(run, deadline_missed_at=due)
 
 
 def run_doomed(run: Run, reason: Reason) -> Run:

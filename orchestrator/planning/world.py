@@ -10,7 +10,7 @@ from functools import reduce
 from typing import Any, ClassVar, Protocol
 
 from orchestrator.ids import RunKey, TaskKey, VersionId
-from orchestrator.planning import dues, watching
+from orchestrator.planning import dues, lateness, looks, watching
 from orchestrator.planning.blueprint import blueprint_of
 from orchestrator.planning.changes import (
     Answered,
@@ -32,9 +32,9 @@ from orchestrator.planning.changes import (
     Recall,
     Sized,
 )
-from orchestrator.planning.history import BackfillStep, Before
+from orchestrator.planning.history import Before
 from orchestrator.planning.lanes import Ready
-from orchestrator.planning.rows import Backfill, Dag, DagVersion, Pool, Request, Run, TaskInstance, Try, instant_of
+from orchestrator.planning.rows import Backfill, Dag, DagVersion, Pool, Run, TaskInstance, Try, instant_of
 from orchestrator.planning.rules import ParentCounts
 from orchestrator.planning.tables import Table
 from orchestrator.planning.timers import TimerKind
@@ -148,11 +148,12 @@ class World(View):
             self._put_task(PutTask(task=task, before=None))
 
     def _put_run(self, change: PutRun) -> None:
-        run = change.run
+        run, before = change.run, self.runs.get(change.run.key)
         if change.before is None:
             watching.run_made(self, run)
         self._keep_run(run)
         self.timers.set(TimerKind.RUN_TIMEOUT, run.key, self._run_deadline(run))
+        lateness.watch_run(self, before, run)
         if run.state.final:
             self._drop_run(run)
         dues.set_timers(self, run.key.dag_id)
@@ -191,6 +192,7 @@ class World(View):
 
     def _drop_run(self, run: Run) -> None:
         watching.run_left(self, run)
+        looks.run_left(self, run)
         for key in list(self.tasks_of.entries(run.key)):
             self._forget_task(key)
         self.runs.drop(run.key)
@@ -207,6 +209,7 @@ class World(View):
         self.ready.drop(key)
         self.tasks.put(key, task)
         self._wait(task)
+        lateness.watch_task(self, task)
         watching.take_task(self, before, task)
         was_open = before is not None and not before.state.final
         if was_open == task.state.final:
@@ -265,8 +268,8 @@ class World(View):
 
     def _ready(self, change: Readied) -> None:
         key, spec = change.task, change.spec
-        ready = Ready(spec=spec, lane=self.claims(key, spec), turn=self.turn(key), since=change.at)
-        self.ready.add(key, ready)
+        lane, turn = self.claims(key, spec), self.turn(key)
+        self.ready.add(key, Ready(spec=spec, lane=lane, turn=turn, since=change.at, cache=change.cache))
 
     # --- tries --------------------------------------------------------------------------------------------
 
@@ -314,10 +317,7 @@ class World(View):
 
     def _put_backfill(self, change: PutBackfill) -> None:
         backfill = change.backfill
-        before = self.backfills.get(backfill.id)
-        if before is not None:
-            for step in set(before.pending) - set(backfill.pending):
-                self.looking.drop((backfill.id, step.date))
+        looks.backfill_put(self, backfill)
         if backfill.ended_at is None:
             self.backfills.put(backfill.id, backfill)
         else:
@@ -333,11 +333,8 @@ class World(View):
         self.engine.put(DEFAULT_ENGINE, change.capacity)
 
     def _look_back(self, change: LookBack) -> None:
-        if isinstance(change.asker, Request):
-            self.asking.put(change.asker.id, value=True)
-        elif isinstance(change.asker, BackfillStep):
-            self.looking.put((change.asker.backfill, change.asker.date), value=True)
-        elif isinstance(change.asker, RunKey) and change.asker in self.runs:
+        looks.asked(self, change)
+        if isinstance(change.asker, RunKey) and change.asker in self.runs:
             watching.learn(self, change.asker, Before(asked=True))
 
     def _learn(self, change: Learnt) -> None:
@@ -345,7 +342,7 @@ class World(View):
 
     def _answer(self, change: Answered) -> None:
         self.answered.put(change.request.id, value=True)
-        self.asking.drop(change.request.id)
+        self.questions.drop(change.request.id)
         self.answered.drop(change.request.id - _REMEMBERED)
 
     #: How each kind of change is taken in; effects are not.

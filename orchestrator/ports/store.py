@@ -162,6 +162,13 @@ class Store(Protocol):
     def gathered(self) -> tuple[PutGathered, ...]:
         """What DAGs have not consumed yet of assets' events."""
 
+    def late(self, dag_id: str | None, limit: int) -> tuple[Run | TaskInstance, ...]:
+        """What was still open at its deadline, of one DAG or all, the latest deadline first."""
+
+    def reusable(self, dag_id: str, task_id: str, key: str | None) -> Try | None:
+        """The newest try of a task, in any run, that ran and succeeded with this cache key (None: with any) and
+        whose result still is that of its task instance."""
+
     def pools(self) -> tuple[Pool, ...]:
         """Every pool that was made, by name."""
 

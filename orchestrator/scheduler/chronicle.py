@@ -27,8 +27,12 @@ class Chronicle:
         for change in changes:
             match change:
                 case PutRun():
+                    if _has_become_late(change.run, change.before):
+                        _log.warning("run.late", dag_id=change.run.key.dag_id, run_id=change.run.key.run_id)
                     _tell_run(change.run, None if change.before is None else change.before.state)
                 case PutTask():
+                    if _has_become_late(change.task, change.before):
+                        _log.warning("task.late", **_ids(change.task.key), state=change.task.state.value)
                     _tell_task(change.task, None if change.before is None else change.before.state)
                 case PutFile():
                     self._tell_file(change)
@@ -53,6 +57,10 @@ class Chronicle:
                 _log.error("dag_file.broken", file=file, problems=[str(problem) for problem in wrong])
         elif known:
             _log.info("dag_file.mended", file=file)
+
+
+def _has_become_late(now: Run | TaskInstance, before: Run | TaskInstance | None) -> bool:
+    return now.deadline_missed_at is not None and before is not None and before.deadline_missed_at is None
 
 
 def _tell_run(run: Run, before: RunState | None) -> None:

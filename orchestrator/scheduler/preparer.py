@@ -25,6 +25,7 @@ from orchestrator.planning.changes import PinImages, Prepare
 from orchestrator.planning.events import ControlPrepared, ImagesPinned, Prepared, PrepareDelayed, PrepareFailed
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import RenderFacts
+from orchestrator.scheduler.caching import Caches
 from orchestrator.scheduler.facts import consumed_events, render_facts
 from orchestrator.scheduler.image_gate import ImageGate, Waiter, Wanted, image_reason
 from orchestrator.scheduler.inbox import Message
@@ -56,6 +57,7 @@ class Preparer:
     ) -> None:
         self._renderer = parts.renderer
         self._images = parts.images
+        self._caches = Caches(parts.store, parts.artifacts, parts.site.project, parts.clock)
         self._gate = ImageGate(parts.images, parts.clock, unsealing.login, one_attempt=parts.test_mode)
         self._store = parts.store
         self._sources = sources
@@ -216,7 +218,8 @@ class Preparer:
             spec = msgspec.structs.replace(spec, promoter=self._promoter())
         if self._extra_labels:
             spec = msgspec.structs.replace(spec, labels=spec.labels | self._extra_labels)
-        self._post(Prepared(task=effect.task.key, number=effect.number, spec=spec, pins=pins))
+        cache = self._caches.facts(effect, container, spec)
+        self._post(Prepared(task=effect.task.key, number=effect.number, spec=spec, pins=pins, cache=cache))
 
     def _promoter(self) -> str:
         """The id of the image that moves files into data roots: the default one, present from here on."""

@@ -10,6 +10,7 @@ import msgspec
 from orchestrator.ids import VersionId
 from orchestrator.spec.artifacts import OutputRef
 from orchestrator.spec.assets import AssetCondition, AssetSpec
+from orchestrator.spec.caching import CachePolicy
 from orchestrator.spec.container import DeviceRequest, Mount
 from orchestrator.spec.control import Control
 from orchestrator.spec.functions import Call, Function
@@ -176,6 +177,7 @@ class ContainerTemplate(Value, frozen=True, kw_only=True):
     security_opt: tuple[str, ...] = ()
     group_add: tuple[str, ...] = ()
     concurrency_key: str | None = None  #: no two open tries of the deployment have the same
+    cache: CachePolicy | None = None
     map_index_template: str | None = None  #: what an instance of a mapped task is called
     userns_mode: str | None = None
     ipc_mode: str | None = None
@@ -244,6 +246,7 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     retry: RetryPolicy = RetryPolicy()
     execution_timeout: timedelta | None = None
     start_timeout: timedelta | None = None
+    deadline: timedelta | None = None  #: when it is late (spec scheduling 7)
     idle_timeout: timedelta | None = None
     keep_failed: bool = False
     pull_timeout: timedelta = timedelta(minutes=10)
@@ -311,6 +314,7 @@ class DagSpec(Value, frozen=True, kw_only=True):
     max_active_runs: int = 16
     max_active_tasks: int = 16
     dagrun_timeout: timedelta | None = None
+    deadline: timedelta | None = None  #: when a run is late (spec scheduling 7)
     fail_fast: bool = False  #: one task that fails ends the run
     max_consecutive_failed_dag_runs: int = 0  #: after so many the DAG is paused; 0: never
     params: dict[str, ParamSpec] = {}

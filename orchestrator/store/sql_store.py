@@ -35,6 +35,7 @@ from orchestrator.store import (
     dags,
     history,
     images,
+    late,
     leadership,
     pools,
     requests,
@@ -242,6 +243,14 @@ class SqlStore:
     def gathered(self) -> tuple[PutGathered, ...]:
         with self._reading() as connection:
             return assets.all_gathered(connection)
+
+    def late(self, dag_id: str | None, limit: int) -> tuple[Run | TaskInstance, ...]:
+        with self._reading() as connection:
+            return late.newest(connection, dag_id, limit)
+
+    def reusable(self, dag_id: str, task_id: str, key: str | None) -> Try | None:
+        with self._reading() as connection:
+            return tries.reusable(connection, dag_id, task_id, key)
 
     def pools(self) -> tuple[Pool, ...]:
         with self._reading() as connection:

@@ -33,12 +33,12 @@ def of_run(connection: Connection, run: RunKey) -> tuple[TaskInstance, ...]:
         .where(task_instances.c.dag_id == run.dag_id, task_instances.c.run_id == run.run_id)
         .order_by(task_instances.c.task_id, task_instances.c.map_index)
     )
-    return tuple(_task(row) for row in connection.execute(statement).mappings())
+    return tuple(read_task(row) for row in connection.execute(statement).mappings())
 
 
 def of_open_runs(connection: Connection) -> tuple[TaskInstance, ...]:
     """All task instances of all runs that are not final."""
-    return tuple(_task(row) for row in connection.execute(of_open_runs_statement()).mappings())
+    return tuple(read_task(row) for row in connection.execute(of_open_runs_statement()).mappings())
 
 
 def of_open_runs_statement() -> Select[Any]:
@@ -60,6 +60,7 @@ def _columns(task: TaskInstance) -> Columns:
     return msgspec.structs.asdict(values.pop("key")) | values
 
 
-def _task(row: RowMapping) -> TaskInstance:
+def read_task(row: RowMapping) -> TaskInstance:
+    """A row of `task_instances` as a value."""
     values = dict(row)
     return TaskInstance(key=pop_key(values), **values)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, delete, insert, select
+from sqlalchemy import Connection, RowMapping, Select, and_, delete, insert, select
 
 from orchestrator.ids import RunKey, TaskKey, TryId, TryKey
 from orchestrator.planning.changes import DropTry, PutTry
-from orchestrator.planning.rows import Try
+from orchestrator.planning.rows import Try, TryOutcome
+from orchestrator.states import TaskState
 from orchestrator.store.statements import Columns, guarded_update, move
-from orchestrator.store.tables import tries
+from orchestrator.store.tables import task_instances, tries
 from orchestrator.store.tasks import at, pop_key
 
 _GUARD = ("try_id", "outcome", "removed_at")
@@ -62,6 +63,27 @@ def of_run(connection: Connection, run: RunKey) -> tuple[Try, ...]:
 def one(connection: Connection, try_id: TryId) -> Try | None:
     row = connection.execute(select(tries).where(tries.c.try_id == try_id)).mappings().one_or_none()
     return _try(row) if row else None
+
+
+def reusable(connection: Connection, dag_id: str, task_id: str, key: str | None) -> Try | None:
+    """The newest one whose result can be used again."""
+    row = connection.execute(reusable_statement(dag_id, task_id, key)).mappings().one_or_none()
+    return _try(row) if row else None
+
+
+def reusable_statement(dag_id: str, task_id: str, key: str | None) -> Select[Any]:
+    """One that ran, was collected, and is still the last of its task instance, which succeeded with it."""
+    current = [task_instances.c[name] == tries.c[name] for name in ("dag_id", "run_id", "task_id", "map_index")]
+    statement = (
+        select(tries)
+        .join(task_instances, and_(*current, task_instances.c.tries == tries.c.number))
+        .where(tries.c.dag_id == dag_id, tries.c.task_id == task_id, tries.c.cache_key.is_not(None))
+        .where(tries.c.outcome == TryOutcome.SUCCESS, tries.c.container_id.is_not(None))
+        .where(tries.c.removed_at.is_not(None), task_instances.c.state == TaskState.SUCCESS)
+        .order_by(tries.c.ended_at.desc())
+        .limit(1)
+    )
+    return statement if key is None else statement.where(tries.c.cache_key == key)
 
 
 def _columns(attempt: Try) -> Columns:

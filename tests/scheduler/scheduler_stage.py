@@ -152,6 +152,7 @@ class Stage:
         self.lives: list[Running] = []
         self.folder: Folder | None = None
         self.settings = _SETTINGS
+        self.site = SITE
         self.wrap_store: Callable[[Store], Store] = lambda store: store
 
     def with_settings(self, **sections: Any) -> Settings:
@@ -191,7 +192,7 @@ class Stage:
             checker=self.authoring,
             parser=self.authoring,
             settings=self.settings,
-            site=SITE,
+            site=self.site,
             secrets=self.secrets,
             clock=self.clock,
             folder=self.folder,

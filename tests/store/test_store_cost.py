@@ -23,7 +23,7 @@ from orchestrator.planning.changes import (
 from orchestrator.planning.rows import Answer, Dag, RequestKind, Result
 from orchestrator.spec.dag import ParsedFile
 from orchestrator.states import RunState, TaskState
-from orchestrator.store import SqlStore, dags, requests, runs, tasks, tries
+from orchestrator.store import SqlStore, dags, late, requests, runs, tables, tasks, tries
 
 
 @pytest.fixture
@@ -61,6 +61,12 @@ HOT: dict[str, tuple[Select[Any], str]] = {
     "runs of a DAG in a state": (
         runs.page_statement("etl", RunState.FAILED, AFTER, 25),
         "runs_newest_in_dag_and_state (dag_id=? AND state=?",
+    ),
+    "late runs": (late.late_statement(tables.runs, None, 25), "runs_late"),
+    "late tasks": (late.late_statement(tables.task_instances, None, 25), "task_instances_late"),
+    "a try to use again": (
+        tries.reusable_statement("etl", "load", "abc"),
+        "tries_by_cache_key (dag_id=? AND task_id=?",
     ),
     "last success": (
         runs.last_success_statement("etl", NOW),
