@@ -12,7 +12,7 @@ from planning_past import ask, look_back
 from planning_sim import NOW, Leader, container, dag, empty, played
 
 from orchestrator.ids import RunKey
-from orchestrator.planning.changes import LookBack, Prepare
+from orchestrator.planning.changes import LookBack, PinImages, Prepare
 from orchestrator.planning.events import Tick
 from orchestrator.planning.explain import Question, explain
 from orchestrator.planning.rows import RequestKind
@@ -126,7 +126,7 @@ def test_a_restart_asks_again() -> None:
 
 
 def played_past(leader: Leader) -> None:
-    while any(isinstance(each, LookBack | Prepare) for each in leader.effects):
+    while any(isinstance(each, LookBack | PinImages | Prepare) for each in leader.effects):
         look_back(leader)
         played(leader, {}, {})
 
