@@ -96,6 +96,19 @@ def test_what_harms_nobody_is_allowed(arguments: dict[str, Any]) -> None:
     check(**arguments)
 
 
+@pytest.mark.parametrize("image", [None, "etl", "python:3.13-slim"])
+def test_images_that_a_site_lists_are_allowed_and_its_default_one(image: str | None) -> None:
+    check(msgspec.structs.replace(SAFE, images=("python:*", "etl")), image=image)
+
+
+def test_an_image_that_a_site_does_not_list_is_refused_with_the_line_that_allows_it() -> None:
+    policy = msgspec.structs.replace(SAFE, images=("python:*",))
+    with pytest.raises(PolicyError) as refused:
+        check(policy, image="docker.io/library/python:3.13")
+    assert refused.value.message == "image: 'docker.io/library/python:3.13' is not allowed"
+    assert 'images = ["python:*", "docker.io/library/python:3.13"]' in refused.value.fix
+
+
 def test_a_folder_that_is_allowed_is_so_with_all_that_is_in_it_but_a_socket() -> None:
     policy = Policy(host_paths=("/var", "/data"))
     check(policy, mounts=bind("/data/in"))

@@ -77,3 +77,14 @@ def test_without_an_engine_what_needs_none_is_told_all_the_same() -> None:
 
     (problem,) = problems(asking(privileged=True, mounts=(INSIDE,)), asking(mounts=(INSIDE,)), grounds=away)
     assert problem.task_id == "t1"
+
+
+def test_an_image_that_the_site_does_not_list_is_told_and_one_that_is_a_template_is_not() -> None:
+    (problem,) = problems(
+        ContainerTemplate(image="other:1"),
+        ContainerTemplate(image="x"),
+        ContainerTemplate(image="{{ params.i }}"),
+        ContainerTemplate(),
+        policy=Policy(images=("x",)),
+    )
+    assert (problem.task_id, problem.text) == ("t1", "DockerOperator 't1': image: 'other:1' is not allowed")
