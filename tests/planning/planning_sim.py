@@ -227,7 +227,7 @@ class Leader:
 
     # keeping ---------------------------------------------------------------------------------------------
 
-    def _write(self, change: Change) -> None:  # noqa: C901, PLR0912, PLR0915 - one line a kind
+    def _write(self, change: Change) -> None:  # noqa: C901, PLR0912 - one line a kind
         match change:
             case PutTask():
                 self._move("tasks", change.task.key, change.task, change.before, TASK_MOVES)
@@ -257,15 +257,8 @@ class Leader:
                 self.rows["results"][change.result.key] = change.result.data
             case PutBackfill():
                 self.rows["backfills"][change.backfill.id] = change.backfill
-            case PutAssetEvent():
-                assert all(change.event.at > each.at for each in self.events), (
-                    "events in order, none at one instant"
-                )
-                self.events.append(change.event)
-            case PutGathered(events=None):
-                del self.rows["gathered"][change.dag_id, change.asset]
-            case PutGathered():
-                self.rows["gathered"][change.dag_id, change.asset] = change
+            case PutAssetEvent() | PutGathered():
+                self._write_asset(change)
             case PutPool():
                 self.pools = (*(each for each in self.pools if each.name != change.pool.name), change.pool)
                 self.slots.setdefault(change.pool.name, []).append(change.pool.slots)
@@ -282,6 +275,18 @@ class Leader:
                 self.effects.append(change)
             case _:
                 pass
+
+    def _write_asset(self, change: PutAssetEvent | PutGathered) -> None:
+        match change:
+            case PutAssetEvent():
+                assert all(change.event.at > each.at for each in self.events), (
+                    "events in order, none at one instant"
+                )
+                self.events.append(change.event)
+            case PutGathered(events=None):
+                del self.rows["gathered"][change.dag_id, change.asset]
+            case PutGathered():
+                self.rows["gathered"][change.dag_id, change.asset] = change
 
     def _move(self, table: str, key: Any, after: Any, before: Any, moves: Any) -> None:
         rows = self.rows[table]
