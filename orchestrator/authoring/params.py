@@ -23,7 +23,10 @@ class Param:
     def __init__(self, default: Any = _REQUIRED, description: str | None = None, **schema: Any) -> None:
         told = {"description": description} if description is not None else {}
         self.default = default
-        self.schema: dict[str, Any] = {**schema.pop("schema", {}), **told, **schema}
+        written = {**schema.pop("schema", {}), **told, **schema}
+        self.schema: dict[str, Any] = {
+            word: list(value) if isinstance(value, tuple) else value for word, value in written.items()
+        }
         if why := unsound(self.schema):
             raise fault(f"Param: {why}", rule=Rule.BAD_ARGUMENT, fix="write words of JSON schema, as in minimum=1")
 

@@ -39,6 +39,10 @@ def test_a_param_without_a_default_survives_serialization() -> None:
     assert again.params["none"].default is None
 
 
+def test_what_a_param_may_be_is_a_list_or_a_tuple() -> None:
+    assert spec_of(x=Param("a", enum=("a", "b"))) == spec_of(x=Param("a", enum=["a", "b"]))
+
+
 def test_conf_sets_params_and_adds_none() -> None:
     params = spec_of(top=TOP, day=Param(type="string"), city=None)
     assert values_of(params, {"city": "LA", "other": 1}) == {"top": 5, "city": "LA"}
