@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from orchestrator.ids import RunKey, TaskKey, TryId, VersionId
 from orchestrator.planning.blueprint import Blueprint
-from orchestrator.planning.history import Before
+from orchestrator.planning.history import BackfillStep, Before, Question
 from orchestrator.planning.lanes import Lanes, Turn
 from orchestrator.planning.limits import Lane, Scope, claims_of
 from orchestrator.planning.rows import Backfill, Dag, Pool, Run, Stretch, TaskInstance, Try
@@ -69,8 +69,7 @@ class View:
         self.answered: Table[int, bool] = Table()
         self.backfills: Table[int, Backfill] = Table()  #: those that have not ended
         self.backfilling: Tally[int] = Tally()  #: open runs of a backfill
-        self.looking: Table[tuple[int, datetime], bool] = Table()  #: dates whose runs a backfill has asked for
-        self.asking: Table[int, bool] = Table()  #: requests that wait for what the database says
+        self.questions: Table[int | BackfillStep, Question] = Table()  #: of requests, by id, and of backfills
         self.before: Table[RunKey, Before] = Table()  #: what came before a run, where something depends on it
         self.followers: Shelf[RunKey, RunKey] = Shelf()  #: the runs that a run came before
         self.asked: Table[str, datetime] = Table()  #: the newest instant in the id of a DAG's manual run
@@ -109,10 +108,12 @@ class View:
         return claims_of(blueprint.spec, blueprint.tasks[key.task_id], key, spec)
 
     def turn(self, key: TaskKey) -> Turn:
-        """A task instance's place in the order of admission."""
+        """A task instance's place in the order of admission. A sensor that has looked lets everybody else go first:
+        else a few that look often would keep the rest out for ever."""
         blueprint = self.blueprint(key.run)
         logical_date = self.runs[key.run].interval.start
-        return -blueprint.priority[key.task_id], logical_date, blueprint.place[key.task_id], key
+        looks_again = self.tasks[key].pokes > 0
+        return looks_again, -blueprint.priority[key.task_id], logical_date, blueprint.place[key.task_id], key
 
     def instances(self, run: RunKey, task_id: str) -> list[TaskKey]:
         """A task's instances in a run, in order; without those that were removed."""

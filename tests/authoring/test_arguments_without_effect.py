@@ -32,10 +32,8 @@ def refusal(**arguments: Any) -> AuthoringError:
 @pytest.mark.parametrize(
     "name",
     [
-        "deadline",
-        "sla",
         "on_failure_callback",
-        "cache",
+        "on_deadline_miss",
         "start_date",
     ],
 )
@@ -46,13 +44,13 @@ def test_what_cannot_be_had_yet_is_refused_and_says_what_to_do(name: str) -> Non
     assert refused.fix.startswith("leave it out: ")
 
 
-@pytest.mark.parametrize("name", ["deadline", "on_deadline_miss"])
+@pytest.mark.parametrize("name", ["on_success_callback", "on_deadline_miss"])
 def test_what_a_dag_cannot_have_yet_is_refused_too(name: str) -> None:
     with pytest.raises(AuthoringError, match=f"DAG 'd' takes no argument {name!r} yet"):
         DAG("d", **{name: 3})  # type: ignore[arg-type]  # names that the signature does not have
 
 
-@pytest.mark.parametrize("name", ["cache", "on_failure_callback"])
+@pytest.mark.parametrize("name", ["on_deadline_miss", "on_failure_callback"])
 @pytest.mark.parametrize("empty", [False, None, []])
 def test_an_empty_wish_is_none(name: str, empty: Any) -> None:
     with DAG("d") as made:
