@@ -17,7 +17,8 @@ from orchestrator.planning.blueprint import Blueprint
 from orchestrator.planning.changes import Answered, LookBack, PutBackfill
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.events import Seen
-from orchestrator.planning.history import BackfillStep, PastRun, RunsBetween, RunsNamed
+from orchestrator.planning.history import BackfillStep, PastRun, RunsBetween
+from orchestrator.planning.reruns import is_news
 from orchestrator.planning.rows import Answer, Backfill, Pending, Request, Run
 from orchestrator.planning.runs import make_backfill, start
 from orchestrator.planning.view import View
@@ -62,10 +63,7 @@ class Asked(Value, frozen=True, kw_only=True):
 
 def plan_of(asked: Asked, blueprint: Blueprint, runs: Iterable[PastRun]) -> tuple[Step, ...]:
     """What would be done, in order. An interval never gets a second run."""
-    having: dict[datetime, Run] = {}
-    for past in runs:
-        if past.run.run_type is not RunType.MANUAL:
-            having[past.run.interval.start] = past.run
+    having = {past.run.interval.start: past.run for past in runs if _stands(past.run)}
     first, last = dates_of(asked, blueprint)
     intervals = list(blueprint.timetable.starting_in(first, last))
     ordered = reversed(intervals) if asked.backwards else intervals
@@ -119,7 +117,7 @@ def look(draft: Draft, request: Request) -> Answer | None:
 
 def on_seen(draft: Draft, request: Request, event: Seen) -> None:
     """Begin, and answer."""
-    if request.id not in draft.world.answered:
+    if is_news(draft, request, event):
         draft.do(Answered(request=request, answer=_begin(draft, request, event.runs), at=draft.now))
 
 
@@ -145,49 +143,39 @@ def change(draft: Draft, request: Request) -> Answer:
 
 
 def advance(draft: Draft, number: int) -> None:
-    """Make or clear as many of the runs to come as may be active, and end a backfill that has none left."""
+    """Look for the runs of as many of the intervals to come as may be active, and end a backfill that has none
+    left. Whether an interval has a run is looked up when its turn comes: others make runs too."""
     backfill = draft.world.backfills.get(number)
     while backfill is not None and (step := next_step(draft.world, backfill)) is not None:
-        if step.run_id is not None:
-            draft.do(_look_for(backfill, step))
-        else:
-            _make(draft, backfill, step)
-        backfill = draft.world.backfills.get(number)
+        draft.do(_look_for(backfill, step))
     if backfill is not None and not backfill.pending and not draft.world.backfilling[number]:
         draft.do(PutBackfill(backfill=msgspec.structs.replace(backfill, ended_at=draft.now)))
 
 
 def on_run_seen(draft: Draft, asker: BackfillStep, event: Seen) -> None:
-    """The run that a step clears: have it run again as a part of the backfill."""
-    backfill = draft.world.backfills.get(asker.backfill)
+    """The runs of the interval that comes next: make one, have it run again as a part of the backfill, or leave it.
+    An answer to an earlier process, or one that was overtaken, is asked for again."""
+    backfill, question = draft.world.backfills.get(asker.backfill), draft.world.questions.get(asker)
     step = next((each for each in backfill.pending if each.date == asker.date), None) if backfill else None
     if backfill is None or step is None:
         return
-    _taken(draft, backfill, step)
-    for past in event.runs:
-        if not past.run.state.final or past.run.key in draft.world.runs:
-            continue
-        rerun.recall(draft, past)
-        keys = [task.key for task in past.tasks]
-        rerun.clear(draft, past.run.key, keys, backfill.actor, as_run=False)
-        cleared = draft.world.runs[past.run.key]
-        conf = backfill.conf or cleared.conf
-        draft.put_run(msgspec.structs.replace(cleared, backfill=backfill.id, conf=conf))
-        start(draft, draft.world.runs[past.run.key])
+    if question is not None and question.overtaken:
+        draft.do(_look_for(backfill, step))
+    elif question is not None:
+        _take(draft, backfill, step, event.runs)
     advance(draft, backfill.id)
 
 
 def resumed(world: View) -> Iterator[LookBack]:
-    """The looks of an earlier process whose answers may never come."""
+    """The looks of an earlier process whose answers may never come: any answer has a backfill go on."""
     for backfill in world.backfills.values():
-        for step in backfill.pending[: backfill.max_active_runs]:
-            if step.run_id is not None and not backfill.paused:
-                yield _look_for(backfill, step)
+        if backfill.pending and not backfill.paused:
+            yield _look_for(backfill, backfill.pending[0])
 
 
 def next_step(world: View, backfill: Backfill) -> Pending | None:
     """What a backfill does next; None while it may not go on."""
-    looking = [step for step in backfill.pending if (backfill.id, step.date) in world.looking]
+    looking = [step for step in backfill.pending if _asker(backfill, step) in world.questions]
     if backfill.paused or world.backfilling[backfill.id] + len(looking) >= backfill.max_active_runs:
         return None
     return next((step for step in backfill.pending if step not in looking), None)
@@ -197,7 +185,7 @@ def _begin(draft: Draft, request: Request, runs: Iterable[PastRun]) -> Answer:
     asked = msgspec.convert(request.payload, Asked)
     steps = plan_of(asked, draft.world.current(asked.dag_id), runs)
     pending = tuple(
-        Pending(date=step.interval.start, end=step.interval.end, run_id=step.run.run_id if step.run else None)
+        Pending(date=step.interval.start, end=step.interval.end)
         for step in steps
         if step.kind is not StepKind.LEAVE
     )
@@ -239,19 +227,49 @@ def _step(interval: Interval, run: Run | None, reprocess: Reprocess) -> Step:
 
 
 def _look_for(backfill: Backfill, step: Pending) -> LookBack:
-    key = RunKey(backfill.dag_id, step.run_id or "")
-    asker = BackfillStep(backfill=backfill.id, date=step.date)
-    return LookBack(asker=asker, wanted=RunsNamed(keys=(key,)))
+    wanted = RunsBetween(dag_id=backfill.dag_id, start=step.date, end=step.date + _TICK)
+    return LookBack(asker=_asker(backfill, step), wanted=wanted)
 
 
-def _make(draft: Draft, backfill: Backfill, step: Pending) -> None:
-    first = len(backfill.pending) == backfill.total
-    _taken(draft, backfill, step)
-    interval = Interval(start=step.date, end=step.end)
-    run = make_backfill(draft, draft.world.dags[backfill.dag_id], interval, backfill, free_of_past=first)
-    start(draft, run)
+def _asker(backfill: Backfill, step: Pending) -> BackfillStep:
+    return BackfillStep(backfill=backfill.id, date=step.date)
 
 
-def _taken(draft: Draft, backfill: Backfill, step: Pending) -> None:
-    left = tuple(each for each in backfill.pending if each != step)
+def _take(draft: Draft, backfill: Backfill, pending: Pending, runs: Iterable[PastRun]) -> None:
+    """Take the step that comes next, by the runs that its interval has."""
+    left = tuple(each for each in backfill.pending if each != pending)
     draft.do(PutBackfill(backfill=msgspec.structs.replace(backfill, pending=left)))
+    past = {each.run.key: each for each in runs if _stands(each.run)}
+    interval = Interval(start=pending.date, end=pending.end)
+    known = _open_run(draft.world, backfill, interval) or next((each.run for each in past.values()), None)
+    step = _step(interval, known, backfill.reprocess)
+    match step.kind:
+        case StepKind.MAKE:
+            first = len(backfill.pending) == backfill.total
+            dag = draft.world.dags[backfill.dag_id]
+            start(draft, make_backfill(draft, dag, interval, backfill, free_of_past=first))
+        case StepKind.CLEAR if step.run is not None:
+            _clear(draft, backfill, past[step.run])
+        case _:
+            pass
+
+
+def _open_run(world: View, backfill: Backfill, interval: Interval) -> Run | None:
+    """The run of an interval that is open, and may have been made since the database was asked."""
+    found = (run for key, run in world.runs.items() if key.dag_id == backfill.dag_id)
+    return next((run for run in found if run.interval.start == interval.start and _stands(run)), None)
+
+
+def _stands(run: Run) -> bool:
+    """Whether it is the run of its interval, and not one that somebody asked for by hand."""
+    return run.run_type is not RunType.MANUAL
+
+
+def _clear(draft: Draft, backfill: Backfill, past: PastRun) -> None:
+    rerun.recall(draft, past)
+    key, tasks = past.run.key, [task.key for task in past.tasks]
+    rerun.clear(draft, key, tasks, backfill.actor, as_run=False)
+    cleared = draft.world.runs[key]
+    conf = backfill.conf or cleared.conf
+    draft.put_run(msgspec.structs.replace(cleared, backfill=backfill.id, conf=conf))
+    start(draft, draft.world.runs[key])

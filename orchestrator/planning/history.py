@@ -38,6 +38,26 @@ class BackfillStep(Value, frozen=True, kw_only=True):
 
 
 Wanted = RunsNamed | RunsBetween | RunBefore
+
+
+class Question(Value, frozen=True, kw_only=True):
+    """What is asked for. `overtaken`: a run of that has ended since, so it must be asked again."""
+
+    wanted: Wanted
+    overtaken: bool = False
+
+
+def concerns(wanted: Wanted, run: Run) -> bool:
+    """Whether an answer may tell of this run."""
+    match wanted:
+        case RunsNamed():
+            return run.key in wanted.keys
+        case RunsBetween():
+            return run.key.dag_id == wanted.dag_id and wanted.start <= run.interval.start < wanted.end
+        case RunBefore():
+            return run.key.dag_id == wanted.dag_id and run.interval.start < wanted.date
+
+
 #: Who asked: a task instance that waits, a run that must know the one before it, or a request that is not answered.
 Asker = TaskKey | RunKey | Request | BackfillStep
 

@@ -22,7 +22,7 @@ from orchestrator.timetables import interval_by_hand, zone_named
 
 def on_requested(draft: Draft, event: Requested) -> None:
     request = event.request
-    if request.id in draft.world.answered or request.id in draft.world.asking:
+    if request.id in draft.world.answered or request.id in draft.world.questions:
         return
     answer = _ANSWERS[request.kind](draft, request)
     if answer is not None:

@@ -47,9 +47,21 @@ def look(draft: Draft, request: Request) -> Answer | None:
 
 def on_seen(draft: Draft, request: Request, event: Seen) -> None:
     """Do what was asked for, and answer."""
-    if request.id not in draft.world.answered:
+    if is_news(draft, request, event):
         answer = _answer(draft, request, selection_of(request), event.runs)
         draft.do(Answered(request=request, answer=answer, at=draft.now))
+
+
+def is_news(draft: Draft, request: Request, event: Seen) -> bool:
+    """Whether this answers the question of a request; where that was overtaken, it is put again."""
+    question, runs = draft.world.questions.get(request.id), draft.world.runs
+    if question is None:
+        return False
+    ended_since = any(not past.run.state.final and past.run.key not in runs for past in event.runs)
+    if question.overtaken or ended_since:
+        draft.do(LookBack(asker=request, wanted=event.wanted))
+        return False
+    return True
 
 
 def selection_of(request: Request) -> Selection:

@@ -100,7 +100,7 @@ def test_the_next_look_of_a_sensor_takes_the_place_of_the_last(store: Store, epo
 
 
 def backfill(**fields: object) -> Backfill:
-    given = {"id": 7, "reprocess": Reprocess.FAILED, "pending": (Pending(date=NOW, end=NOW + DAY, run_id="r"),)}
+    given = {"id": 7, "reprocess": Reprocess.FAILED, "pending": (Pending(date=NOW, end=NOW + DAY),)}
     return Backfill(
         dag_id="etl",
         start=NOW,

@@ -14,9 +14,10 @@ from orchestrator.states import RunType, TaskState
 
 
 def look_back(leader: Leader) -> None:
-    """Answer all questions from the rows, as the database would."""
-    for effect in leader.take(LookBack):
-        leader.turn(seen(leader, effect))
+    """Answer all questions from the rows, as the database would, and those that follow."""
+    while looks := leader.take(LookBack):
+        for effect in looks:
+            leader.turn(seen(leader, effect))
 
 
 def seen(leader: Leader, effect: LookBack) -> Seen:

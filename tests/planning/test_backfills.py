@@ -69,6 +69,7 @@ def test_it_fills_in_a_range_one_run_at_a_time() -> None:
 def played_once(leader: Leader) -> None:
     for launch in leader.prepare_all():
         leader.exit(launch)
+    look_back(leader)
 
 
 def test_a_paused_dag_is_filled_in_and_its_own_limit_counts_apart() -> None:
@@ -99,6 +100,7 @@ def test_what_has_a_run_is_left_or_cleared_and_never_gets_a_second(reprocess: st
     create(leader, end="2026-11-03")
     (first,) = leader.prepare_all()
     leader.exit(first)
+    look_back(leader)
     (second,) = leader.prepare_all()
     leader.exit(second, 1)
     answer = create(leader, reprocess=reprocess)
@@ -120,6 +122,36 @@ def test_a_run_by_hand_does_not() -> None:
     leader = leading()
     leader.trigger(logical_date="2026-11-02T00:00:00+00:00")
     assert create(leader, end="2026-11-02").data["runs"] == 1
+
+
+def test_two_that_overlap_make_one_run_of_an_interval() -> None:
+    leader = leading()
+    asked = {"dag_id": "d", "start": "2026-11-02", "end": "2026-11-05"}
+    leader.ask_later(RequestKind.BACKFILL, **asked)
+    leader.ask_later(RequestKind.BACKFILL, **asked, max_active_runs=2)
+    play_on(leader)
+    assert days(leader, RunState.SUCCESS) == [2, 3, 4, 5]
+    assert all(each.ended_at for each in leader.rows["backfills"].values())
+
+
+def test_a_run_that_the_schedule_made_since_is_left_alone() -> None:
+    leader = leading(catchup=True)
+    create(leader, start="2026-11-01", end="2026-11-03")
+    leader.ask(RequestKind.UNPAUSE, dag_id="d")
+    play_on(leader)
+    made = {run.run_type for run in runs(leader) if run.interval.start.day in (2, 3)}
+    assert made == {RunType.SCHEDULED}
+    assert leader.rows["backfills"][1].ended_at is not None
+
+
+def test_after_a_restart_no_more_runs_are_active_than_before() -> None:
+    leader = leading()
+    create(leader, end="2026-11-03")
+    play_on(leader)
+    create(leader, reprocess="all")
+    leader.restart()
+    look_back(leader)
+    assert days(leader, RunState.RUNNING) == [2]
 
 
 def test_conf_goes_to_every_run() -> None:
