@@ -1,7 +1,7 @@
 """Expanding a mapped task, or all tasks of a mapped group at once.
 
 Until then one instance (map index -1) stands for each of its tasks; it is removed in the same step, so whoever
-waits for the task now waits for its instances.
+waits for the task now waits for its instances. One task of a group may have been marked or killed before.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,20 @@ def expand(draft: Draft, run: RunKey, unit: Unit) -> Sequence[TaskKey]:
     for key in keys:
         draft.put_task(_waiting(draft, key))
     for task_id in unit.tasks:
-        standing = draft.world.tasks[TaskKey(run.dag_id, run.run_id, task_id)]
-        draft.put_task(transitions.removed(standing, draft.now))
+        _replace(draft, TaskKey(run.dag_id, run.run_id, task_id), count)
     return keys
+
+
+def _replace(draft: Draft, key: TaskKey, count: int) -> None:
+    """Remove what stood for a task of which there are instances now. What somebody made of it, they are all."""
+    standing = draft.world.tasks[key]
+    if standing.state.final:
+        for index in range(count):
+            instance = TaskKey(key.dag_id, key.run_id, key.task_id, index)
+            draft.put_task(transitions.like(draft.world.tasks[instance], standing))
+        standing = transitions.cleared(standing)
+        draft.put_task(standing)
+    draft.put_task(transitions.removed(standing, draft.now))
 
 
 def _waiting(draft: Draft, key: TaskKey) -> TaskInstance:

@@ -28,17 +28,16 @@ def settle(draft: Draft, task: TaskInstance) -> None:
     draft.put_task(task)
     if task.state is TaskState.SUCCESS:
         draft.update(task.key)
-    if task.state is TaskState.FAILED and draft.world.dag_spec(task.key.run).fail_fast:
-        _fail_fast(draft, task)
+    if task.state is TaskState.FAILED:
+        fail_fast(draft, task)
     spread(draft, draft.world.concerned(task))
     end_if_over(draft, task.key.run)
 
 
 def fail(draft: Draft, task: TaskInstance, failure: Failure) -> None:
     """Try again, or fail for good. In a doomed run nothing is tried again but teardowns."""
-    spec = draft.world.task_spec(task.key)
-    doom = draft.world.runs[task.key.run].reason if spec.teardown is None else None
-    decision = after_failure(task, spec.retry, failure)
+    doom = doom_of(draft, task)
+    decision = after_failure(task, draft.world.task_spec(task.key).retry, failure)
     if doom is None and isinstance(decision, Again):
         due_at = draft.now + decision.delay
         draft.put_task(
@@ -49,6 +48,11 @@ def fail(draft: Draft, task: TaskInstance, failure: Failure) -> None:
     else:
         note = "" if isinstance(decision, Again) else decision.note
         settle(draft, transitions.failed(task, draft.now, doom or _with_note(failure.reason, note)))
+
+
+def doom_of(draft: Draft, task: TaskInstance) -> Reason | None:
+    """Why nothing more may come of a task instance: its run is doomed. Teardowns go on."""
+    return draft.world.runs[task.key.run].reason if draft.world.task_spec(task.key).teardown is None else None
 
 
 def spread(draft: Draft, keys: Iterable[TaskKey]) -> None:
@@ -128,6 +132,7 @@ def _follow(draft: Draft, task: TaskInstance, judgement: Judgement) -> None:
             draft.put_task(transitions.upstream_failed(task, draft.now, reason))
         case Verdict.FAILED:
             draft.put_task(transitions.failed(task, draft.now, reason))
+            fail_fast(draft, task)
         case Verdict.WAITING:
             pass
 
@@ -148,9 +153,10 @@ def _begin(draft: Draft, task: TaskInstance) -> None:
             queue(draft, task)
 
 
-def _fail_fast(draft: Draft, task: TaskInstance) -> None:
-    """Have the run end, once this turn's events are taken in. A teardown that fails ends nothing."""
-    if draft.world.task_spec(task.key).teardown is None:
+def fail_fast(draft: Draft, task: TaskInstance) -> None:
+    """Where its DAG says so, have the run of a task instance that has failed end, once this turn's events are taken
+    in. A teardown that fails ends nothing."""
+    if draft.world.dag_spec(task.key.run).fail_fast and draft.world.task_spec(task.key).teardown is None:
         text = f"{name_of(task.key)} failed, and the DAG says fail_fast"
         draft.condemn(task.key.run, Reason(code=ReasonCode.FAIL_FAST, text=text))
 

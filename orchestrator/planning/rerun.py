@@ -2,14 +2,14 @@
 tries stay as they are; an instance whose try is open is stopped first, and becomes what is meant with its exit.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from orchestrator.ids import UNMAPPED, RunKey, TaskKey
 from orchestrator.planning import transitions
 from orchestrator.planning.blueprint import Blueprint
 from orchestrator.planning.changes import DropResult, PinImages, Recall
 from orchestrator.planning.draft import Draft
-from orchestrator.planning.flow import end_if_over, spread
+from orchestrator.planning.flow import end_if_over, fail_fast, spread
 from orchestrator.planning.history import PastRun
 from orchestrator.planning.rows import Reason, TaskInstance
 from orchestrator.planning.stopping import request_stop
@@ -34,15 +34,16 @@ def clear(draft: Draft, run: RunKey, keys: Iterable[TaskKey], actor: str, *, as_
     if ended:
         draft.put_run(transitions.run_cleared(draft.world.runs[run], draft.now))
         draft.stir(run.dag_id)
+    keys = set(keys)
     if ended and not as_run:
-        _renew(draft, run, reason)
+        _renew(draft, run, keys, reason)
     again, gone = _by_unit(draft.world, run, keys)
     for key in sorted(gone):
         _become(draft, draft.world.tasks[key], TaskState.REMOVED, reason)
     for key in sorted(again):
         _become(draft, draft.world.tasks[key], TaskState.WAITING, reason)
     if not ended:
-        spread(draft, draft.world.waiting(run))
+        _go_on(draft, run)
 
 
 def mark(draft: Draft, run: RunKey, keys: Iterable[TaskKey], state: TaskState, actor: str) -> None:
@@ -50,8 +51,6 @@ def mark(draft: Draft, run: RunKey, keys: Iterable[TaskKey], state: TaskState, a
     reason = Reason(code=ReasonCode.MARKED_BY, text=f"marked {state} by {actor}")
     if draft.world.runs[run].state.final:
         draft.put_run(transitions.run_cleared(draft.world.runs[run], draft.now))
-    if draft.world.runs[run].state is RunState.QUEUED:
-        draft.put_run(transitions.run_started(draft.world.runs[run], draft.now))
     for key in keys:
         _become(draft, draft.world.tasks[key], state, reason)
     _go_on(draft, run)
@@ -74,12 +73,21 @@ def arrive(draft: Draft, task: TaskInstance, state: TaskState, reason: Reason) -
 
 
 def _go_on(draft: Draft, run: RunKey) -> None:
-    spread(draft, draft.world.waiting(run))
+    """What follows, in a run that has begun. One that is held back waits, but for one of which all has ended."""
+    if draft.world.runs[run].state is RunState.RUNNING:
+        spread(draft, draft.world.waiting(run))
+    elif not draft.world.unfinished[run]:
+        draft.put_run(transitions.run_started(draft.world.runs[run], draft.now))
+    else:
+        return
     end_if_over(draft, run)
 
 
 def _become(draft: Draft, task: TaskInstance, state: TaskState, reason: Reason) -> None:
+    """Now, or when its open try has ended. One that is about to go, since its task is expanded anew, goes."""
     try_id = draft.world.open_try.get(task.key)
+    if task.target is TaskState.REMOVED:
+        return
     if try_id is None:
         _move(draft, task, state, reason)
     else:
@@ -101,6 +109,8 @@ def _move(draft: Draft, task: TaskInstance, state: TaskState, reason: Reason) ->
         draft.put_task(task)
     if task.state is not state:
         draft.put_task(_moved(draft, task, state, reason))
+    if state is TaskState.FAILED:
+        fail_fast(draft, task)
 
 
 def _moved(draft: Draft, task: TaskInstance, state: TaskState, reason: Reason) -> TaskInstance:
@@ -122,22 +132,24 @@ def _moved(draft: Draft, task: TaskInstance, state: TaskState, reason: Reason) -
 def _by_unit(world: View, run: RunKey, keys: Iterable[TaskKey]) -> tuple[set[TaskKey], set[TaskKey]]:
     """What is to run again, and what is to go: where something that tasks are expanded over runs again, they are
     expanded anew."""
-    again, gone = set(keys), set()
-    cleared = {key.task_id for key in again}
-    for task_id, unit in world.blueprint(run).units.items():
-        if cleared & {result.task_id for result in unit.results}:
+    again = {key for key in keys if world.tasks[key].state is not TaskState.REMOVED}
+    gone, cleared = set[TaskKey](), {key.task_id for key in again}
+    units = world.blueprint(run).units
+    for task_id in sorted(units, key=lambda each: world.blueprint(run).place[each]):  # sources come first
+        if not cleared.isdisjoint(units[task_id].sources):
             gone |= {key for key in world.instances(run, task_id) if key.map_index != UNMAPPED}
             again.add(TaskKey(run.dag_id, run.run_id, task_id))
-    known = world.blueprint(run).tasks
-    return {key for key in again - gone if key in world.tasks and key.task_id in known}, gone
+            cleared.add(task_id)
+    return again - gone, gone
 
 
-def _renew(draft: Draft, run: RunKey, reason: Reason) -> None:
-    """Pin an ended run to the newest version of its DAG: tasks that are gone from it, or are not mapped any more or
-    now, are removed; new ones wait."""
+def _renew(draft: Draft, run: RunKey, keys: Collection[TaskKey], reason: Reason) -> None:
+    """Pin an ended run, of which these are to run again, to the newest version of its DAG: tasks that are gone from
+    it, or are to be expanded in another way, are removed; new ones wait."""
     before, newest = draft.world.blueprint(run), draft.world.current(run.dag_id)
+    fitting = _fitting(before, newest, {key.task_id for key in keys})
     for key in list(draft.world.tasks_of.entries(run)):
-        if not _fits(before, newest, key.task_id):
+        if key.task_id not in fitting:
             _move(draft, draft.world.tasks[key], TaskState.REMOVED, reason)
     images = newest.images
     draft.put_run(transitions.run_renewed(draft.world.runs[run], newest.version.version, None if images else {}))
@@ -148,9 +160,20 @@ def _renew(draft: Draft, run: RunKey, reason: Reason) -> None:
         held = draft.world.tasks.get(key)
         if held is None:
             draft.put_task(TaskInstance(key=key))
-        elif not _fits(before, newest, task_id):
+        elif task_id not in fitting:
             draft.put_task(transitions.cleared(held))
 
 
-def _fits(before: Blueprint, newest: Blueprint, task_id: str) -> bool:
-    return task_id in newest.tasks and (task_id in before.units) == (task_id in newest.units)
+def _fitting(before: Blueprint, newest: Blueprint, again: Collection[str]) -> set[str]:
+    """The tasks whose instances stand for the same in both versions. What tasks are expanded over may differ, where
+    none of those that are expanded together is to run again."""
+    return {
+        task_id for task_id in before.tasks if task_id in newest.tasks and _fits(before, newest, task_id, again)
+    }
+
+
+def _fits(before: Blueprint, newest: Blueprint, task_id: str, again: Collection[str]) -> bool:
+    was, becomes = before.units.get(task_id), newest.units.get(task_id)
+    if was is None or becomes is None or was.tasks != becomes.tasks:
+        return was is becomes
+    return was == becomes or not set(again).intersection(was.tasks)

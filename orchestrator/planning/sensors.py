@@ -6,7 +6,7 @@ from datetime import timedelta
 from orchestrator.ids import TaskKey
 from orchestrator.planning import transitions
 from orchestrator.planning.draft import Draft
-from orchestrator.planning.flow import settle
+from orchestrator.planning.flow import doom_of, settle
 from orchestrator.planning.rows import Reason, TaskInstance
 from orchestrator.planning.stopping import request_stop
 from orchestrator.spec.dag import SensorSpec, TaskSpec
@@ -17,7 +17,10 @@ _LONGEST = timedelta(days=1)
 
 
 def look_again_later(draft: Draft, task: TaskInstance, code: int) -> None:
-    """It found nothing yet."""
+    """It found nothing yet; in a doomed run that is the end of it."""
+    if (doom := doom_of(draft, task)) is not None:
+        settle(draft, transitions.failed(task, draft.now, doom))
+        return
     sensor = _sensor(draft.world.task_spec(task.key))
     due_at = draft.now + wait_after(sensor, task.pokes)
     text = f"not yet (exit code {code}, look {task.pokes + 1} of try {task.tries})"
