@@ -14,7 +14,7 @@ from orchestrator.planning.tables import Shelf, Table
 from orchestrator.spec.container import ContainerSpec
 from orchestrator.spec.value import Value
 
-#: Order of admission: whether it is a sensor that looks again, priority (negative), logical date, topological order.
+#: Order of admission: whether a sensor looks again, priority (negative), logical date, topological order.
 Turn = tuple[bool, int, datetime, int, TaskKey]
 Head = tuple[Turn, Lane]
 

@@ -182,6 +182,7 @@ def test_an_argument_reaches_its_field(name: str, written: Any, field: str, valu
 
 def test_every_argument_is_written_once_above() -> None:
     told_elsewhere = {"env_file", "private_environment", "secrets", "connections", "docker_conn_id"}
+    told_elsewhere |= {"cache", "deadline", "sla"}
     assert {name for name, *_ in WRITTEN} | told_elsewhere == DOCKER.keys()
 
 
