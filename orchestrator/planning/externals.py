@@ -118,14 +118,16 @@ def _states(control: External, past: PastRun) -> list[tuple[str, str]]:
 
 
 def _unmet(control: External, past: PastRun) -> Outcome | None:
-    states = _states(control, past)
+    """What is not wanted: a failure at once, a skip when all have ended and none failed, so that it does not matter
+    who ended first. A state that is allowed is none of these."""
+    states = [(name, state) for name, state in _states(control, past) if state not in control.allowed_states]
+    all_ended = past.run.state.final or all(TaskState(state).final for _, state in states)
     for outcome, named in ((TaskState.FAILED, control.failed_states), (TaskState.SKIPPED, control.skipped_states)):
-        found = [name for name, state in states if state in named]
-        if found:
-            bad = next(state for name, state in states if name == found[0])
-            text = f"{_few(found)} of {control.dag_id} is {bad} (run {past.run.key.run_id})"
+        bad = [(name, state) for name, state in states if state in named]
+        if bad and (all_ended or outcome is TaskState.FAILED):
+            text = f"{bad[0][0]} of {control.dag_id} is {bad[0][1]} (run {past.run.key.run_id})"
             return Outcome(state=outcome, reason=Reason(code=ReasonCode.EXTERNAL, text=text))
-    if past.run.state.final and not states:
+    if past.run.state.final and not _states(control, past):
         text = f"the run {past.run.key.run_id} of {control.dag_id} has ended, and has no {_named(control)}"
         return Outcome(state=TaskState.FAILED, reason=Reason(code=ReasonCode.NEVER_MEETS, text=text))
     return None

@@ -1,0 +1,154 @@
+"""Tasks that make runs of other DAGs."""
+
+import pytest
+from planning_sim import Leader, container, control, dag, empty, played
+from planning_waits import DAILY, HOUR, go_on, other, runs_of, staged, task, why
+
+from orchestrator.ids import RunKey, TaskKey
+from orchestrator.planning.awaits import RunWait
+from orchestrator.spec.control import Approval, Trigger
+from orchestrator.spec.dag import RetryPolicy
+from orchestrator.spec.params import ParamSpec
+from orchestrator.states import ReasonCode, RunState, TaskState
+
+
+class TestTriggering:
+    def test_it_makes_a_run_and_both_know_of_each_other(self) -> None:
+        leader, key = staged(control("t", Trigger(dag_id="other", conf={"n": 1})), empty("after", "t"))
+        (made,) = runs_of(leader, "other")
+        assert leader.states(key) == {"t": TaskState.SUCCESS, "after": TaskState.SUCCESS}
+        assert leader.run(key).state is RunState.SUCCESS
+        run = leader.run(made)
+        assert (run.conf, run.actor) == ({"n": 1}, "d.t")
+        assert run.triggered_by == TaskKey("d", key.run_id, "t")
+        assert task(leader, key).awaits == RunWait(
+            run=made, allowed_states=(RunState.SUCCESS,), failed_states=(RunState.FAILED,)
+        )
+        assert leader.rows["results"][run.triggered_by] == f'{{"dag_id":"other","run_id":"{made.run_id}"}}'.encode()
+
+    def test_the_run_and_the_end_of_the_task_are_one_turn(self) -> None:
+        leader = Leader()
+        leader.parse(other(), file="other.py")
+        leader.parse(dag(control("t", Trigger(dag_id="other"))))
+        key = leader.trigger()
+        before = len(runs_of(leader, "other"))
+        leader.prepare_all()
+        assert (before, len(runs_of(leader, "other"))) == (0, 1)
+        assert task(leader, key).state is TaskState.SUCCESS
+
+    def test_it_takes_no_slot(self) -> None:
+        tasks = [control(f"t{number}", Approval()) for number in range(40)]
+        leader, key = staged(*tasks, container("work"), max_active_tasks=1)
+        assert leader.task(key, "work").state is TaskState.QUEUED
+        played(leader, {}, {})
+        assert leader.task(key, "work").state is TaskState.SUCCESS
+
+    def test_with_wait_it_ends_with_the_run(self) -> None:
+        leader, key = staged(control("t", Trigger(dag_id="other", wait=True)), empty("after", "t"))
+        assert task(leader, key).state is TaskState.UP_FOR_RESCHEDULE
+        assert why(leader, key).startswith("triggered_run: it waits for the run manual__")
+        leader.restart()
+        go_on(leader)
+        played(leader, {}, {})
+        go_on(leader)
+        assert leader.states(key) == {"t": TaskState.SUCCESS, "after": TaskState.SUCCESS}
+
+    def test_a_run_that_failed_spends_a_retry_and_the_next_try_makes_another(self) -> None:
+        trigger = Trigger(dag_id="other", wait=True)
+        leader, key = staged(control("t", trigger, retry=RetryPolicy(retries=1, delay=HOUR)))
+        played(leader, {}, {"load": 1})
+        go_on(leader)
+        assert task(leader, key).state is TaskState.UP_FOR_RETRY
+        leader.wait(3600)
+        go_on(leader)
+        assert len(runs_of(leader, "other")) == 2
+        played(leader, {}, {"load": 1})
+        go_on(leader)
+        found = task(leader, key)
+        assert (found.state, found.tries) == (TaskState.FAILED, 2)
+        assert found.reason is not None
+        assert found.reason.code is ReasonCode.TRIGGERED_RUN
+        assert found.reason.text.endswith("which it made, ended as failed: load: it exited with 1")
+
+    @pytest.mark.parametrize(
+        ("trigger", "code", "words"),
+        [
+            (Trigger(dag_id="nowhere"), ReasonCode.DAG_MISSING, "there is no DAG 'nowhere' to trigger"),
+            (Trigger(dag_id="other", conf=[1]), ReasonCode.RUN_REFUSED, "conf must be an object, and comes to [1]"),
+            (Trigger(dag_id="other", conf={"n": "x"}), ReasonCode.RUN_REFUSED, "conf does not fit the params"),
+            (Trigger(dag_id="other", logical_date="soon"), ReasonCode.RUN_REFUSED, "'soon' is no date"),
+            (Trigger(dag_id="other", run_id="a b"), ReasonCode.RUN_REFUSED, "cannot be a run_id"),
+            (Trigger(dag_id="other", run_id="scheduled__1"), ReasonCode.RUN_REFUSED, "given by the scheduler"),
+        ],
+    )
+    def test_what_cannot_be_triggered_fails_it(self, trigger: Trigger, code: ReasonCode, words: str) -> None:
+        params = {"n": ParamSpec(default=1, schema={"type": "integer"})}
+        leader, key = staged(control("t", trigger), others=other(params=params))
+        found = task(leader, key)
+        assert found.state is TaskState.FAILED
+        assert found.reason is not None
+        assert found.reason.code is code
+        assert words in found.reason.text
+        assert runs_of(leader, "other") == []
+
+    def test_a_date_names_an_interval_of_the_other_dag(self) -> None:
+        leader, _ = staged(
+            control("t", Trigger(dag_id="other", logical_date="2026-11-03T05:00:00+00:00")),
+            others=other(schedule=DAILY, paused_on_creation=True),
+        )
+        (made,) = runs_of(leader, "other")
+        assert leader.run(made).interval.start.isoformat() == "2026-11-03T00:00:00+00:00"
+
+    def test_a_paused_dag_is_triggered_all_the_same(self) -> None:
+        leader, key = staged(
+            control("t", Trigger(dag_id="other", wait=True)), others=other(empty("e"), paused_on_creation=True)
+        )
+        assert task(leader, key).state is TaskState.SUCCESS
+
+
+class TestARunThatIsThere:
+    @pytest.mark.parametrize("ended", [True, False])
+    @pytest.mark.parametrize(
+        ("arguments", "state"),
+        [
+            ({}, TaskState.FAILED),
+            ({"skip_when_exists": True}, TaskState.SKIPPED),
+            ({"reset": True}, TaskState.SUCCESS),
+        ],
+    )
+    def test_by_its_id(self, *, ended: bool, arguments: dict[str, bool], state: TaskState) -> None:
+        leader, first = staged(control("t", Trigger(dag_id="other", run_id="mine", conf={"n": 1})))
+        assert task(leader, first).state is TaskState.SUCCESS
+        if ended:
+            played(leader, {}, {})
+            assert leader.run(RunKey("other", "mine")).state is RunState.SUCCESS
+        leader.parse(dag(control("t", Trigger(dag_id="other", run_id="mine", conf={"n": 2}, **arguments))))
+        second = leader.trigger()
+        go_on(leader)
+        assert task(leader, second).state is state
+        assert runs_of(leader, "other") == [RunKey("other", "mine")]
+        reset = state is TaskState.SUCCESS
+        run = leader.run(RunKey("other", "mine"))
+        assert run.conf == {"n": 2 if reset else 1}
+        assert run.triggered_by == TaskKey("d", (second if reset else first).run_id, "t")
+        played(leader, {}, {})
+        assert leader.task(run.key, "load").tries == 1 + (reset and ended)
+
+    def test_by_its_logical_date_where_that_matters(self) -> None:
+        trigger = Trigger(dag_id="other", logical_date="2026-11-03T00:00:00+00:00", skip_when_exists=True)
+        leader, first = staged(control("t", trigger))
+        second = leader.trigger()
+        go_on(leader)
+        assert (task(leader, first).state, task(leader, second).state) == (TaskState.SUCCESS, TaskState.SKIPPED)
+
+    def test_a_restart_while_it_is_looked_for_forgets_nothing(self) -> None:
+        leader = Leader()
+        leader.parse(other(), file="other.py")
+        leader.parse(dag(control("t", Trigger(dag_id="other", run_id="mine"))))
+        key = leader.trigger()
+        leader.prepare_all()
+        assert task(leader, key).state is TaskState.UP_FOR_RESCHEDULE
+        leader.restart()
+        go_on(leader)
+        assert task(leader, key).state is TaskState.SUCCESS
+        assert runs_of(leader, "other") == [RunKey("other", "mine")]
