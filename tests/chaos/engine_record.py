@@ -55,6 +55,11 @@ class EngineRecord:
         self._until(lambda: bool(self.containers(kind, task_id)), f"{kind} of {task_id}")
         return self.containers(kind, task_id)[-1]
 
+    def wait_number(self, kind: EngineEventKind, task_id: str, number: int) -> ContainerId:
+        """The `number`th of a task's containers that this happened to, waiting for it."""
+        self._until(lambda: len(self.containers(kind, task_id)) >= number, f"{kind} {number} of {task_id}")
+        return self.containers(kind, task_id)[number - 1]
+
     def wait_for(self, kind: EngineEventKind, container: ContainerId) -> None:
         """Until this happened to that container."""
 
