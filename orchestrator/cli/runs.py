@@ -23,7 +23,7 @@ from orchestrator.ports import Page
 from orchestrator.queries import Queries, RunView
 from orchestrator.scheduler.local_socket import Following
 from orchestrator.scheduler.notices import RunChanged
-from orchestrator.states import RunState, TaskState
+from orchestrator.states import FINAL_TASK_STATES, RunState, TaskState
 
 #: Lines shown of the log of a task that failed.
 _LAST_LINES = 5
@@ -157,7 +157,7 @@ def show_run(dag_id: str, run: str | None, output: str | None) -> None:
 
 
 def _line_row(line: Line, hindered: Reason | None) -> dict[str, Any]:
-    reason = line.reason if hindered is None or line.ended_at is not None else hindered
+    reason = line.reason if hindered is None or line.state in FINAL_TASK_STATES else hindered
     return {
         "task_id": line.name,
         "state": line.state,
