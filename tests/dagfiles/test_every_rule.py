@@ -18,8 +18,9 @@ from orchestrator.spec.dag import Severity
 
 HEAD = """\
 from datetime import UTC, datetime, timedelta
-from orchestrator import DAG, Asset, BranchDockerOperator, DockerOperator, EmptyOperator, ExternalTaskSensor
-from orchestrator import Mount, Param, Secret, TaskGroup, TemplateFile, TriggerDagRunOperator, task
+from orchestrator import DAG, ApprovalOperator, Asset, BranchDockerOperator, DockerOperator, EmptyOperator
+from orchestrator import ExternalTaskSensor, Mount, Param, Secret, TaskGroup, TemplateFile, TriggerDagRunOperator
+from orchestrator import task
 """
 #: What others refer to.
 BESIDE = """
@@ -66,10 +67,12 @@ Findings = Mapping[str, list[dict[str, Any]]]
 def checked(folder: Path, *cases: Case) -> tuple[Findings, str]:
     """What the command finds in each of these files, and what it says of all."""
     project = CliProject(folder, SETTINGS)
-    project.ok("db", "upgrade")
+    if any(case.rule == "unknown_pool" for case in cases):
+        project.ok("db", "upgrade")
     project.write("a.sql", "select 1")
     (project.folder / "task-images" / "made").mkdir(parents=True)
     (project.folder / "task-images" / "made" / "Dockerfile").write_text("FROM tool:1\n")
+    project.home.mkdir(exist_ok=True)
     (project.home / "policy.toml").write_text(POLICY)
     project.write("beside.py", HEAD + BESIDE)
     for case in cases:
