@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import FinalizeError
 from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, TryKey, VersionId, container_name
 from orchestrator.planning.rows import Interval, Run
-from orchestrator.spec.container import ContainerSpec, Device, ImageFacts, Mount, MountType, Port, Ulimit
+from orchestrator.spec.container import ContainerSpec, Device, ImageFacts, Mount, MountType, Port, Share, Ulimit
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
 from orchestrator.spec.finalize import Site, finalize, with_try
 from orchestrator.states import RunState, RunType
@@ -35,10 +35,16 @@ USER = ImageFacts(id="sha256:1", user="1000", world_writable_tmp=True)
 
 
 def final(
-    facts: ImageFacts = ROOT, /, *, task: TaskSpec = TASK, dag: DagSpec = FLOW, **arguments: Any
+    facts: ImageFacts = ROOT,
+    /,
+    *,
+    task: TaskSpec = TASK,
+    dag: DagSpec = FLOW,
+    site: Site = SITE,
+    **arguments: Any,
 ) -> ContainerSpec:
     template = ContainerTemplate(**{"image": "tool", **arguments})
-    return finalize(template, dag=dag, task=task, run=RUN, key=KEY, image=facts, site=SITE)
+    return finalize(template, dag=dag, task=task, run=RUN, key=KEY, image=facts, site=site)
 
 
 def refusal(**arguments: Any) -> FinalizeError:
@@ -101,7 +107,16 @@ def test_limits_become_numbers() -> None:
         memory_swap=-1,
         shm_size=2**26,
         pids_limit=100,
+        share=Share(cpus=1.5, memory=2**30),
     )
+
+
+def test_what_declares_no_limit_counts_for_what_the_site_assumes() -> None:
+    site = msgspec.structs.replace(SITE, assume_cpus=0.25, assume_memory=2**20)
+    assert final(site=site).share == Share(cpus=0.25, memory=2**20)
+    declared = final(site=site, cpus=2, mem_limit="1g", concurrency_key=" warehouse ")
+    assert declared.share == Share(cpus=2.0, memory=2**30, key="warehouse")
+    assert final(concurrency_key=" ").share == Share()
 
 
 # --- the process --------------------------------------------------------------------------------------
