@@ -13,7 +13,8 @@ class Cache:
     """When an earlier result of the task is used again: its image, its command, its environment and the files that
     it is given are the same, and besides `key_extra`, a text (a template: with `"{{ ds }}"` each day has its own),
     and the content of `inputs`, files of the project or patterns for them. `max_age` says how old it may be (a
-    timedelta or seconds; None: any age). What a container learns of its run by our variables does not count."""
+    timedelta or seconds; None: any age). What a container learns of its run by our variables does not count, nor
+    what it finds in what it mounts."""
 
     __slots__ = ("inputs", "key_extra", "max_age")
 
