@@ -18,7 +18,7 @@ import docker
 import msgspec
 
 from orchestrator.app import App
-from orchestrator.ids import DEPLOYMENT_LABEL
+from orchestrator.ids import DEPLOYMENT_LABEL, RunKey
 from orchestrator.ports import Page
 from orchestrator.queries import RunView
 from orchestrator.scheduler.local_socket import Following
@@ -29,6 +29,7 @@ REPOSITORY = Path(__file__).parents[1]
 #: Seconds for what takes a moment, also on a machine that is busy; and for a run that first builds its images.
 PATIENCE = 60.0
 LONG = 280.0
+_EXAMPLES = ("examples", "example-api", "example-db", "http-fetch", "sql")
 
 
 class Said(NamedTuple):
@@ -51,9 +52,16 @@ class CliProject:
 
     @classmethod
     def copied(cls, folder: Path) -> Self:
-        """The example project of this repository."""
+        """The example project of this repository, without `dags/examples/` and its images."""
         for name in ("dags", "task-images"):
-            shutil.copytree(REPOSITORY / name, folder / name)
+            shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns(*_EXAMPLES))
+        return cls(folder)
+
+    @classmethod
+    def copied_examples(cls, folder: Path) -> Self:
+        """`dags/examples/` alone, with all images."""
+        shutil.copytree(REPOSITORY / "dags" / "examples", folder / "dags" / "examples")
+        shutil.copytree(REPOSITORY / "task-images", folder / "task-images")
         return cls(folder)
 
     def write(self, file: str, text: str) -> None:
@@ -113,6 +121,28 @@ class CliProject:
         with app.queries() as queries, Following(app.socket) as following, queued(following) as told:
             while sum(run.state.final for run in queries.runs(dag_id, Page(limit=number))) < number:
                 assert told.get(timeout=limit) is not None, "the scheduler went away"
+
+    def ended(self, key: RunKey, limit: float = LONG) -> RunView:
+        """A run, once it has ended; the scheduler's notices say when to look."""
+        app = App(open_project(self.folder, self.environment))
+        with app.queries() as queries, Following(app.socket) as following, queued(following) as told:
+            while not (view := queries.run(key)).run.state.final:
+                assert told.get(timeout=limit) is not None, "the scheduler went away"
+            return view
+
+    def wait_collected(self, limit: float = LONG) -> None:
+        """Until every run has ended, and its containers are gone."""
+        app = App(open_project(self.folder, self.environment))
+        with app.queries() as queries, Following(app.socket) as following, queued(following) as told:
+            while not all(_over(queries.run(run.key)) for run in queries.runs(None, Page(limit=1000))):
+                assert told.get(timeout=limit) is not None, "the scheduler went away"
+
+    def wait_backfill(self, number: int, limit: float = PATIENCE) -> None:
+        """Until all runs of a backfill have ended."""
+        app = App(open_project(self.folder, self.environment))
+        with app.queries() as queries, Following(app.socket) as following, queued(following) as told:
+            while (view := queries.backfill(number)).backfill.ended_at is None:
+                assert told.get(timeout=limit) is not None, f"the scheduler went away: {view}"
 
     def wait_task(self, dag_id: str, task_id: str, state: str, limit: float = PATIENCE) -> None:
         """Until a task of the DAG's newest run is in a state; the scheduler's notices say when to look."""
