@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,3 +59,9 @@ def test_imports_keep_to_the_layers() -> None:
     tool = Path(sys.executable).parent / "lint-imports"
     done = subprocess.run([tool], cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """Tests lie in folders without packages, so that pytest knows a file by its name alone."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
