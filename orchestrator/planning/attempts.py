@@ -117,7 +117,7 @@ def _end_without_exit(
 
 
 def _why_stopped(draft: Draft, ended: Try) -> Reason:
-    """Why an instance comes to what it is meant to be. One that was to run again cannot, in a run that is doomed."""
+    """Why an instance comes to what it is meant to be. In a doomed run, one that was to run again cannot."""
     reason = ended.stop_reason or Reason(code=ReasonCode.CLEARED)
     doom = draft.world.runs[ended.key.task.run].reason
     return doom if doom is not None and reason.code is ReasonCode.CLEARED else reason

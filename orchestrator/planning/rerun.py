@@ -37,6 +37,8 @@ def clear(draft: Draft, run: RunKey, keys: Iterable[TaskKey], actor: str, *, as_
     keys = set(keys)
     if ended and not as_run:
         _renew(draft, run, keys, reason)
+    if ended and draft.world.runs[run].images is None:  # new ones, or of a run that ended before they were known
+        draft.do(PinImages(run=run, images=draft.world.blueprint(run).images))
     again, gone = _by_unit(draft.world, run, keys)
     for key in sorted(gone):
         _become(draft, draft.world.tasks[key], TaskState.REMOVED, reason)
@@ -151,10 +153,8 @@ def _renew(draft: Draft, run: RunKey, keys: Collection[TaskKey], reason: Reason)
     for key in list(draft.world.tasks_of.entries(run)):
         if key.task_id not in fitting:
             _move(draft, draft.world.tasks[key], TaskState.REMOVED, reason)
-    images = newest.images
-    draft.put_run(transitions.run_renewed(draft.world.runs[run], newest.version.version, None if images else {}))
-    if images:
-        draft.do(PinImages(run=run, images=images))
+    again = draft.world.runs[run]
+    draft.put_run(transitions.run_renewed(again, newest.version.version, None if newest.images else {}))
     for task_id in newest.tasks:
         key = TaskKey(run.dag_id, run.run_id, task_id)
         held = draft.world.tasks.get(key)

@@ -2,7 +2,7 @@
 done (spec scheduling 6)."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from orchestrator.ids import RunKey, TaskKey
@@ -39,11 +39,25 @@ def selected(selection: Selection, blueprint: Blueprint, tasks: Iterable[TaskIns
     found = [
         task.key
         for task in tasks
-        if task.state is not TaskState.REMOVED
+        if _stands(task)
         and (not selection.only_failed or task.state in _BAD)
         and (task.key.task_id in related or (task.key.task_id in named and _meant(selection, task.key)))
     ]
-    return tuple(sorted(found, key=lambda key: (blueprint.place.get(key.task_id, 0), key.map_index)))
+    return _in_order(blueprint, found)
+
+
+def added_by_clearing(
+    blueprint: Blueprint, keys: Collection[TaskKey], tasks: Mapping[TaskKey, TaskInstance]
+) -> tuple[TaskKey, ...]:
+    """What of one run runs again besides, where these are cleared, in topological order: setups and teardowns that
+    are tied to them, and what is expanded over something that runs again. `tasks`: all of the run."""
+    again = with_setups(blueprint, keys, tasks)
+    names = {key.task_id for key in again}
+    for task_id in sorted(blueprint.units, key=lambda each: blueprint.place[each]):  # sources come first
+        if not names.isdisjoint(blueprint.units[task_id].sources):
+            names.add(task_id)
+            again |= {key for key, task in tasks.items() if key.task_id == task_id and _stands(task)}
+    return _in_order(blueprint, again.difference(keys))
 
 
 def with_setups(
@@ -54,13 +68,28 @@ def with_setups(
     found = set(keys)
     for key in tuple(found):
         tied = (*blueprint.setups.get(key.task_id, ()), *_teardowns(blueprint, key.task_id))
-        found |= {each for each in tasks if each.task_id in tied and each.run == key.run}
+        found |= {each for each in tasks if each.task_id in tied and _belongs(blueprint, key, each)}
     return {key for key in found if tasks[key].state is not TaskState.REMOVED}
+
+
+def _belongs(blueprint: Blueprint, key: TaskKey, other: TaskKey) -> bool:
+    """Whether two instances of a run have to do with each other: those that are expanded together, by index."""
+    unit = blueprint.units.get(key.task_id)
+    together = unit is not None and unit is blueprint.units.get(other.task_id)
+    return key.run == other.run and (not together or key.map_index == other.map_index)
 
 
 def run_keys(selection: Selection) -> tuple[RunKey, ...]:
     """The runs that are named."""
     return tuple(RunKey(selection.dag_id, run_id) for run_id in selection.run_ids)
+
+
+def _in_order(blueprint: Blueprint, keys: Iterable[TaskKey]) -> tuple[TaskKey, ...]:
+    return tuple(sorted(keys, key=lambda key: (blueprint.place.get(key.task_id, 0), key.map_index)))
+
+
+def _stands(task: TaskInstance) -> bool:
+    return task.state is not TaskState.REMOVED
 
 
 def _named(selection: Selection, blueprint: Blueprint) -> set[str]:
