@@ -296,8 +296,14 @@ class Leader:
         rows[key] = after
 
     def _check(self) -> None:
+        self._check_rebuilt()
+        self._check_limits()
+
+    def _check_rebuilt(self) -> None:
         rebuilt = World.of(self.database())
         assert contents(rebuilt) == contents(self.world), "the world must be what its rows tell"
+
+    def _check_limits(self) -> None:
         ready = dict(self.world.ready.items())
         firsts: dict[Any, Any] = {}
         for each in ready.values():
