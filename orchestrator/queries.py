@@ -16,7 +16,7 @@ from orchestrator.planning.admission import DEFAULT_POOL
 from orchestrator.planning.backfills import Asked, Step, plan_of, problem_of
 from orchestrator.planning.backfills import wanted_by as range_of
 from orchestrator.planning.blueprint import blueprint_of
-from orchestrator.planning.reruns import chosen_of, wanted_by
+from orchestrator.planning.reruns import added_of, chosen_of, wanted_by
 from orchestrator.planning.rows import Backfill, Dag, DagVersion, Interval, Run, TaskInstance, Try
 from orchestrator.planning.selection import Selection
 from orchestrator.ports import FileRecord, LogRecord, LogStore, Page, Store
@@ -63,10 +63,11 @@ class RunView(Value, frozen=True, kw_only=True):
 
 
 class Meant(Value, frozen=True, kw_only=True):
-    """A task instance that somebody means, and its state now."""
+    """A task instance that somebody means, and its state now. `added`: not named, but tied to one that is."""
 
     key: TaskKey
     state: TaskState
+    added: bool = False
 
 
 class BackfillView(Value, frozen=True, kw_only=True):
@@ -211,12 +212,16 @@ class Queries:
         zone = zone_named(self._version(dag_id, dag.version).timezone)
         return read_date(start, zone), read_date(end, zone)
 
-    def meant(self, selection: Selection) -> tuple[Meant, ...]:
-        """The task instances that a selection means, by the rules by which the leader takes it."""
+    def meant(self, selection: Selection, *, clearing: bool = False) -> tuple[Meant, ...]:
+        """The task instances that a selection means, by the rules by which the leader takes it; where they are to
+        be cleared, also what runs again with them."""
         found = []
         for past in self._store.past_runs(wanted_by(selection)):
             states = {task.key: task.state for task in past.tasks}
-            found += [Meant(key=key, state=states[key]) for key in chosen_of(selection, past)]
+            chosen = chosen_of(selection, past)
+            added = added_of(past, chosen) if clearing else ()
+            found += [Meant(key=key, state=states[key]) for key in chosen]
+            found += [Meant(key=key, state=states[key], added=True) for key in added]
         return tuple(found)
 
     def backfill_plan(self, asked: Asked) -> tuple[Step, ...]:

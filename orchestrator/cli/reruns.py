@@ -4,6 +4,7 @@ change with `--dry-run`, by the same rules by which it is then done, and asks be
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -61,7 +62,8 @@ _AS_RUN = click.option("--as-run", is_flag=True, help="With the version and imag
 @_changing
 def clear_runs(dag_id: str, run: str | None, *, as_run: bool, **options: Any) -> None:
     """Have a run (the newest), or the runs of a range, run again."""
-    _change(dag_id, run, options, lambda app, meant: _clear(app, meant, as_run=as_run), "run again")
+    act = partial(_clear, as_run=as_run)
+    _change(dag_id, run, options, act, "run again", clearing=True)
 
 
 @click.command("clear")
@@ -74,7 +76,8 @@ def clear_runs(dag_id: str, run: str | None, *, as_run: bool, **options: Any) ->
 @_changing
 def clear_tasks(dag_id: str, run: str | None, *, as_run: bool, **options: Any) -> None:
     """Have tasks run again. TASK is a regular expression for whole ids, as in `load_.*`."""
-    _change(dag_id, run, options, lambda app, meant: _clear(app, meant, as_run=as_run), "run again")
+    act = partial(_clear, as_run=as_run)
+    _change(dag_id, run, options, act, "run again", clearing=True)
 
 
 @click.command("mark")
@@ -143,17 +146,20 @@ def _change(
     options: dict[str, Any],
     act: Callable[[App, Selection], Outcome],
     becomes: str,
+    *,
+    clearing: bool = False,
 ) -> None:
     output, yes, dry_run = options.pop("output"), options.pop("yes"), options.pop("dry_run")
     app = open_app()
     selection = _selection(app, dag_id, run, options)
     with app.queries() as queries:
-        meant = queries.meant(selection)
+        meant = queries.meant(selection, clearing=clearing)
+    columns = ["run_id", "task", "state", *(["why"] if clearing else [])]
     if dry_run:
-        show([_row(each) for each in meant], ["run_id", "task", "state"], output, empty="no task is meant")
+        show([_row(each) for each in meant], columns, output, empty="no task is meant")
         return
     if meant and not yes and sys.stdin.isatty() and sys.stdout.isatty():
-        show([_row(each) for each in meant], ["run_id", "task", "state"], None)
+        show([_row(each) for each in meant], columns, None)
         click.confirm(f"Shall {_counted(meant)} {becomes}?", abort=True)
     tell(act(app, selection), output, f"{_counted(meant)} will {becomes}")
 
@@ -177,6 +183,7 @@ def _row(meant: Meant) -> dict[str, Any]:
         "run_id": meant.key.run_id,
         "task": name_of(meant.key),
         "state": meant.state.value,
+        "why": "tied to it" if meant.added else "named",
     }
 
 

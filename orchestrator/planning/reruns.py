@@ -1,7 +1,7 @@
 """Requests to clear, mark and kill: the runs that are meant are read from the database, since most have ended."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 
 import msgspec
@@ -13,8 +13,8 @@ from orchestrator.planning.changes import Answered, LookBack
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.events import Seen
 from orchestrator.planning.history import PastRun, RunsBetween, RunsNamed, Wanted
-from orchestrator.planning.rows import Answer, Request, RequestKind
-from orchestrator.planning.selection import Selection, run_keys, selected, with_setups
+from orchestrator.planning.rows import Answer, Request, RequestKind, TaskInstance
+from orchestrator.planning.selection import Selection, added_by_clearing, run_keys, selected, with_setups
 from orchestrator.planning.verdicts import name_of
 from orchestrator.states import TaskState
 
@@ -81,6 +81,11 @@ def chosen_of(selection: Selection, past: PastRun) -> tuple[TaskKey, ...]:
     return selected(selection, blueprint_of(past.version), past.tasks)
 
 
+def added_of(past: PastRun, keys: Collection[TaskKey]) -> tuple[TaskKey, ...]:
+    """What of one run runs again besides, where these are cleared, as the database has it."""
+    return added_by_clearing(blueprint_of(past.version), keys, {task.key: task for task in past.tasks})
+
+
 def _answer(draft: Draft, request: Request, selection: Selection, runs: Iterable[PastRun]) -> Answer:
     doomed, chosen = [], {}
     for past in runs:
@@ -99,24 +104,39 @@ def _answer(draft: Draft, request: Request, selection: Selection, runs: Iterable
         return Answer(
             ok=False, error="no task instance is meant: see `orchestrator runs show`, and widen what you name"
         )
+    named, added = [], list[str]()
     for key, (past, keys) in chosen.items():
         rerun.recall(draft, past)
+        besides = _added(draft, key, keys) if request.kind is RequestKind.CLEAR else ()
         _DO[request.kind](draft, request, key, keys)
-    named = [f"{key.run_id}: {name_of(each)}" for key, (_, keys) in chosen.items() for each in keys]
-    return Answer(ok=True, data={"dag_id": selection.dag_id, "runs": len(chosen), "tasks": named[:_NAMED]})
+        named += _names((*keys, *besides))
+        added += _names(besides)
+    told = {"tasks": named[:_NAMED], "added": added[:_NAMED]}
+    return Answer(ok=True, data={"dag_id": selection.dag_id, "runs": len(chosen), **told})
+
+
+def _names(keys: Iterable[TaskKey]) -> list[str]:
+    return [f"{key.run_id}: {name_of(key)}" for key in keys]
 
 
 def _chosen(draft: Draft, selection: Selection, past: PastRun) -> tuple[TaskKey, ...]:
     """Of an open run by what the world knows, which is newer."""
     if past.run.key not in draft.world.runs:
         return chosen_of(selection, past)
-    tasks = [draft.world.tasks[key] for key in draft.world.tasks_of.entries(past.run.key)]
-    return selected(selection, draft.world.blueprint(past.run.key), tasks)
+    tasks = _tasks(draft, past.run.key)
+    return selected(selection, draft.world.blueprint(past.run.key), tasks.values())
+
+
+def _added(draft: Draft, run: RunKey, keys: Collection[TaskKey]) -> tuple[TaskKey, ...]:
+    return added_by_clearing(draft.world.blueprint(run), keys, _tasks(draft, run))
+
+
+def _tasks(draft: Draft, run: RunKey) -> dict[TaskKey, TaskInstance]:
+    return {key: draft.world.tasks[key] for key in draft.world.tasks_of.entries(run)}
 
 
 def _clear(draft: Draft, request: Request, run: RunKey, keys: tuple[TaskKey, ...]) -> None:
-    tasks = {key: draft.world.tasks[key] for key in draft.world.tasks_of.entries(run)}
-    wider = with_setups(draft.world.blueprint(run), keys, tasks)
+    wider = with_setups(draft.world.blueprint(run), keys, _tasks(draft, run))
     rerun.clear(draft, run, wider, request.actor, as_run=bool(request.payload.get("as_run")))
 
 

@@ -79,3 +79,10 @@ def test_a_group_is_expanded_anew_with_all_its_tasks() -> None:
     run.end(b=1)
     assert (run.of("a"), run.of("b")) == (["success"], ["success"])
     assert run.leader.run(run.key).state is RunState.SUCCESS
+
+
+def test_an_answer_names_the_maps_that_are_expanded_anew_with_their_source() -> None:
+    run = ended_run()
+    selection = {"dag_id": "d", "run_ids": [run.key.run_id], "tasks": "list"}
+    answer = ask(run.leader, RequestKind.CLEAR, selection=selection)
+    assert answer.data["added"] == [f"{run.key.run_id}: each[{index}]" for index in (0, 1)]

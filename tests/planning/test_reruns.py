@@ -244,3 +244,28 @@ def test_marks_may_follow_each_other(one: str, other: str) -> None:
     for state in (one, other):
         assert ask(leader, RequestKind.MARK, selection=meant(key), state=state).ok
         assert leader.task(key, "a").state == state
+
+
+class TestWhatIsTiedToIt:
+    def told(self, leader: Leader, key: RunKey, **arguments: object) -> tuple[list[str], list[str], list[str]]:
+        """What the answer names, what of it as added, and what then truly runs again."""
+        answer = ask(leader, RequestKind.CLEAR, selection=meant(key, **arguments))
+        again = [task_id for task_id, state in leader.states(key).items() if state is not S.SUCCESS]
+        played(leader, {}, {})
+        names = ([name.split(": ")[1] for name in answer.data[kind]] for kind in ("tasks", "added"))
+        return *names, again
+
+    def test_a_clear_tells_of_the_setups_and_teardowns_that_run_again(self) -> None:
+        down = container("drop", "up", "load", teardown=Teardown(setups=("up",)))
+        leader, key = ended(dag(container("up", setup=True), container("load", "up"), down, container("x")), {})
+        assert self.told(leader, key, tasks="load") == (
+            ["load", "up", "drop"],
+            ["up", "drop"],
+            ["up", "load", "drop"],
+        )
+        assert self.told(leader, key, tasks="x") == (["x"], [], ["x"])
+
+    def test_nothing_is_added_by_a_mark(self) -> None:
+        leader, key = ended(dag(container("up", setup=True), container("load", "up")), {})
+        answer = ask(leader, RequestKind.MARK, selection=meant(key, tasks="load"), state="failed")
+        assert answer.data["added"] == []

@@ -1,0 +1,76 @@
+"""`clear`, `mark`, `kill` and `cancel`, as far as they only look and ask: what is shown beforehand, which run is
+meant, and who is asked."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from store_rows import NOW, run, task, write
+
+from orchestrator.cli import reruns
+from orchestrator.ids import DeploymentId
+from orchestrator.planning.changes import PutDag, PutRun, PutTask, PutVersion
+from orchestrator.planning.rows import Dag, DagVersion
+from orchestrator.queries import Queries
+from orchestrator.spec.dag import DagSpec, TaskSpec, Teardown, version_of
+from orchestrator.states import RunState, TaskState
+from orchestrator.store import SqlStore
+from orchestrator.tasklogs.store import FileLogStore
+
+SPEC = DagSpec(
+    dag_id="shop",
+    file="shop.py",
+    tasks=(
+        TaskSpec(task_id="up", setup=True),
+        TaskSpec(task_id="total", upstream=("up",)),
+        TaskSpec(task_id="drop", upstream=("up", "total"), teardown=Teardown(setups=("up",))),
+    ),
+)
+VERSION = DagVersion(dag_id="shop", version=version_of(SPEC), spec=SPEC, created_at=NOW)
+
+
+class Shop:
+    """A deployment as a command sees it: ended runs of a DAG, all of one date."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = SqlStore.in_memory(DeploymentId("0a1b2c3d"))
+        self.store.take_lead("test", NOW)
+        self._folder = folder
+        dag = Dag(dag_id="shop", version=VERSION.version, file="shop.py", paused=False, since=NOW)
+        write(self.store, PutVersion(version=VERSION), PutDag(dag=dag))
+
+    def put_run(self, run_id: str) -> None:
+        made = run("shop", run_id, RunState.SUCCESS, version=VERSION.version)
+        tasks = [task(made, each.task_id, TaskState.SUCCESS) for each in SPEC.tasks]
+        write(self.store, PutRun(run=made, before=None), *(PutTask(task=each, before=None) for each in tasks))
+
+    @contextmanager
+    def queries(self) -> Iterator[Queries]:
+        yield Queries(self.store, FileLogStore(self._folder))
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    made = Shop(tmp_path)
+    monkeypatch.setattr(reruns, "open_app", lambda: made)
+    made.put_run("manual__1")
+    yield made
+    made.store.close()
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_dry_run_shows_what_runs_again_and_why() -> None:
+    said = CliRunner().invoke(reruns.clear_tasks, ["shop", "total", "--dry-run"])
+    rows = [line.split(maxsplit=3)[1:] for line in said.stdout.splitlines()]
+    assert ["total", "success", "named"] in rows
+    assert ["up", "success", "tied to it"] in rows
+    assert ["drop", "success", "tied to it"] in rows
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_mark_touches_nothing_else() -> None:
+    said = CliRunner().invoke(reruns.mark_tasks, ["shop", "total", "--as", "failed", "--dry-run"])
+    assert "total" in said.stdout
+    assert "drop" not in said.stdout
