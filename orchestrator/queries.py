@@ -131,11 +131,15 @@ class Queries:
 
     def run_key(self, dag_id: str, run: str | None) -> RunKey:
         """The run named by its id, by its logical date (the newest run of it), or with None the newest run."""
+        return self.run_keys(dag_id, run)[0]
+
+    def run_keys(self, dag_id: str, run: str | None) -> tuple[RunKey, ...]:
+        """The runs that a person may mean: one, but for a date that several have; the newest first."""
         if run is not None and self._store.run(RunKey(dag_id, run)) is not None:
-            return RunKey(dag_id, run)
+            return (RunKey(dag_id, run),)
         found = self._store.runs(dag_id, Page(limit=1)) if run is None else self._of_date(dag_id, run)
         if found:
-            return found[0].key
+            return tuple(each.key for each in found)
         if self._store.dag(dag_id) is None:
             raise self._unknown_dag(dag_id)
         raise NotFoundError(

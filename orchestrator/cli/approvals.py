@@ -11,7 +11,7 @@ import msgspec
 from orchestrator.actions import Decision
 from orchestrator.cli.output import output_option
 from orchestrator.cli.reruns import tell
-from orchestrator.cli.session import open_app
+from orchestrator.cli.session import changed_run, open_app
 from orchestrator.errors import NotFoundError, RequestRefusedError
 from orchestrator.ids import UNMAPPED, TaskKey
 from orchestrator.planning.awaits import ApprovalWait
@@ -92,7 +92,7 @@ class Asking:
 def _asked(queries: Queries, dag_id: str, task_id: str, run: str | None, map_index: int) -> TaskKey:
     """The task instance that is meant; where no run is named, the one that waits."""
     if run is not None:
-        return queries.task_key(queries.run_key(dag_id, run), task_id, map_index)
+        return queries.task_key(changed_run(queries, dag_id, run), task_id, map_index)
     waiting = [task.key for task in queries.waiting(dag_id) if waits_for_approval(task)]
     found = [key for key in waiting if (key.task_id, key.map_index) == (task_id, map_index)]
     if len(found) == 1:

@@ -8,7 +8,7 @@ import click
 
 from orchestrator.app import App
 from orchestrator.cli.output import output_option, show
-from orchestrator.cli.session import open_app, say
+from orchestrator.cli.session import open_app, say, shown_run
 from orchestrator.errors import NoSuchContainerError, NotFoundError
 from orchestrator.ids import UNMAPPED, ContainerId
 from orchestrator.planning.rows import Try
@@ -43,7 +43,7 @@ def artifacts(
     """What is kept of the files that a try wrote: those which its outputs= name."""
     app = open_app()
     with app.queries() as queries:
-        key = queries.task_key(queries.run_key(dag_id, run), task_id, map_index)
+        key = queries.task_key(shown_run(queries, dag_id, run), task_id, map_index)
         attempt = queries.attempt(key, number)
     if unkept:
         _show_unkept(app, attempt, output)

@@ -4,7 +4,7 @@ import click
 import msgspec
 
 from orchestrator.cli.output import describe, output_option, show, show_json
-from orchestrator.cli.session import open_app
+from orchestrator.cli.session import open_app, shown_run
 from orchestrator.explanations import Explanation, TaskWord
 from orchestrator.ids import UNMAPPED, instance_name
 
@@ -26,7 +26,7 @@ def explain_run(dag_id: str, run: str | None, output: str | None) -> None:
     """Why a run waits or failed, task by task, and what to do."""
     app = open_app()
     with app.queries() as queries, app.explanations() as explanations:
-        _tell(explanations.run(queries.run_key(dag_id, run)), output)
+        _tell(explanations.run(shown_run(queries, dag_id, run)), output)
 
 
 @click.command("explain")
@@ -39,7 +39,7 @@ def explain_task(dag_id: str, task_id: str, run: str | None, map_index: int, out
     """Why a task waits, was skipped or failed, and what to do."""
     app = open_app()
     with app.queries() as queries, app.explanations() as explanations:
-        _tell(explanations.task(queries.run_key(dag_id, run), task_id, map_index), output)
+        _tell(explanations.task(shown_run(queries, dag_id, run), task_id, map_index), output)
 
 
 def _tell(told: Explanation, output: str | None) -> None:

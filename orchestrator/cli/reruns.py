@@ -12,7 +12,7 @@ import click
 from orchestrator.actions import Outcome
 from orchestrator.app import App
 from orchestrator.cli.output import output_option, show, show_json
-from orchestrator.cli.session import open_app, say
+from orchestrator.cli.session import changed_run, open_app, say
 from orchestrator.planning.selection import Selection
 from orchestrator.planning.verdicts import name_of
 from orchestrator.queries import Meant
@@ -123,7 +123,7 @@ def cancel_run(dag_id: str, run: str | None, *, no_teardown: bool, output: str |
     """Stop a run: what runs in it is stopped, what was set up is taken down, and it ends as failed."""
     app = open_app()
     with app.queries() as queries:
-        key = queries.run_key(dag_id, run)
+        key = changed_run(queries, dag_id, run)
     with app.actions() as actions:
         outcome = actions.cancel(key.dag_id, key.run_id, teardowns=not no_teardown)
     tell(outcome, output, f"{key.dag_id} {key.run_id} is being stopped")
@@ -174,7 +174,7 @@ def _selection(app: App, dag_id: str, run: str | None, options: dict[str, Any]) 
         if start is not None:
             first, last = queries.dates(dag_id, start, end)
             return Selection(dag_id=dag_id, start=first, end=last, **options)
-        return Selection(dag_id=dag_id, run_ids=(queries.run_key(dag_id, run).run_id,), **options)
+        return Selection(dag_id=dag_id, run_ids=(changed_run(queries, dag_id, run).run_id,), **options)
 
 
 def _row(meant: Meant) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from orchestrator.cli.folding import Line, folded
 from orchestrator.cli.live import watch_run
 from orchestrator.cli.output import describe, output_option, show, show_json, words
 from orchestrator.cli.reruns import cancel_run, clear_runs, mark_runs
-from orchestrator.cli.session import open_app, say
+from orchestrator.cli.session import open_app, say, shown_run
 from orchestrator.errors import NotFoundError
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.explain import Explained
@@ -133,7 +133,7 @@ def show_run(dag_id: str, run: str | None, output: str | None) -> None:
     """One run: its tasks, their states, and why."""
     app = open_app()
     with app.queries() as queries, app.explanations() as explanations:
-        view = queries.run(queries.run_key(dag_id, run))
+        view = queries.run(shown_run(queries, dag_id, run))
         now = NOTHING if view.run.state.final else explanations.glance(view.run.key)
         failed = [task.key for task in view.tasks if task.state is TaskState.FAILED and task.tries]
         consumed = [event_row(each) for each in queries.consumed(view.run)]
@@ -233,7 +233,7 @@ def watch(dag_id: str, run: str | None) -> None:
 
 def _run_or_first(queries: Queries, following: Following | None, dag_id: str, run: str | None) -> RunKey:
     try:
-        return queries.run_key(dag_id, run)
+        return shown_run(queries, dag_id, run)
     except NotFoundError as error:
         if following is None or run is not None or error.kind != "run":
             raise

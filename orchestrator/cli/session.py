@@ -8,8 +8,13 @@ import msgspec
 
 from orchestrator.app import App
 from orchestrator.errors import RequestRefusedError
+from orchestrator.ids import RunKey
+from orchestrator.queries import Queries
 from orchestrator.settings import open_project
 from orchestrator.spec.dag import Problem
+
+#: Runs that a refusal names.
+_RUNS_NAMED = 10
 
 
 def open_app() -> App:
@@ -38,6 +43,27 @@ def located(app: App, what: Problem | str) -> Problem | str:
     if isinstance(what, Problem):
         return msgspec.structs.replace(what, file=located(app, what.file))
     return os.path.relpath(app.project.dags_folder / what)
+
+
+def shown_run(queries: Queries, dag_id: str, run: str | None) -> RunKey:
+    """The run to show: of several with one date the newest, which is said. `NotFoundError`."""
+    newest, *others = queries.run_keys(dag_id, run)
+    if others:
+        say(f"{len(others) + 1} runs have this date; this is the newest: {newest.run_id}")
+    return newest
+
+
+def changed_run(queries: Queries, dag_id: str, run: str | None) -> RunKey:
+    """The one run to change. `RequestRefusedError` where a date names several, `NotFoundError`."""
+    keys = queries.run_keys(dag_id, run)
+    if len(keys) > 1:
+        ids = ", ".join(key.run_id for key in keys[:_RUNS_NAMED])
+        more = f" and {len(keys) - _RUNS_NAMED} more" if len(keys) > _RUNS_NAMED else ""
+        raise RequestRefusedError(
+            f"{len(keys)} runs of {dag_id} have the date {run}: {ids}{more}; nothing was changed",
+            fix="name one by its run id",
+        )
+    return keys[0]
 
 
 def say(text: str) -> None:

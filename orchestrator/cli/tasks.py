@@ -16,7 +16,7 @@ from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.render import render
 from orchestrator.cli.reruns import clear_tasks, kill_tasks, mark_tasks
 from orchestrator.cli.runs import task_rows, try_row
-from orchestrator.cli.session import open_app, say
+from orchestrator.cli.session import open_app, say, shown_run
 from orchestrator.errors import NotFoundError
 from orchestrator.ids import UNMAPPED, TaskKey, instance_named
 from orchestrator.planning.rows import TaskInstance, Try, TryOutcome
@@ -121,7 +121,7 @@ def show_task(dag_id: str, task_id: str, run: str | None, map_index: int, output
     one instance; without an index all are listed."""
     app = open_app()
     with app.queries() as queries:
-        view = queries.run(queries.run_key(dag_id, run))
+        view = queries.run(shown_run(queries, dag_id, run))
         if instance_named(task_id, map_index)[1] == UNMAPPED and (rows := _instance_rows(view, task_id)):
             show(rows, ["task_id", "state", "tries", "started_at", "duration", "reason"], output)
             return
@@ -243,5 +243,5 @@ def _write_record(record: LogRecord) -> None:
 
 
 def _task_key(queries: Queries, dag_id: str, task_id: str, run: str | None, map_index: int) -> TaskKey:
-    key = queries.run_key(dag_id, run)
+    key = shown_run(queries, dag_id, run)
     return queries.task_key(key, task_id, map_index)

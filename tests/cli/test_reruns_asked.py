@@ -6,10 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from click import Command
 from click.testing import CliRunner
 from store_rows import NOW, run, task, write
 
-from orchestrator.cli import reruns
+from orchestrator.cli import approvals, reruns
+from orchestrator.cli.session import shown_run
+from orchestrator.errors import RequestRefusedError
 from orchestrator.ids import DeploymentId
 from orchestrator.planning.changes import PutDag, PutRun, PutTask, PutVersion
 from orchestrator.planning.rows import Dag, DagVersion
@@ -32,7 +35,7 @@ VERSION = DagVersion(dag_id="shop", version=version_of(SPEC), spec=SPEC, created
 
 
 class Shop:
-    """A deployment as a command sees it: ended runs of a DAG, all of one date."""
+    """A deployment as a command sees it: ended runs of a DAG, all of one day."""
 
     def __init__(self, folder: Path) -> None:
         self.store = SqlStore.in_memory(DeploymentId("0a1b2c3d"))
@@ -54,7 +57,8 @@ class Shop:
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     made = Shop(tmp_path)
-    monkeypatch.setattr(reruns, "open_app", lambda: made)
+    for module in (reruns, approvals):
+        monkeypatch.setattr(module, "open_app", lambda: made)
     made.put_run("manual__1")
     yield made
     made.store.close()
@@ -74,3 +78,42 @@ def test_a_mark_touches_nothing_else() -> None:
     said = CliRunner().invoke(reruns.mark_tasks, ["shop", "total", "--as", "failed", "--dry-run"])
     assert "total" in said.stdout
     assert "drop" not in said.stdout
+
+
+DATE = "2024-02-28"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (reruns.clear_runs, ["shop", DATE, "--dry-run"]),
+        (reruns.clear_tasks, ["shop", "total", DATE, "--yes"]),
+        (reruns.mark_runs, ["shop", DATE, "--as", "failed"]),
+        (reruns.mark_tasks, ["shop", "total", DATE, "--as", "failed"]),
+        (reruns.kill_tasks, ["shop", "total", DATE]),
+        (reruns.cancel_run, ["shop", DATE]),
+        (approvals.approve_task, ["shop", "total", DATE]),
+    ],
+)
+def test_a_date_that_several_runs_have_names_none_to_change(shop: Shop, command: Command, words: list[str]) -> None:
+    shop.put_run("manual__2")
+    refused = CliRunner().invoke(command, words).exception
+    assert isinstance(refused, RequestRefusedError)
+    assert "2 runs of shop have the date 2024-02-28: manual__2, manual__1; nothing was changed" in str(refused)
+
+
+def test_of_several_runs_of_a_date_the_newest_is_shown_and_named(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with shop.queries() as queries:
+        assert shown_run(queries, "shop", DATE).run_id == "manual__1"
+        assert capsys.readouterr().err == ""
+        shop.put_run("manual__2")
+        assert shown_run(queries, "shop", DATE).run_id == "manual__2"
+    assert capsys.readouterr().err == "2 runs have this date; this is the newest: manual__2\n"
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_date_that_one_run_has_names_it() -> None:
+    said = CliRunner().invoke(reruns.clear_runs, ["shop", DATE, "--dry-run"])
+    assert "manual__1" in said.stdout
