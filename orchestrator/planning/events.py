@@ -41,31 +41,37 @@ class ImagesPinned(Value, frozen=True, kw_only=True):
 
 
 class Prepared(Value, frozen=True, kw_only=True):
-    """A queued task instance's next container is decided: rendered, its image present. `number` is the try
-    this was prepared for; stale ones are ignored. `pins` are images first met in a rendered template; `cache` is
+    """A queued task instance's next container is decided: rendered, its image present. `number` is the try this was
+    prepared for and `queued_at` when it was queued for that: what was rendered for an earlier life may tell of
+    results that are gone. Stale ones are ignored. `pins` are images first met in a rendered template; `cache` is
     that of a task which has one."""
 
     task: TaskKey
     number: int
+    queued_at: datetime | None
     spec: ContainerSpec
     pins: dict[str, str] = {}
     cache: CacheFacts | None = None
 
 
 class ControlPrepared(Value, frozen=True, kw_only=True):
-    """What a queued task instance without a container is to do is rendered."""
+    """What a queued task instance without a container is to do is rendered. `number` and `queued_at` as in
+    `Prepared`."""
 
     task: TaskKey
     number: int
+    queued_at: datetime | None
     control: Control
 
 
 class PrepareFailed(Value, frozen=True, kw_only=True):
     """A queued task instance cannot get a container: a render error, no image. Fails its try for good
-    (`render_error`, `image_missing`: no retry is of use) or spends a retry, by the reason's code."""
+    (`render_error`, `image_missing`: no retry is of use) or spends a retry, by the reason's code. `number` and
+    `queued_at` as in `Prepared`."""
 
     task: TaskKey
     number: int
+    queued_at: datetime | None
     reason: Reason
 
 

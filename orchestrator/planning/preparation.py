@@ -2,12 +2,11 @@
 Answers that are late or said twice are told by the task's state and the try's number.
 """
 
-from orchestrator.ids import TaskKey
 from orchestrator.planning import transitions
 from orchestrator.planning.caching import reuse
 from orchestrator.planning.changes import Readied
 from orchestrator.planning.draft import Draft
-from orchestrator.planning.events import ImagesPinned, Prepared, PrepareDelayed, PrepareFailed
+from orchestrator.planning.events import ControlPrepared, ImagesPinned, Prepared, PrepareDelayed, PrepareFailed
 from orchestrator.planning.flow import fail, prepare
 from orchestrator.planning.retry import Failure
 from orchestrator.planning.rows import TaskInstance
@@ -29,7 +28,7 @@ def on_images_pinned(draft: Draft, event: ImagesPinned) -> None:
 def on_prepared(draft: Draft, event: Prepared) -> None:
     """Its container is decided; from now on only limits hold it back. One made of an image that the run knows
     under another reference is made again."""
-    task = _preparing(draft, event.task, event.number)
+    task = preparing(draft, event)
     if task is None:
         return
     run = draft.world.runs[event.task.run]
@@ -49,22 +48,22 @@ def on_prepared(draft: Draft, event: Prepared) -> None:
 
 def on_prepare_failed(draft: Draft, event: PrepareFailed) -> None:
     """It gets no container: no try is written, but it may spend a retry."""
-    task = _preparing(draft, event.task, event.number)
+    task = preparing(draft, event)
     if task is not None:
         fail(draft, task, Failure(reason=event.reason, ran=False))
 
 
 def on_prepare_delayed(draft: Draft, event: PrepareDelayed) -> None:
     task = draft.world.tasks.get(event.task)
-    if task is None or _preparing(draft, event.task, task.next_number) is None:
+    if task is None or task.state is not TaskState.QUEUED or event.task in draft.world.ready:
         return
     if task.reason != event.reason:
         draft.put_task(transitions.delayed(task, event.reason))
 
 
-def _preparing(draft: Draft, key: TaskKey, number: int) -> TaskInstance | None:
-    """The task instance, if it still waits for the preparation of this try."""
-    task = draft.world.tasks.get(key)
-    if task is None or task.state is not TaskState.QUEUED or key in draft.world.ready:
+def preparing(draft: Draft, event: Prepared | ControlPrepared | PrepareFailed) -> TaskInstance | None:
+    """The task instance, if it still waits for this preparation."""
+    task = draft.world.tasks.get(event.task)
+    if task is None or task.state is not TaskState.QUEUED or event.task in draft.world.ready:
         return None
-    return task if task.next_number == number else None
+    return task if (task.next_number, task.queued_at) == (event.number, event.queued_at) else None

@@ -13,6 +13,7 @@ from orchestrator.planning.draft import Draft
 from orchestrator.planning.events import ControlPrepared, Seen
 from orchestrator.planning.flow import end_if_over, prepare, settle, spread
 from orchestrator.planning.history import PastRun
+from orchestrator.planning.preparation import preparing
 from orchestrator.planning.resting import begin, wake, wanted_of
 from orchestrator.planning.rows import Reason, Run, TaskInstance
 from orchestrator.planning.view import Moment, View
@@ -23,10 +24,8 @@ from orchestrator.states import ReasonCode, RunState, RunType, TaskState
 
 def on_control_prepared(draft: Draft, event: ControlPrepared) -> None:
     """It needs no slot, so its try begins at once, unless its DAG is on hold."""
-    task = draft.world.tasks.get(event.task)
-    if task is None or task.state is not TaskState.QUEUED or task.next_number != event.number:
-        return
-    if draft.world.dags[event.task.dag_id].held:
+    task = preparing(draft, event)
+    if task is None or draft.world.dags[event.task.dag_id].held:
         return
     control, begun = event.control, begin(draft, task)
     match control:

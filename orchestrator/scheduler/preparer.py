@@ -138,7 +138,8 @@ class Preparer:
         return None
 
     def _fail(self, effect: Prepare, reason: Reason) -> None:
-        self._post(PrepareFailed(task=effect.task.key, number=effect.number, reason=reason))
+        task = effect.task
+        self._post(PrepareFailed(task=task.key, number=effect.number, queued_at=task.queued_at, reason=reason))
 
     def _facts(self, effect: Prepare, dag: DagSpec) -> RenderFacts:
         return render_facts(
@@ -161,7 +162,9 @@ class Preparer:
         if isinstance(control, Reason):
             self._fail(effect, control)
         else:
-            self._post(ControlPrepared(task=effect.task.key, number=effect.number, control=control))
+            task = effect.task
+            told = ControlPrepared(task=task.key, number=effect.number, queued_at=task.queued_at, control=control)
+            self._post(told)
 
     def _render(self, effect: Prepare, dag: DagSpec) -> None:
         if effect.spec.control is not None:
@@ -219,7 +222,16 @@ class Preparer:
         if self._extra_labels:
             spec = msgspec.structs.replace(spec, labels=spec.labels | self._extra_labels)
         cache = self._caches.facts(effect, container, spec)
-        self._post(Prepared(task=effect.task.key, number=effect.number, spec=spec, pins=pins, cache=cache))
+        self._post(
+            Prepared(
+                task=effect.task.key,
+                number=effect.number,
+                queued_at=effect.task.queued_at,
+                spec=spec,
+                pins=pins,
+                cache=cache,
+            )
+        )
 
     def _promoter(self) -> str:
         """The id of the image that moves files into data roots: the default one, present from here on."""

@@ -6,7 +6,7 @@ from enum import StrEnum
 from random import Random
 
 from planning_past import seen
-from planning_sim import Leader, exited, prepared, started
+from planning_sim import Leader, exited, prepared, started, told_of
 
 from orchestrator.ids import TaskKey
 from orchestrator.planning.changes import (
@@ -125,7 +125,7 @@ class FatefulEngine:
     def _preparation(self, effect: Prepare) -> Event:
         if self._fate(effect.task) is Fate.NO_RENDER:
             reason = Reason(code=ReasonCode.RENDER_ERROR, text="no such name")
-            return PrepareFailed(task=effect.task.key, number=effect.number, reason=reason)
+            return PrepareFailed(**told_of(effect), reason=reason)
         return prepared(effect)
 
     def _life(self, attempt: Try) -> list[Event]:

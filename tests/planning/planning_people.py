@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from history_dags import Author
 from planning_engine import FatefulEngine
-from planning_sim import Leader, exited, prepared, started
+from planning_sim import Leader, exited, prepared, started, told_of
 
 from orchestrator.ids import RunKey
 from orchestrator.planning import past
@@ -138,7 +138,7 @@ class Wilderness(FatefulEngine):
     def _preparation(self, effect: Prepare) -> Event:
         if self.random.random() < 0.03:
             reason = Reason(code=ReasonCode.RENDER_ERROR, text="no such name")
-            return PrepareFailed(task=effect.task.key, number=effect.number, reason=reason)
+            return PrepareFailed(**told_of(effect), reason=reason)
         return prepared(effect)
 
     def _life(self, attempt: Try) -> list[Event]:

@@ -331,11 +331,16 @@ class Leader:
             assert number <= self.world.current(dag_id).spec.max_active_runs
 
 
+def told_of(effect: Prepare) -> dict[str, Any]:
+    """What an answer to it says that it is of."""
+    return {"task": effect.task.key, "number": effect.number, "queued_at": effect.task.queued_at}
+
+
 def prepared(effect: Prepare, **arguments: Any) -> Prepared | ControlPrepared:
     if effect.spec.control is not None:
-        return ControlPrepared(task=effect.task.key, number=effect.number, control=effect.spec.control)
+        return ControlPrepared(**told_of(effect), control=effect.spec.control)
     spec = ContainerSpec(name="", image="sha256:1", image_name="tools")
-    return Prepared(task=effect.task.key, number=effect.number, spec=spec, **arguments)
+    return Prepared(**told_of(effect), spec=spec, **arguments)
 
 
 def exited(attempt: Try, code: int = 0, **arguments: Any) -> Exited:

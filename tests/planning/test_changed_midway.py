@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 from mapped_dags import Exit, OneRun, each_of, mapped, mapped_group, over, result_of
 from planning_past import ask, look_back, seen
-from planning_sim import Leader, container, dag, empty, exited, played, started
+from planning_sim import Leader, container, dag, empty, exited, played, prepared, started
 
 from orchestrator.ids import RunKey
 from orchestrator.planning.changes import Launch, LookBack, PinImages, Prepare, Stop
@@ -283,6 +283,22 @@ def test_of_two_marks_at_once_the_second_counts() -> None:
     look_back(leader)
     assert leader.answers[3].ok
     assert leader.task(key, "a").state is S.SKIPPED
+
+
+def test_what_was_rendered_for_an_earlier_life_is_not_run() -> None:
+    leader = Leader()
+    leader.parse(dag(container("a"), container("b", "a")))
+    key = leader.trigger()
+    (first,) = leader.prepare_all()
+    leader.exit(first, result=b"1")
+    (stale,) = leader.take(Prepare)
+    leader.wait(1)
+    ask(leader, RequestKind.CLEAR, selection=meaning(key))
+    (again,) = leader.prepare_all()
+    leader.exit(again, result=b"2")
+    leader.turn(prepared(stale))
+    assert (leader.task(key, "b").state, leader.take(Launch)) == (S.QUEUED, [])
+    assert [launch.attempt.key.task.task_id for launch in leader.prepare_all()] == ["b"]
 
 
 def test_a_run_that_ended_before_its_images_were_known_can_run_again() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from planning_sim import SETTINGS, Leader, container, dag, empty, started
+from planning_sim import NOW, SETTINGS, Leader, container, dag, empty, started
 
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.changes import Launch, PinImages
@@ -245,7 +245,7 @@ def test_what_cannot_be_prepared_is_explained_by_that(why: Code) -> None:
     leader.parse(dag(container("a"), container("z")))
     key = leader.trigger()
     leader.turn(ImagesPinned(run=key, pins={}))
-    leader.turn(PrepareFailed(task=task(key, "a"), number=1, reason=Reason(code=why, text="so")))
+    leader.turn(PrepareFailed(task=task(key, "a"), number=1, queued_at=NOW, reason=Reason(code=why, text="so")))
     assert code(leader, key, "a") is why
 
 

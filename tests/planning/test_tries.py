@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from planning_sim import NOW, Leader, container, dag, exited, prepared, started
+from planning_sim import NOW, Leader, container, dag, exited, prepared, started, told_of
 
 from orchestrator.ids import ContainerId, RunKey, TryId
 from orchestrator.planning.changes import Collect, Launch, PinImages, Prepare, Stop
@@ -193,7 +193,7 @@ class TestRetry:
         leader.turn(ImagesPinned(run=key, pins={}))
         (prepare,) = leader.take(Prepare)
         reason = Reason(code=ReasonCode.IMAGE_MISSING, text="no such image")
-        leader.turn(PrepareFailed(task=prepare.task.key, number=1, reason=reason))
+        leader.turn(PrepareFailed(**told_of(prepare), reason=reason))
         assert leader.task(key, "a").reason == reason
         assert leader.run(key).state is RunState.FAILED
         assert not leader.rows["tries"]
