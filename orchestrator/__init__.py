@@ -81,5 +81,10 @@ if not TYPE_CHECKING:  # to a type checker, only the names imported above exist
         return getattr(import_module(home), name)
 
 
+def offered() -> tuple[str, ...]:
+    """The names that a DAG file can import from here."""
+    return tuple(_HOMES)
+
+
 def __dir__() -> list[str]:
     return [*globals(), *_HOMES]

@@ -18,6 +18,7 @@ from orchestrator.dagfiles.checks.book import finding
 from orchestrator.dagfiles.checks.every import check
 from orchestrator.dagfiles.checks.source import check_source
 from orchestrator.dagfiles.enclosure import use_reserve
+from orchestrator.dagfiles.imports import in_place_of
 from orchestrator.dagfiles.traces import MissingVariableError, ParseEnvironment, Traces
 from orchestrator.dagfiles.wire import ParseTask
 from orchestrator.errors import AuthoringError
@@ -132,7 +133,7 @@ def _missing_module(error: ModuleNotFoundError, _: Path, __: ParseTask) -> tuple
 
 
 def _import(error: ImportError, _: Path, __: ParseTask) -> tuple[str, str, str]:
-    return "import", _words(error), "import a name that the module has"
+    return "import", *(in_place_of(error) or (_words(error), "import a name that the module has"))
 
 
 def _variable(error: MissingVariableError, _: Path, __: ParseTask) -> tuple[str, str, str]:
