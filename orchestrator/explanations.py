@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator.clock import Clock
 from orchestrator.errors import NotFoundError
 from orchestrator.ids import Epoch, RunKey, TaskKey, instance_named
-from orchestrator.next_steps import next_step
+from orchestrator.next_steps import next_step, with_run_again
 from orchestrator.planning.draft import PlanSettings
 from orchestrator.planning.explain import Behind, Explained, Present, Question, behind, explain, first_cause
 from orchestrator.planning.rows import Reason, TaskInstance
@@ -107,8 +107,9 @@ class Explanations:
         view = self._queries.run(key)
         about = Question(dag_id=key.dag_id, run_id=key.run_id)
         if view.run.state.final:
-            told = _Told(explained=_of_ended_run(view))
-            return _made(about, view.run.state, told, "it succeeded", tasks=_words(view.tasks, {}))
+            told, failed = _Told(explained=_of_ended_run(view)), view.run.state is RunState.FAILED
+            words = _words(view.tasks, {})
+            return _made(about, view.run.state, told, "it succeeded", tasks=words, failed_for_good=failed)
         told = self._ask(about, ANSWER_SECONDS)
         words = _words(view.tasks, told.explained.tasks)
         return _made(about, view.run.state, told, _how_it_runs(view), tasks=words)
@@ -127,7 +128,8 @@ class Explanations:
         words = _TASK_WORDS.get(state, _NOTHING)
         if row is not None and state.final:
             told = _Told(explained=_of_ended_task(view, row))
-            return _made(about, state, told, words, notes=self._files(row.key))
+            over = view.run.state.final and state in (TaskState.FAILED, TaskState.UPSTREAM_FAILED)
+            return _made(about, state, told, words, notes=self._files(row.key), failed_for_good=over)
         return _made(about, state, self._ask(about, ANSWER_SECONDS), words)
 
     def _files(self, key: TaskKey) -> tuple[str, ...]:
@@ -194,8 +196,11 @@ def _made(
     *,
     tasks: tuple[TaskWord, ...] = (),
     notes: tuple[str, ...] = (),
+    failed_for_good: bool = False,
 ) -> Explanation:
+    """`failed_for_good`: in a run that has ended, so that it is not tried again by itself."""
     reason, root = told.explained.reason, told.explained.behind
+    step = _next_step(about, reason, root)
     return Explanation(
         dag_id=about.dag_id,
         run_id=about.run_id,
@@ -204,7 +209,7 @@ def _made(
         text=words if reason is None else reason.text,
         reason=reason,
         behind=root,
-        next_step=_next_step(about, reason, root),
+        next_step=with_run_again(step, about) if failed_for_good else step,
         tasks=tasks,
         notes=(told.silence, *notes) if told.silence else notes,
         scheduler=told.scheduler,

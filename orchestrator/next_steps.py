@@ -38,7 +38,8 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.NOBODY_TO_ASK: "test it on a terminal, or with `orchestrator dags test --approve {dag}`",
     _R.IMAGE_MISSING: "correct the name in the DAG file, or build it from task-images/<name>/; "
     "`orchestrator images list` shows those that can be built",
-    _R.IMAGE_PULL_FAILED: f"see whether the registry can be reached from the engine's machine: {_DOCTOR}",
+    _R.IMAGE_PULL_FAILED: "correct the name where a task image was meant: the line above names the nearest, "
+    f"`orchestrator images list` all; else see whether the engine's machine can reach the registry: {_DOCTOR}",
     _R.IMAGE_BUILD_FAILED: "mend its Dockerfile and try it alone: `orchestrator images build <name>`",
     _R.PLATFORM_MISMATCH: "use an image for this engine's architecture, or an engine that emulates the platform",
     _R.CREATE_REFUSED: f"read the engine's words above; what was asked of it: {_TASK}",
@@ -50,6 +51,8 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.SECRET_MISSING: "correct its name, or give it a value where the line above says that it was looked for",
     _R.SECRET_INVALID: "correct the secret's value where the line above says that it was found",
     _R.RESULT_INVALID: f"have the task write JSON to $ORCHESTRATOR_RESULT; its log: {_LOG}",
+    _R.CHOICE_INVALID: "have it write one of the ids that the line above names, or put the task that it chose right "
+    f"after it; its log: {_LOG}",
     _R.RESULT_TOO_LARGE: "hand on a path and write the data to a mount, or raise the setting tasks.result_limit",
     _R.MAP_TOO_LONG: "hand on fewer elements, or raise the limit that the line above names",
     _R.NO_ELEMENTS: "nothing: what it is expanded over was empty",
@@ -124,6 +127,15 @@ def next_step(code: ReasonCode, about: Question) -> str:
     """What to do about it. A run or task that is not known is left to be named by who reads."""
     run = f" {about.run_id}" if about.run_id else ""
     return NEXT_STEPS.get(code, "").format(dag=about.dag_id, run=run, task=_shown(about))
+
+
+def with_run_again(step: str, about: Question) -> str:
+    """What to do about a failure in a run that has ended: this, and last of all to have the run go on where it
+    failed, unless the step itself says how."""
+    if not step or not about.run_id or " tasks clear " in step:
+        return step
+    again = f"`orchestrator runs clear {about.dag_id} {about.run_id} --only-failed`"
+    return f"{step}; then, to run again what failed: {again}"
 
 
 def _shown(about: Question) -> str:
