@@ -14,7 +14,7 @@ from orchestrator.planning.draft import Draft
 from orchestrator.planning.events import Requested
 from orchestrator.planning.rows import Answer, Dag, Pool, Reason, Request, RequestKind
 from orchestrator.planning.runs import doom, make_manual
-from orchestrator.spec.conf import conf_problem
+from orchestrator.spec.conf import conf_doubts, conf_problem
 from orchestrator.spec.interval import Interval
 from orchestrator.states import ReasonCode
 from orchestrator.timetables import interval_by_hand, zone_named
@@ -38,14 +38,15 @@ def _trigger(draft: Draft, request: Request) -> Answer:
     conf, note = request.payload.get("conf") or {}, request.payload.get("note")
     if not isinstance(conf, dict):
         return _refused("conf must be a JSON object")
-    if problem := conf_problem(draft.world.current(dag.dag_id).spec, conf):
+    current = draft.world.current(dag.dag_id)
+    if problem := conf_problem(current.spec, conf):
         return _refused(f"conf does not fit the params of {dag.dag_id}: {problem}")
     try:
         interval = _asked_interval(draft, dag, request)
     except TimetableError as error:
         return _refused(str(error))
     run = make_manual(draft, dag, interval, request.created_at, conf=conf, note=note, actor=request.actor)
-    warnings = list(draft.world.current(dag.dag_id).timetable.doubts(interval, request.created_at))
+    warnings = [*conf_doubts(current.spec, conf), *current.timetable.doubts(interval, request.created_at)]
     return Answer(ok=True, data={"dag_id": dag.dag_id, "run_id": run.key.run_id, "warnings": warnings})
 
 

@@ -47,3 +47,27 @@ def test_of_many_problems_a_few_are_told() -> None:
     assert "params.p4" in error
     assert "params.p5" not in error
     assert error.endswith("(and 4 more)")
+
+
+@pytest.mark.parametrize(
+    ("conf", "warnings"),
+    [
+        ({}, []),
+        ({"top": 1}, []),
+        ({"topp": 1}, ["the DAG has no param 'topp'; did you mean 'top'?"]),
+        ({f"z{n}": n for n in range(9)}, [f"the DAG has no param 'z{n}'; it has: city, top" for n in range(5)]),
+        ({"zzz": 1, "top": 2}, ["the DAG has no param 'zzz'; it has: city, top"]),
+    ],
+)
+def test_a_key_that_no_param_has_is_warned_of(conf: dict[str, Any], warnings: list[str]) -> None:
+    leader = Leader()
+    leader.parse(dag(container("a", params={"top": TOP}), params={"city": ParamSpec(default="NY")}))
+    answer = leader.ask(RequestKind.TRIGGER, dag_id="d", conf=conf)
+    assert answer.ok
+    assert answer.data["warnings"] == warnings
+
+
+def test_a_dag_without_params_takes_any_conf_unwarned() -> None:
+    leader = Leader()
+    leader.parse(dag(container("a")))
+    assert leader.ask(RequestKind.TRIGGER, dag_id="d", conf={"any": 1}).data["warnings"] == []
