@@ -51,8 +51,8 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.SECRET_MISSING: "correct its name, or give it a value where the line above says that it was looked for",
     _R.SECRET_INVALID: "correct the secret's value where the line above says that it was found",
     _R.RESULT_INVALID: f"have the task write JSON to $ORCHESTRATOR_RESULT; its log: {_LOG}",
-    _R.CHOICE_INVALID: "have it write one of the ids that the line above names, or put the task that it chose right "
-    f"after it; its log: {_LOG}",
+    _R.CHOICE_INVALID: "have it write one of the ids that the line above names, or put the task that it chose "
+    f"right after it; its log: {_LOG}",
     _R.RESULT_TOO_LARGE: "hand on a path and write the data to a mount, or raise the setting tasks.result_limit",
     _R.MAP_TOO_LONG: "hand on fewer elements, or raise the limit that the line above names",
     _R.NO_ELEMENTS: "nothing: what it is expanded over was empty",

@@ -131,6 +131,7 @@ class ReasonCode(StrEnum):
     SECRET_MISSING = "secret_missing"  # noqa: S105 - the name of a reason
     SECRET_INVALID = "secret_invalid"  # noqa: S105 - see above
     RESULT_INVALID = "result_invalid"
+    CHOICE_INVALID = "choice_invalid"
     RESULT_TOO_LARGE = "result_too_large"
     PROMOTION_FAILED = "promotion_failed"
     MAP_TOO_LONG = "map_too_long"

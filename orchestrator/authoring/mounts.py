@@ -1,8 +1,9 @@
 """Mounts as a DAG file writes them: `Mount(...)`, a mapping of its arguments, or `source:target[:ro]`."""
 
 import re
-from collections.abc import Mapping
-from typing import Any, Self, TypedDict, Unpack
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
 import msgspec
 
@@ -41,7 +42,46 @@ class MountOptions(TypedDict, total=False):
     tmpfs_mode: int | None  #: like 0o1777
 
 
-class Mount:
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class _Constructors(type):
+    """Of a way to make a mount that there is not, the error names those there are."""
+
+    if not TYPE_CHECKING:  # to a type checker, only what `Mount` defines exists
+
+        def __getattr__(cls, name: str) -> NoReturn:
+            if name.startswith("_"):  # asked for by Python itself, which goes on without
+                raise AttributeError(name)
+            raise fault(
+                f"Mount has no {name!r}{nearest(name, _WRITTEN_OTHERWISE)}",
+                rule=Rule.UNKNOWN_ARGUMENT,
+                fix=f"write Mount(source, target), {', '.join(_WRITTEN_OTHERWISE.values())}",
+            )
+
+
+def _told(make: Callable[_P, _R]) -> Callable[_P, _R]:
+    """An argument that is missing or unknown is an error of the DAG file, with the way to write it."""
+
+    @wraps(make)
+    def called(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return make(*args, **kwargs)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+                raise  # not the call itself: something in it
+            missing = "missing" in str(error)
+            raise fault(
+                str(error),
+                rule=Rule.MISSING_ARGUMENT if missing else Rule.UNKNOWN_ARGUMENT,
+                fix=f"write {_WRITTEN_OTHERWISE[make.__name__]}",
+            ) from error
+
+    return called
+
+
+class Mount(metaclass=_Constructors):
     """Something mounted at the absolute path `target` of a container: a named volume, a file or folder of the
     engine's host (`type="bind"`; a relative source means the project folder), or memory (`type="tmpfs"`, which
     has no source)."""
@@ -62,6 +102,7 @@ class Mount:
         self.spec = _spec(_known(given))
 
     @classmethod
+    @_told
     def root(cls, name: str, target: str, *, read_only: bool = False, atomic: bool = False) -> Self:
         """The data root `name`: a folder that the site maps, so that a DAG file holds no host path. With `atomic` a
         try sees an empty folder; what it wrote comes into the root once it has succeeded: files replace those of
@@ -71,12 +112,14 @@ class Mount:
         return cls._of(container.MountType.ROOT, target, source=name, read_only=read_only, atomic=atomic)
 
     @classmethod
+    @_told
     def run(cls, target: str, *, read_only: bool = False) -> Self:
         """The volume of the run: its tasks share it, any user may write to it, and it goes some time after the
         run's end."""
         return cls._of(container.MountType.RUN, target, read_only=read_only)
 
     @classmethod
+    @_told
     def dag(cls, target: str, *, read_only: bool = False) -> Self:
         """The volume of the DAG: all its runs share it, and any user may write to it."""
         return cls._of(container.MountType.DAG, target, read_only=read_only)

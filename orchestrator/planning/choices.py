@@ -74,12 +74,12 @@ def _branched(blueprint: Blueprint, task: TaskSpec, result: Any) -> tuple[str, .
     names = [] if read is None else [read] if isinstance(read, str) else read
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         text = f"a branch chooses by a task id, a list of them, or null; its result is {_short(result)}"
-        return Reason(code=ReasonCode.RESULT_INVALID, text=text)
+        return Reason(code=ReasonCode.CHOICE_INVALID, text=text)
     unknown = [name for name in names if name not in choices]
     if unknown:
         known = ", ".join(list(choices)[:_NAMED]) or "none"
         text = f"it chose {', '.join(map(repr, unknown))}, and may choose among what follows it directly: {known}"
-        return Reason(code=ReasonCode.RESULT_INVALID, text=text)
+        return Reason(code=ReasonCode.CHOICE_INVALID, text=text)
     taken = {child for name in names for child in choices[name]}
     reached = taken.union(*(blueprint.reach.downstream(child) for child in taken))
     return _without_teardowns(blueprint, [child for child in children if child not in reached])

@@ -1,6 +1,6 @@
 """Mounts in every form that a DAG file may write them in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -90,3 +90,24 @@ def test_options_are_those_of_docker_py() -> None:
 def test_a_mount_that_cannot_be_is_refused(construct: Any, says: str) -> None:
     with pytest.raises(AuthoringError, match="(?i)" + says):
         construct()
+
+
+def test_of_a_constructor_that_there_is_not_the_nearest_is_named() -> None:
+    with pytest.raises(AuthoringError, match=r"Mount has no 'rot'; did you mean 'root'\?") as refused:
+        getattr(Mount, "rot")("flights", "/data")  # noqa: B009 - a type checker would refuse the name itself
+    assert refused.value.rule == "unknown_argument"
+    assert "Mount.root(name, target)" in refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("write", "rule", "fix"),
+    [
+        (lambda root: root("flights"), "missing_argument", "Mount.root(name, target)"),
+        (lambda root: root("flights", "/data", readonly=True), "unknown_argument", "Mount.root(name, target)"),
+    ],
+)
+def test_a_constructor_says_how_it_is_written(write: Callable[[Any], object], rule: str, fix: str) -> None:
+    with pytest.raises(AuthoringError) as refused:
+        write(Mount.root)
+    assert (refused.value.rule, refused.value.fix) == (rule, f"write {fix}")
+    assert refused.value.line is not None

@@ -100,7 +100,7 @@ def test_a_choice_that_is_none_fails_the_branch_and_names_what_there_is(result: 
     }
     reason = leader.task(key, "b").reason
     assert reason is not None
-    assert reason.code is ReasonCode.RESULT_INVALID
+    assert reason.code is ReasonCode.CHOICE_INVALID
     assert "old, new" in reason.text or "a list of them, or null" in reason.text
 
 
