@@ -58,7 +58,7 @@ def test_a_run_begins_once_all_its_assets_are_updated(examples: Examples) -> Non
     runs = [run["run_id"] for run in examples.project.json("runs", "list", "asset_consumer")]
     views = [examples.ended("asset_consumer", run_id) for run_id in runs]
     assert [states(view) for view in views] == [all_of("success", "order")] * 2
-    assert [view.results["order"] for view in views] == ["6", "6"]
+    assert [view.results["order"] for view in views] == [6, 6]
 
 
 @pytest.mark.parametrize("approved", [True, False])
