@@ -28,7 +28,7 @@ with DAG(
 
 @task.docker
 def order(triggering_asset_events=None):
-    """Three times what was sold, less what is left; nothing in a run that was asked for by hand, without updates."""
+    """Three times what was sold, less what is left; nothing where a run was asked for by hand, without updates."""
     newest = {name: events[-1]["extra"]["number"] for name, events in triggering_asset_events.items()}
     return max(0, newest.get("example_sales", 0) * 3 - newest.get("example_stock", 0))
 
