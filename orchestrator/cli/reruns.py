@@ -2,7 +2,6 @@
 change with `--dry-run`, by the same rules by which it is then done, and asks before it does on a terminal.
 """
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -12,7 +11,7 @@ import click
 from orchestrator.actions import Outcome
 from orchestrator.app import App
 from orchestrator.cli.output import output_option, show, show_json
-from orchestrator.cli.session import changed_run, open_app, say
+from orchestrator.cli.session import changed_run, on_terminal, open_app, say
 from orchestrator.planning.selection import Selection
 from orchestrator.planning.verdicts import name_of
 from orchestrator.queries import Meant
@@ -22,13 +21,18 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _MARKS = click.Choice([TaskState.SUCCESS.value, TaskState.FAILED.value, TaskState.SKIPPED.value])
 
 
+_YES = click.option(
+    "--yes", is_flag=True, help="Do not ask. Only on a terminal is anybody asked: a script's commands act at once."
+)
+
+
 def _changing(command: _F) -> _F:
     """The options of every command here."""
     for option in (
         click.option("--from", "start", metavar="DATE", help="Runs from this logical date on (with --to)."),
         click.option("--to", "end", metavar="DATE", help="Runs up to this logical date, included."),
         click.option("--dry-run", is_flag=True, help="Only show what is meant."),
-        click.option("--yes", is_flag=True, help="Do not ask."),
+        _YES,
         output_option,
     ):
         command = option(command)
@@ -118,12 +122,15 @@ def kill_tasks(dag_id: str, run: str | None, **options: Any) -> None:
 @click.argument("dag_id")
 @click.argument("run", required=False)
 @click.option("--no-teardown", is_flag=True, help="Do not even run the teardowns of what was set up.")
+@_YES
 @output_option
-def cancel_run(dag_id: str, run: str | None, *, no_teardown: bool, output: str | None) -> None:
+def cancel_run(dag_id: str, run: str | None, *, no_teardown: bool, yes: bool, output: str | None) -> None:
     """Stop a run: what runs in it is stopped, what was set up is taken down, and it ends as failed."""
     app = open_app()
     with app.queries() as queries:
         key = changed_run(queries, dag_id, run)
+    if not yes and on_terminal():
+        click.confirm(f"Shall {key.dag_id} {key.run_id} be stopped?", abort=True)
     with app.actions() as actions:
         outcome = actions.cancel(key.dag_id, key.run_id, teardowns=not no_teardown)
     tell(outcome, output, f"{key.dag_id} {key.run_id} is being stopped")
@@ -158,7 +165,7 @@ def _change(
     if dry_run:
         show([_row(each) for each in meant], columns, output, empty="no task is meant")
         return
-    if meant and not yes and sys.stdin.isatty() and sys.stdout.isatty():
+    if meant and not yes and on_terminal():
         show([_row(each) for each in meant], columns, None)
         click.confirm(f"Shall {_counted(meant)} {becomes}?", abort=True)
     tell(act(app, selection), output, f"{_counted(meant)} will {becomes}")

@@ -1,6 +1,7 @@
 """What commands share: the project that the user stands in, and arguments read from text."""
 
 import os
+import sys
 from typing import Any, overload
 
 import click
@@ -64,6 +65,11 @@ def changed_run(queries: Queries, dag_id: str, run: str | None) -> RunKey:
             fix="name one by its run id",
         )
     return keys[0]
+
+
+def on_terminal() -> bool:
+    """Whether there is somebody to ask who sees what is printed."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def say(text: str) -> None:

@@ -1,7 +1,7 @@
 """`clear`, `mark`, `kill` and `cancel`, as far as they only look and ask: what is shown beforehand, which run is
 meant, and who is asked."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from click import Command
 from click.testing import CliRunner
 from store_rows import NOW, run, task, write
 
+from orchestrator.actions import Outcome
 from orchestrator.cli import approvals, reruns
 from orchestrator.cli.session import shown_run
 from orchestrator.errors import RequestRefusedError
@@ -41,6 +42,7 @@ class Shop:
         self.store = SqlStore.in_memory(DeploymentId("0a1b2c3d"))
         self.store.take_lead("test", NOW)
         self._folder = folder
+        self.acted: list[str] = []
         dag = Dag(dag_id="shop", version=VERSION.version, file="shop.py", paused=False, since=NOW)
         write(self.store, PutVersion(version=VERSION), PutDag(dag=dag))
 
@@ -52,6 +54,24 @@ class Shop:
     @contextmanager
     def queries(self) -> Iterator[Queries]:
         yield Queries(self.store, FileLogStore(self._folder))
+
+    @contextmanager
+    def actions(self) -> Iterator["Acts"]:
+        yield Acts(self.acted)
+
+
+class Acts:
+    """Remembers what was asked for, which no scheduler answers."""
+
+    def __init__(self, acted: list[str]) -> None:
+        self._acted = acted
+
+    def __getattr__(self, name: str) -> Callable[..., Outcome]:
+        def act(*_: object, **__: object) -> Outcome:
+            self._acted.append(name)
+            return Outcome(request_id=1, answer=None)
+
+        return act
 
 
 @pytest.fixture
@@ -117,3 +137,41 @@ def test_of_several_runs_of_a_date_the_newest_is_shown_and_named(
 def test_a_date_that_one_run_has_names_it() -> None:
     said = CliRunner().invoke(reruns.clear_runs, ["shop", DATE, "--dry-run"])
     assert "manual__1" in said.stdout
+
+
+CHANGES = {
+    "clear a run": (reruns.clear_runs, ["shop"]),
+    "clear a task": (reruns.clear_tasks, ["shop", "total"]),
+    "mark a run": (reruns.mark_runs, ["shop", "--as", "failed"]),
+    "mark a task": (reruns.mark_tasks, ["shop", "total", "--as", "failed"]),
+    "kill a task": (reruns.kill_tasks, ["shop", "total"]),
+    "cancel a run": (reruns.cancel_run, ["shop"]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+class TestAsking:
+    def test_on_a_terminal_a_no_changes_nothing(
+        self, shop: Shop, change: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reruns, "on_terminal", lambda: True)
+        command, words = CHANGES[change]
+        said = CliRunner().invoke(command, words, input="n\n")
+        assert said.exit_code == 1
+        assert "[y/N]" in said.stdout
+        assert shop.acted == []
+
+    @pytest.mark.parametrize(("terminal", "yes"), [(False, False), (True, True)])
+    def test_without_one_or_with_yes_nobody_is_asked(
+        self, shop: Shop, change: str, monkeypatch: pytest.MonkeyPatch, *, terminal: bool, yes: bool
+    ) -> None:
+        monkeypatch.setattr(reruns, "on_terminal", lambda: terminal)
+        command, words = CHANGES[change]
+        said = CliRunner().invoke(command, [*words, *(["--yes"] if yes else [])])
+        assert said.exit_code == 0, said.output
+        assert shop.acted == [change.split(maxsplit=1)[0]]
+
+    @pytest.mark.usefixtures("shop")
+    def test_the_help_says_so(self, change: str) -> None:
+        said = " ".join(CliRunner().invoke(CHANGES[change][0], ["--help"]).stdout.split())
+        assert "Only on a terminal is anybody asked: a script's commands act at once." in said
