@@ -65,11 +65,13 @@ class AuthoringServer:
         """Parse one file (relative to `dags/`). Never raises for what the file does.
 
         `AuthoringServerError` where there can be no server."""
+        images = _folders(self._project.images_folder)
         task = ParseTask(
             root=str(self._project.root),
             file=file,
             environment=self._project.parse_environment,
-            task_images=_folders(self._project.images_folder),
+            task_images=tuple(name for name, complete in images.items() if complete),
+            bare_images=tuple(name for name, complete in images.items() if not complete),
             ignored=(str(self._project.home),),
             limits=self._parse_limits,
         )
@@ -177,7 +179,8 @@ def _no_answer(question: Ask) -> Told:
     raise AuthoringServerError(f"who renders nothing asks for {question.key or question.stored}")
 
 
-def _folders(folder: Path) -> tuple[str, ...]:
+def _folders(folder: Path) -> dict[str, bool]:
+    """By the name of each folder of an image: whether it has a Dockerfile."""
     if not folder.is_dir():
-        return ()
-    return tuple(sorted(each.name for each in folder.iterdir() if (each / "Dockerfile").is_file()))
+        return {}
+    return {each.name: (each / "Dockerfile").is_file() for each in sorted(folder.iterdir()) if each.is_dir()}

@@ -75,7 +75,7 @@ def _run(source: bytes, path: Path, task: ParseTask) -> tuple[list[DagSpec], lis
         specs = [to_spec(dag, task.file) for dag in dags]
         problems += check_source(tree, task.file, specs[0].dag_id if len(specs) == 1 else None)
         for spec in specs:
-            problems += check(spec, frozenset(task.task_images))
+            problems += check(spec, frozenset(task.task_images), frozenset(task.bare_images))
     except BaseException as error:  # noqa: BLE001 - a DAG file may raise anything, and hurts itself only
         if isinstance(error, MemoryError):
             use_reserve()

@@ -28,7 +28,8 @@ class Limits(Value, frozen=True, kw_only=True):
 
 
 class ParseTask(Value, frozen=True, kw_only=True, tag="parse"):
-    """Parse `file`, relative to `<root>/dags`. Files below `ignored` are nobody's dependencies."""
+    """Parse `file`, relative to `<root>/dags`. Files below `ignored` are nobody's dependencies. `bare_images` are
+    the folders in `task-images/` that have no Dockerfile."""
 
     root: str
     file: str
@@ -36,6 +37,7 @@ class ParseTask(Value, frozen=True, kw_only=True, tag="parse"):
     task_images: tuple[str, ...]
     ignored: tuple[str, ...]
     limits: Limits
+    bare_images: tuple[str, ...] = ()
 
 
 class RenderTask(Value, frozen=True, kw_only=True, tag="render"):

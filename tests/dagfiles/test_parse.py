@@ -264,3 +264,19 @@ def test_a_warning_does_not_keep_a_dag_back(project: Project, authoring: Authori
     parsed = authoring.parse("old.py")
     assert [problem.rule for problem in parsed.problems] == ["image_tag"]
     assert len(parsed.dags) == 1
+
+
+def test_an_image_folder_without_a_dockerfile_is_told_as_that(project: Project, authoring: AuthoringServer) -> None:
+    (project.images_folder / "etl").mkdir(parents=True)
+    write(
+        project,
+        "bare.py",
+        """
+        from orchestrator import DAG, DockerOperator
+        with DAG("bare"):
+            DockerOperator(task_id="a", image="etl", command=["a"])
+        """,
+    )
+    (problem,) = authoring.parse("bare.py").problems
+    assert (problem.rule, problem.text) == ("image_tag", "task-images/etl has no Dockerfile")
+    assert "FROM" in problem.fix

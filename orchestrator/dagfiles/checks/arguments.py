@@ -50,6 +50,10 @@ def image_tag(checked: Checked) -> Iterator[Problem]:
         image = container.image
         if image is None or has_templates(image) or image in checked.task_images or "@" in image:
             continue
+        if image in checked.bare_images:
+            text, fix = f"task-images/{image} has no Dockerfile", "write one, beginning `FROM python:3.13-slim`"
+            yield checked.found("image_tag", task, text, fix)
+            continue
         _, colon, tag = image.rpartition("/")[2].partition(":")
         if colon and tag != "latest":
             continue

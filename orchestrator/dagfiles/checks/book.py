@@ -63,7 +63,7 @@ _RULES = (
     Rule("shell_syntax", _WARNING, "a `command` has shell signs, and no shell reads it", "`script=`"),
     Rule("data_in_command", _WARNING, "whoever sets conf or results can add words or commands", "`environment=`"),
     Rule("path_not_mounted", _WARNING, "no mount covers a path of data among the arguments", "`mounts=[...]`"),
-    Rule("image_tag", _WARNING, "an image has no tag, or `latest`", "name a version"),
+    Rule("image_tag", _WARNING, "an image has no tag, or `latest`, or its folder no Dockerfile", "name a version"),
     Rule("log_rotation", _WARNING, "the engine may throw away lines of the log", "leave it out"),
     Rule("pull_not_upstream", _WARNING, "it takes a result or file of a task that is not upstream", "add the edge"),
     Rule("output_not_kept", _WARNING, "it takes a file that the other task does not keep", "its `outputs=`"),

@@ -17,11 +17,14 @@ _DATA = "params."
 
 
 class Checked:
-    """A DAG, and the folders in `task-images/`."""
+    """A DAG, and the folders in `task-images/`: `task_images`, and `bare_images`, which have no Dockerfile."""
 
-    def __init__(self, dag: DagSpec, task_images: frozenset[str]) -> None:
+    def __init__(
+        self, dag: DagSpec, task_images: frozenset[str], bare_images: frozenset[str] = frozenset()
+    ) -> None:
         self.dag = dag
         self.task_images = task_images
+        self.bare_images = bare_images
         self._upstream: dict[str, frozenset[str]] = {}
 
     def found(self, rule: str, task: TaskSpec | None, text: str, fix: str) -> Problem:

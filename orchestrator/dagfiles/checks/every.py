@@ -30,8 +30,11 @@ _RULES: tuple[Callable[[Checked], Iterable[Problem]], ...] = (
 )
 
 
-def check(dag: DagSpec, task_images: frozenset[str]) -> Iterator[Problem]:
-    """Everything that is wrong or doubtful about one DAG. `task_images` are the folders in `task-images/`."""
-    checked = Checked(dag, task_images)
+def check(
+    dag: DagSpec, task_images: frozenset[str], bare_images: frozenset[str] = frozenset()
+) -> Iterator[Problem]:
+    """Everything that is wrong or doubtful about one DAG. `task_images` are the folders in `task-images/`, and
+    `bare_images` those without a Dockerfile."""
+    checked = Checked(dag, task_images, bare_images)
     for rule in _RULES:
         yield from rule(checked)
