@@ -8,7 +8,7 @@ from orchestrator.bootstrap.base_image import NAME as BASE_IMAGE
 from orchestrator.bootstrap.base_image import BaseImage
 from orchestrator.bootstrap.container_steps import ContainerSteps
 from orchestrator.bootstrap.machine import LocalMachine, Machine
-from orchestrator.bootstrap.machine_steps import clock_step, disk_step, folders_step, task_images_step
+from orchestrator.bootstrap.machine_steps import clock_step, disk_step, folders_step, room_step, task_images_step
 from orchestrator.bootstrap.steps import Step
 from orchestrator.clock import Clock
 from orchestrator.engines.docker.address import Search, find_address
@@ -45,6 +45,7 @@ def doctor_steps(
             folders_step(project),
             disk_step(project),
             engine_step.engine_step(search, here, project.home, clock),
+            room_step(project.settings.engine),
             clock_step(api, clock, engine),
             base.step(engine),
             containers.limits(with_base),

@@ -11,7 +11,7 @@ from orchestrator.clock import Clock
 from orchestrator.errors import ImageError, RepairError
 from orchestrator.images.calls import ImageApi, engine_calls
 from orchestrator.images.catalog import Catalog
-from orchestrator.settings import Project
+from orchestrator.settings import EngineSettings, Project
 
 _GIB = 1 << 30
 _SCARCE, _TOO_LITTLE = 5 * _GIB, 1 * _GIB
@@ -43,6 +43,20 @@ def folders_step(project: Project) -> Step:
                 raise RepairError(f"{folder} cannot be made: {error}", fix="set ORCHESTRATOR_HOME") from error
 
     return Step(name="folders", look=look, repair=repair)
+
+
+def room_step(settings: EngineSettings) -> Step:
+    """How tasks are counted against what the engine has (spec scheduling 4)."""
+
+    def look() -> Finding:
+        cores = f"{settings.cpus:g}" if settings.cpus else "all its"
+        memory = f"{settings.memory} MiB" if settings.memory else "all its"
+        return ok(
+            f"limits of running tasks may add up to {cores} cores and {memory} memory; a task without `cpus` "
+            f"counts for {settings.assume_cpus:g} cores, one without `mem_limit` for {settings.assume_memory} MiB"
+        )
+
+    return Step(name="room for tasks", look=look)
 
 
 def disk_step(project: Project) -> Step:

@@ -67,5 +67,5 @@ def test_a_whole_examination_of_this_machine_finds_nothing_wrong(
         checks = list(run_steps(steps, lambda _: None, lambda check: check.name == "folders"))
     assert [check for check in checks if check.status is Status.FAIL] == []
     assert [check.name for check in checks] == [
-        "folders", "disk", "engine", "clock", "base image", "limits", "data roots", "task images",
+        "folders", "disk", "engine", "room for tasks", "clock", "base image", "limits", "data roots", "task images",
     ]  # fmt: skip

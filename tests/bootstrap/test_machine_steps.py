@@ -13,12 +13,13 @@ from orchestrator.bootstrap.machine_steps import (
     disk_step,
     engine_time,
     folders_step,
+    room_step,
     task_images_step,
 )
 from orchestrator.bootstrap.steps import Say, Status, run_steps
 from orchestrator.errors import RepairError
 from orchestrator.images.catalog import Catalog
-from orchestrator.settings import Project, Settings
+from orchestrator.settings import EngineSettings, Project, Settings
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 GIB = 1 << 30
@@ -43,6 +44,22 @@ def test_a_home_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
     (check,) = run_steps([folders_step(project(tmp_path))], lambda _: None, lambda _: True)
     assert (check.status, check.fix) == (Status.FAIL, "set ORCHESTRATOR_HOME")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (EngineSettings(), ("all its cores and all its memory", "for 0 cores", "for 0 MiB")),
+        (
+            EngineSettings(cpus=1.5, memory=512, assume_cpus=0.25, assume_memory=64),
+            ("1.5 cores and 512 MiB memory", "for 0.25 cores", "for 64 MiB"),
+        ),
+    ],
+)
+def test_how_tasks_are_counted_is_told(settings: EngineSettings, words: tuple[str, ...]) -> None:
+    (check,) = run_steps([room_step(settings)], lambda _: None)
+    assert check.status is Status.OK
+    assert all(each in check.text for each in words)
 
 
 @pytest.mark.parametrize(("free", "status"), [(9, Status.OK), (2, Status.WARN), (0.5, Status.FAIL)])
