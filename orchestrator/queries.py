@@ -16,7 +16,7 @@ from orchestrator.planning.admission import DEFAULT_POOL
 from orchestrator.planning.backfills import Asked, Step, plan_of, problem_of
 from orchestrator.planning.backfills import wanted_by as range_of
 from orchestrator.planning.blueprint import blueprint_of
-from orchestrator.planning.reruns import added_of, chosen_of, wanted_by
+from orchestrator.planning.reruns import added_of, chosen_of, unmeant, wanted_by
 from orchestrator.planning.rows import Backfill, Dag, DagVersion, Interval, Run, TaskInstance, Try
 from orchestrator.planning.selection import Selection
 from orchestrator.ports import FileRecord, LogRecord, LogStore, Page, Store
@@ -227,6 +227,10 @@ class Queries:
             found += [Meant(key=key, state=states[key]) for key in chosen]
             found += [Meant(key=key, state=states[key], added=True) for key in added]
         return tuple(found)
+
+    def unmeant(self, selection: Selection) -> str:
+        """What is to be said of a selection that means nothing."""
+        return unmeant(selection, self._store.past_runs(wanted_by(selection)))
 
     def backfill_plan(self, asked: Asked) -> tuple[Step, ...]:
         """What a backfill would do, by the rules by which the leader does it. `RequestRefusedError`."""

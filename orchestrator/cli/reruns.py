@@ -161,9 +161,10 @@ def _change(
     selection = _selection(app, dag_id, run, options)
     with app.queries() as queries:
         meant = queries.meant(selection, clearing=clearing)
+        empty = "" if meant else queries.unmeant(selection)
     columns = ["run_id", "task", "state", *(["why"] if clearing else [])]
     if dry_run:
-        show([_row(each) for each in meant], columns, output, empty="no task is meant")
+        show([_row(each) for each in meant], columns, output, empty=empty)
         return
     if meant and not yes and on_terminal():
         show([_row(each) for each in meant], columns, None)

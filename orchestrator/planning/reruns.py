@@ -14,7 +14,14 @@ from orchestrator.planning.draft import Draft
 from orchestrator.planning.events import Seen
 from orchestrator.planning.history import PastRun, RunsBetween, RunsNamed, Wanted
 from orchestrator.planning.rows import Answer, Request, RequestKind, TaskInstance
-from orchestrator.planning.selection import Selection, added_by_clearing, run_keys, selected, with_setups
+from orchestrator.planning.selection import (
+    Selection,
+    added_by_clearing,
+    nearest_task,
+    run_keys,
+    selected,
+    with_setups,
+)
 from orchestrator.planning.verdicts import name_of
 from orchestrator.states import TaskState
 
@@ -86,7 +93,16 @@ def added_of(past: PastRun, keys: Collection[TaskKey]) -> tuple[TaskKey, ...]:
     return added_by_clearing(blueprint_of(past.version), keys, {task.key: task for task in past.tasks})
 
 
-def _answer(draft: Draft, request: Request, selection: Selection, runs: Iterable[PastRun]) -> Answer:
+def unmeant(selection: Selection, runs: Iterable[PastRun], *, killing: bool = False) -> str:
+    """What is said where nothing of these runs is meant."""
+    if nearest := nearest_task(selection, (blueprint_of(past.version) for past in runs)):
+        return f"no task instance is meant: no task is named {selection.tasks!r}; did you mean {nearest!r}?"
+    if killing:
+        return "nothing that runs is meant; `orchestrator runs list` tells what is open"
+    return "no task instance is meant: see `orchestrator runs show`, and widen what you name"
+
+
+def _answer(draft: Draft, request: Request, selection: Selection, runs: Collection[PastRun]) -> Answer:
     doomed, chosen = [], {}
     for past in runs:
         known = draft.world.runs.get(past.run.key)
@@ -98,12 +114,8 @@ def _answer(draft: Draft, request: Request, selection: Selection, runs: Iterable
             chosen[past.run.key] = (past, keys)
     if doomed:
         return Answer(ok=False, error=f"{', '.join(doomed)}: being ended; ask again once it has")
-    if not chosen and request.kind is RequestKind.KILL:
-        return Answer(ok=False, error="nothing that runs is meant; `orchestrator runs list` tells what is open")
     if not chosen:
-        return Answer(
-            ok=False, error="no task instance is meant: see `orchestrator runs show`, and widen what you name"
-        )
+        return Answer(ok=False, error=unmeant(selection, runs, killing=request.kind is RequestKind.KILL))
     named, added = [], list[str]()
     for key, (past, keys) in chosen.items():
         rerun.recall(draft, past)

@@ -1,6 +1,7 @@
 """Which task instances of a run a person means: one pure function for what is shown beforehand and for what is then
 done (spec scheduling 6)."""
 
+import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -82,6 +83,14 @@ def _belongs(blueprint: Blueprint, key: TaskKey, other: TaskKey) -> bool:
 def run_keys(selection: Selection) -> tuple[RunKey, ...]:
     """The runs that are named."""
     return tuple(RunKey(selection.dag_id, run_id) for run_id in selection.run_ids)
+
+
+def nearest_task(selection: Selection, blueprints: Iterable[Blueprint]) -> str | None:
+    """The task id that comes nearest to the one that is named, where none of these versions has that."""
+    known = {task_id: None for blueprint in blueprints for task_id in blueprint.tasks}
+    if selection.tasks is None or any(re.fullmatch(selection.tasks, task_id) for task_id in known):
+        return None
+    return next(iter(difflib.get_close_matches(selection.tasks, known, n=1)), None)
 
 
 def _in_order(blueprint: Blueprint, keys: Iterable[TaskKey]) -> tuple[TaskKey, ...]:

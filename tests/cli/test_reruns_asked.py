@@ -175,3 +175,9 @@ class TestAsking:
     def test_the_help_says_so(self, change: str) -> None:
         said = " ".join(CliRunner().invoke(CHANGES[change][0], ["--help"]).stdout.split())
         assert "Only on a terminal is anybody asked: a script's commands act at once." in said
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_dry_run_that_means_nothing_names_the_nearest_task() -> None:
+    said = CliRunner().invoke(reruns.clear_tasks, ["shop", "totall", "--dry-run"])
+    assert "no task is named 'totall'; did you mean 'total'?" in said.output

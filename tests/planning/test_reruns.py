@@ -269,3 +269,16 @@ class TestWhatIsTiedToIt:
         leader, key = ended(dag(container("up", setup=True), container("load", "up")), {})
         answer = ask(leader, RequestKind.MARK, selection=meant(key, tasks="load"), state="failed")
         assert answer.data["added"] == []
+
+
+class TestNothingMeant:
+    @pytest.mark.parametrize("kind", [RequestKind.CLEAR, RequestKind.KILL])
+    def test_a_name_that_no_task_has_leads_to_the_nearest(self, kind: RequestKind) -> None:
+        leader, key = ended(dag(container("load"), container("total", "load")), {})
+        error = ask(leader, kind, selection=meant(key, tasks="totall")).error
+        assert error == "no task instance is meant: no task is named 'totall'; did you mean 'total'?"
+
+    def test_one_that_is_there_is_not_called_a_slip(self) -> None:
+        leader, key = ended(dag(container("total")), {})
+        for arguments in ({"tasks": "total", "only_failed": True}, {"tasks": "quite_different"}):
+            assert "did you mean" not in ask(leader, RequestKind.CLEAR, selection=meant(key, **arguments)).error
