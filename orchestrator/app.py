@@ -24,6 +24,7 @@ from orchestrator.explanations import Explanations
 from orchestrator.ids import DeploymentId, new_deployment_id, new_test_deployment_id
 from orchestrator.images.calls import ImageApi
 from orchestrator.images.service import DockerImages
+from orchestrator.planning.rows import Pool
 from orchestrator.ports import ImageRecord, Store
 from orchestrator.queries import Queries
 from orchestrator.scheduler.local_socket import LocalSocket
@@ -134,6 +135,13 @@ class App:
         if self.project.database.exists():
             with self.store() as store:
                 store.record_image(record)
+
+    def pools(self) -> tuple[Pool, ...]:
+        """The pools that somebody made; none where there is no database yet. `StoreError`."""
+        if not self.project.database.exists():
+            return ()
+        with self.store() as store:
+            return store.pools()
 
     def site(self) -> Site:
         places = self.places()

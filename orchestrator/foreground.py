@@ -1,4 +1,4 @@
-"""One run of one DAG in the foreground, without a database: `dags test`.
+"""One run of one DAG in the foreground, over no database: `dags test`.
 
 The scheduler's own services do the work, over a store in memory and a deployment of its own, so that a test
 shows what a scheduled run would do. Its containers also carry their owner (this process); what a killed test
@@ -6,7 +6,7 @@ leaves behind is recognised by a dead owner and removed.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -15,9 +15,10 @@ import structlog
 from orchestrator.clock import Clock
 from orchestrator.errors import EngineError, RequestRefusedError
 from orchestrator.ids import RunKey, TaskKey, TryId
+from orchestrator.planning.admission import DEFAULT_POOL
 from orchestrator.planning.approvals import APPROVE, REJECT
 from orchestrator.planning.events import FileParsed
-from orchestrator.planning.rows import RequestKind
+from orchestrator.planning.rows import Pool, RequestKind
 from orchestrator.ports import Store
 from orchestrator.queries import Queries, RunView
 from orchestrator.scheduler.notices import Notice, RequestAnswered, RunChanged, TryChanged
@@ -45,16 +46,21 @@ class Foreground:
         self._open: set[TryId] = set()
         self._answered = threading.Event()
         self._done = threading.Event()
+        self._arranging: frozenset[int] = frozenset()  #: requests of ours from before the run
         self.warnings: tuple[str, ...] = ()
         epoch = parts.store.take_lead("dags test", parts.clock.now())
         self._scheduler = Scheduler(parts, epoch, self._hear)
         self._thread = threading.Thread(target=self._loop, name="loop", daemon=True)
         self._broke = False
 
-    def start(self, dag: DagSpec, *, logical_date: str | None, conf: dict[str, Any]) -> RunKey:
-        """Start the run; `RequestRefusedError` where the planner refuses it (a date that is none, ...)."""
+    def start(
+        self, dag: DagSpec, *, logical_date: str | None, conf: dict[str, Any], pools: Sequence[Pool] = ()
+    ) -> RunKey:
+        """Start the run, with the pools of a deployment; `RequestRefusedError` where the planner refuses it (a date
+        that is none, ...). A pool that is not among them holds nothing back, and is warned of."""
         paused = msgspec.structs.replace(dag, paused_on_creation=True)  # its schedule stays out of it
         self._scheduler.post(FileParsed(parsed=ParsedFile(file=dag.file, dags=(paused,))))
+        self._arrange([*pools, *self._made_up(dag, pools)])
         self._thread.start()
         payload: dict[str, Any] = {"dag_id": dag.dag_id, "conf": conf}
         if logical_date is not None:
@@ -66,6 +72,28 @@ class Foreground:
             self.close()
             raise RequestRefusedError(self._refused or "the run was refused")
         return self._run
+
+    def _arrange(self, pools: Sequence[Pool]) -> None:
+        """Have these pools in the store before the loop looks at anything."""
+        asked = [
+            self._store.ask(RequestKind.SET_POOL, msgspec.structs.asdict(pool), "dags test", self._clock.now())
+            for pool in pools
+        ]
+        self._arranging = frozenset(request.id for request in asked)
+
+    def _made_up(self, dag: DagSpec, known: Sequence[Pool]) -> Iterator[Pool]:
+        """Stand-ins for pools that nobody made: a test has nobody to share with, so they let through whatever the
+        other limits do."""
+        scheduling = self._parts.settings.scheduling
+        names = {DEFAULT_POOL, *(pool.name for pool in known)}
+        for name in sorted({task.pool for task in dag.tasks} - names):
+            most = max(task.pool_slots for task in dag.tasks if task.pool == name)
+            warning = (
+                f"there is no pool {name!r}: this test goes on without its limit, but a scheduled run fails; "
+                f"`orchestrator pools set {name} SLOTS` makes it"
+            )
+            self.warnings += (warning,)
+            yield Pool(name=name, slots=most * scheduling.parallelism)
 
     def wait(self) -> RunView:
         """Until the run has ended and nothing of it is left on the engine."""
@@ -124,7 +152,7 @@ class Foreground:
 
     def _take(self, notice: Notice) -> None:
         match notice:
-            case RequestAnswered() if self._run is None:
+            case RequestAnswered() if self._run is None and notice.request_id not in self._arranging:
                 self._take_answer(notice)
             case RunChanged():
                 self._ended = notice.run.state.final
@@ -144,7 +172,7 @@ class Foreground:
         answer = notice.answer
         if answer.ok:
             self._run = RunKey(answer.data["dag_id"], answer.data["run_id"])
-            self.warnings = tuple(answer.data.get("warnings", ()))
+            self.warnings += tuple(answer.data.get("warnings", ()))
         else:
             self._refused = answer.error
         self._answered.set()

@@ -1,9 +1,10 @@
-"""`orchestrator dags test`: one run in the foreground, with live logs; no database, no scheduler needed."""
+"""`orchestrator dags test`: one run in the foreground, with live logs; no database, no scheduler needed. Where
+there is a database, its pools hold here, too."""
 
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 from rich.text import Text
 
 from orchestrator import oplog
+from orchestrator.app import App
 from orchestrator.cli.approvals import Asking
 from orchestrator.cli.folding import task_name
 from orchestrator.cli.live import RunDisplay, summary
@@ -19,13 +21,14 @@ from orchestrator.cli.output import show_json
 from orchestrator.cli.runs import run_row, task_rows
 from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.dagfiles.lookup import find_dag
-from orchestrator.errors import EngineError, NotFoundError
+from orchestrator.errors import EngineError, NotFoundError, StoreError
 from orchestrator.foreground import Foreground
 from orchestrator.ids import ContainerId, TaskKey, TryKey, is_container_name
 from orchestrator.leftovers import sweep_trials
 from orchestrator.next_steps import next_step_of_test
 from orchestrator.planning.awaits import ExternalWait, TriggerWait
 from orchestrator.planning.explain import Question
+from orchestrator.planning.rows import Pool
 from orchestrator.ports import ArtifactStore, LogFlag, LogStore, Stream
 from orchestrator.queries import RunView
 from orchestrator.scheduler.notices import LogGrew, Notice, TaskChanged, TryChanged
@@ -63,7 +66,7 @@ def test(
         sweep_trials(parts.engine, app.trials_id())
         with RunDisplay(app.clock, log_to_stderr=output == "json") as display:
             trial = _Trial(parts, display, approve=approve)
-            view = trial.run(dag, date, values)
+            view = trial.run(dag, date, values, _pools(app))
         files = list(_files(parts.artifacts, view))
     if output == "json":
         show_json({**run_row(view.run), "tasks": task_rows(view), "results": view.results})
@@ -76,6 +79,15 @@ def test(
     if trial.interrupted:
         raise click.Abort
     sys.exit(0 if view.run.state is RunState.SUCCESS else 1)
+
+
+def _pools(app: App) -> tuple[Pool, ...]:
+    """The deployment's pools; a test goes on without them where the database cannot be read."""
+    try:
+        return app.pools()
+    except StoreError as trouble:
+        say(f"warning: this test knows no pools: {trouble}")
+        return ()
 
 
 def _files(artifacts: ArtifactStore, view: RunView) -> Iterator[str]:
@@ -130,10 +142,10 @@ class _Trial:
         self._foreground = Foreground(replace(parts, attended=attended), self._watch)
         self._asking = Asking(display.ask, self._decide, answer=True if approve else None)
 
-    def run(self, dag: DagSpec, date: str | None, conf: dict[str, Any]) -> RunView:
+    def run(self, dag: DagSpec, date: str | None, conf: dict[str, Any], pools: Sequence[Pool]) -> RunView:
         for number in _STOPS:
             signal.signal(number, self._on_signal)
-        self._foreground.start(dag, logical_date=date, conf=conf)
+        self._foreground.start(dag, logical_date=date, conf=conf, pools=pools)
         for warning in self._foreground.warnings:
             say(f"warning: {warning}")
         if self.interrupted:  # before there was a run to cancel

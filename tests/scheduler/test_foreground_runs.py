@@ -8,6 +8,7 @@ from scheduler_stage import DEPLOYMENT, SOON, Stage, dag, task
 
 from orchestrator.errors import RequestRefusedError
 from orchestrator.foreground import Foreground
+from orchestrator.planning.rows import Pool
 from orchestrator.scheduler.notices import LogGrew, Notice
 from orchestrator.scheduler.scheduler import Parts
 from orchestrator.states import ReasonCode, RunState, TaskState
@@ -94,6 +95,26 @@ def test_an_image_that_is_away_is_tried_once(stage: Stage, parts: Parts) -> None
     foreground = Foreground(parts, Watch())
     foreground.start(dag(task("a")), logical_date=None, conf={})
     assert foreground.wait().tasks[0].state is TaskState.FAILED
+
+
+def test_the_pools_of_the_deployment_hold_in_a_test_too(stage: Stage, parts: Parts) -> None:
+    foreground = Foreground(parts, Watch())
+    spec = dag(task("fits", pool="small"), task("large", pool="small", pool_slots=3))
+    foreground.start(spec, logical_date=None, conf={}, pools=[Pool(name="small", slots=2)])
+    fits, large = foreground.wait().tasks
+    assert fits.state is TaskState.SUCCESS
+    assert large.reason is not None
+    assert large.reason.text == "it needs 3 slots, and the pool 'small' has 2"
+    assert foreground.warnings == ()
+
+
+def test_a_pool_that_nobody_made_is_warned_of_and_holds_nothing_back(parts: Parts) -> None:
+    foreground = Foreground(parts, Watch())
+    spec = dag(task("a", pool="nowhere", pool_slots=200), task("b", pool="nowhere"))
+    foreground.start(spec, logical_date=None, conf={}, pools=[Pool(name="small", slots=2)])
+    assert foreground.wait().run.state is RunState.SUCCESS
+    (warning,) = foreground.warnings
+    assert warning.startswith("there is no pool 'nowhere': ")
 
 
 def test_its_containers_carry_their_owner(stage: Stage, parts: Parts) -> None:
