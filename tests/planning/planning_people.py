@@ -189,10 +189,10 @@ class Wilderness(FatefulEngine):
         self.random.choices(list(acts), list(acts.values()))[0]()
 
     def _ask(self, kind: RequestKind, **payload: Any) -> None:
-        number = next(self.leader._requests)
-        asked = self.leader.now + number * timedelta(microseconds=1)  # no two ask at one instant
-        request = Request(id=number, kind=kind, payload=payload, actor="ann", created_at=asked)
-        self.asked_for[number] = request
+        request = self.leader.request(kind, payload)
+        asked = request.created_at + request.id * timedelta(microseconds=1)  # no two ask at one instant
+        request = msgspec.structs.replace(request, created_at=asked)
+        self.asked_for[request.id] = request
         self.told.append(Requested(request=request))
 
     def _trigger(self) -> None:

@@ -146,10 +146,14 @@ class Leader:
 
     def ask_later(self, kind: RequestKind, **payload: Any) -> Request:
         """Ask for what may be answered only once the database has been asked."""
-        number = next(self._requests)
-        self.asked = Request(id=number, kind=kind, payload=payload, actor="ann", created_at=self.now)
+        self.asked = self.request(kind, payload)
         self.turn(Requested(request=self.asked))
         return self.asked
+
+    def request(self, kind: RequestKind, payload: dict[str, Any]) -> Request:
+        """A request that nobody has told the leader of."""
+        number = next(self._requests)
+        return Request(id=number, kind=kind, payload=payload, actor="ann", created_at=self.now)
 
     def tell_again(self) -> tuple[Change, ...]:
         """Tell of the newest request once more, as a look for unanswered ones does."""
