@@ -16,10 +16,10 @@ from orchestrator.planning.admission import DEFAULT_POOL
 from orchestrator.planning.backfills import Asked, Step, plan_of, problem_of
 from orchestrator.planning.backfills import wanted_by as range_of
 from orchestrator.planning.blueprint import blueprint_of
-from orchestrator.planning.reruns import added_of, chosen_of, unmeant, wanted_by
 from orchestrator.planning.rows import Backfill, Dag, DagVersion, Interval, Run, TaskInstance, Try
 from orchestrator.planning.selection import Selection
 from orchestrator.ports import FileRecord, LogRecord, LogStore, Page, Store
+from orchestrator.selection_views import Meant, meant_by, why_none
 from orchestrator.spec.dag import DagSpec, Problem
 from orchestrator.spec.value import Value
 from orchestrator.states import RunState, TaskState
@@ -29,8 +29,6 @@ from orchestrator.timetables.timetable import Past
 #: More backfills than anybody keeps.
 _ALL = 1_000_000
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 #: Running runs of a DAG that are looked through.
 _OPEN_RUNS = 1000
 
@@ -62,14 +60,6 @@ class RunView(Value, frozen=True, kw_only=True):
     results: dict[str, Any]
 
 
-class Meant(Value, frozen=True, kw_only=True):
-    """A task instance that somebody means, and its state now. `added`: not named, but tied to one that is."""
-
-    key: TaskKey
-    state: TaskState
-    added: bool = False
-
-
 class BackfillView(Value, frozen=True, kw_only=True):
     """A backfill and how its runs stand: `done` have ended, `failed` of them badly."""
 
@@ -87,7 +77,7 @@ class BackfillView(Value, frozen=True, kw_only=True):
 
 
 class PoolView(Value, frozen=True, kw_only=True):
-    """A pool, how many of its slots are taken now, and the DAGs whose tasks name it."""
+    """A pool, how many of its slots are taken now, and the active DAGs whose tasks name it."""
 
     name: str
     slots: int
@@ -219,18 +209,11 @@ class Queries:
     def meant(self, selection: Selection, *, clearing: bool = False) -> tuple[Meant, ...]:
         """The task instances that a selection means, by the rules by which the leader takes it; where they are to
         be cleared, also what runs again with them."""
-        found = []
-        for past in self._store.past_runs(wanted_by(selection)):
-            states = {task.key: task.state for task in past.tasks}
-            chosen = chosen_of(selection, past)
-            added = added_of(past, chosen) if clearing else ()
-            found += [Meant(key=key, state=states[key]) for key in chosen]
-            found += [Meant(key=key, state=states[key], added=True) for key in added]
-        return tuple(found)
+        return meant_by(self._store, selection, clearing=clearing)
 
     def unmeant(self, selection: Selection) -> str:
         """What is to be said of a selection that means nothing."""
-        return unmeant(selection, self._store.past_runs(wanted_by(selection)))
+        return why_none(self._store, selection)
 
     def backfill_plan(self, asked: Asked) -> tuple[Step, ...]:
         """What a backfill would do, by the rules by which the leader does it. `RequestRefusedError`."""
@@ -273,7 +256,7 @@ class Queries:
         found = {pool.name: pool.slots for pool in self._store.pools()}
         taken: dict[str, int] = {}
         users: dict[str, set[str]] = {}
-        for dag in self._store.dags():
+        for dag in (each for each in self._store.dags() if each.active):
             for task in self._version(dag.dag_id, dag.version).tasks:
                 users.setdefault(task.pool, set()).add(dag.dag_id)
         for run in self._store.runs(None, Page(limit=1000), (RunState.RUNNING,)):
@@ -332,9 +315,13 @@ class Queries:
             if number is None or attempt.key.number == number:
                 return attempt
         wanted = f"{key.task_id} try {number}" if number else key.task_id
-        raise NotFoundError(
-            "try", wanted, fix=f"`orchestrator runs show {key.dag_id} {key.run_id}` shows what was tried"
-        )
+        fix = f"`orchestrator runs show {key.dag_id} {key.run_id}` shows what was tried"
+        raise NotFoundError("try", wanted, fix=fix if tries else f"{self._why_untried(key)}{fix}")
+
+    def _why_untried(self, key: TaskKey) -> str:
+        """What a task that had no try waits for, or ended of, where that is known."""
+        reasons = (task.reason for task in self._store.tasks(key.run) if task.key == key)
+        return "".join(f"it had no try: {reason.code}: {reason.text}. " for reason in reasons if reason is not None)
 
     def last_lines(self, key: TaskKey, count: int) -> tuple[str, ...]:
         """The last lines that the newest try of a task instance wrote; empty where there was none."""

@@ -14,7 +14,7 @@ from orchestrator.cli.output import output_option, show, show_json
 from orchestrator.cli.session import changed_run, on_terminal, open_app, say
 from orchestrator.planning.selection import Selection
 from orchestrator.planning.verdicts import name_of
-from orchestrator.queries import Meant
+from orchestrator.selection_views import Meant
 from orchestrator.states import TaskState
 
 _F = TypeVar("_F", bound=Callable[..., Any])
