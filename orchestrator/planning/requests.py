@@ -103,6 +103,12 @@ def _set_pool(draft: Draft, request: Request) -> Answer:
 
 def _drop_pool(draft: Draft, request: Request) -> Answer:
     name = str(request.payload.get("name"))
+    if name not in draft.world.pools and name == DEFAULT_POOL:
+        slots = draft.settings.default_pool_slots
+        return _refused(
+            f"the pool {name!r} is built in, with the {slots} slots of the setting scheduling.default_pool_slots; "
+            f"`orchestrator pools set {name} SLOTS` gives it another number"
+        )
     if name not in draft.world.pools:
         return _refused(f"no pool {name!r}; `orchestrator pools list` shows all")
     users = sorted(

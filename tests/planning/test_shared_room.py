@@ -245,6 +245,13 @@ class TestPools:
         assert leader.ask(RequestKind.DROP_POOL, name="db").ok
         assert leader.ask(RequestKind.DROP_POOL, name="db").error.startswith("no pool 'db'")
 
+    def test_the_default_pool_is_built_in_so_only_its_number_can_be_removed(self) -> None:
+        leader = Leader()
+        leader.ask(RequestKind.SET_POOL, name="default_pool", slots=1)
+        assert leader.ask(RequestKind.DROP_POOL, name="default_pool").ok
+        error = leader.ask(RequestKind.DROP_POOL, name="default_pool").error
+        assert error.startswith("the pool 'default_pool' is built in, with the ")
+
 
 class TestFailedInRow:
     spec: DagSpec = dag(container("a"), max_consecutive_failed_dag_runs=2)
