@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import click
@@ -90,7 +90,8 @@ def show_dag(dag_id: str, output: str | None) -> None:
         return
     describe(_row(app, view, {view.dag.file} if broken else ()))
     click.echo()
-    show([task_row(task) for task in view.spec.tasks], ["task_id", "after", "image", "trigger_rule"], output)
+    role = role_column(view.spec.tasks)
+    show([task_row(task) for task in view.spec.tasks], ["task_id", "after", "image", *role, "trigger_rule"], output)
     if view.spec.params:
         click.echo()
         show([param_row(*each) for each in view.spec.params.items()], ["param", "default", "must be"], output)
@@ -122,10 +123,16 @@ def task_row(task: TaskSpec) -> dict[str, Any]:
         "image": (task.container.image or "(default)") if task.container else "",
         "does": _does(task.control),
         "looks": _looks(task),
-        "trigger_rule": task.trigger_rule.value,
+        "role": "teardown" if task.teardown else "setup" if task.setup else "",
+        "trigger_rule": "" if task.teardown else task.trigger_rule.value,  # a teardown waits for all in its scope
         "retries": task.retry.retries,
         "pool": task.pool,
     }
+
+
+def role_column(tasks: Iterable[TaskSpec]) -> list[str]:
+    """The column of setups and teardowns, where there are any."""
+    return ["role"] if any(task.setup or task.teardown for task in tasks) else []
 
 
 def _does(control: Control | None) -> str:

@@ -9,7 +9,7 @@ from rich.tree import Tree
 
 from orchestrator.cli.approvals import approve_task, waits_for_approval
 from orchestrator.cli.artifacts import artifacts
-from orchestrator.cli.dags import task_row
+from orchestrator.cli.dags import role_column, task_row
 from orchestrator.cli.explain import explain_task
 from orchestrator.cli.folding import line_of
 from orchestrator.cli.output import describe, output_option, show, show_json
@@ -66,7 +66,9 @@ def list_tasks(dag_id: str, tree: bool, output: str | None) -> None:
     rows = [{**task_row(task), "mapped": _mapped(units.get(task.task_id))} for task in spec.tasks]
     mapped = ["mapped"] if units else []
     does = ["does"] if any(task.control for task in spec.tasks) else []
-    show(rows, ["task_id", "after", "image", *does, *mapped, *looks, "trigger_rule", "retries", "pool"], output)
+    role = role_column(spec.tasks)
+    columns = ["task_id", "after", "image", *does, *mapped, *looks, *role, "trigger_rule", "retries", "pool"]
+    show(rows, columns, output)
     for key in asking:
         say(f"{name_of(key)} waits for approval: orchestrator tasks approve {dag_id} {key.task_id} {key.run_id}")
 
@@ -169,7 +171,8 @@ def _instance_rows(view: RunView, task_id: str) -> list[dict[str, Any]]:
 @click.option("--map-index", type=int, default=UNMAPPED)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the try has ended.")
 def logs(dag_id: str, task_id: str, run: str | None, number: int | None, map_index: int, follow: bool) -> None:
-    """What a try wrote, byte for byte: its stdout on stdout, its stderr on stderr."""
+    """What a try wrote, byte for byte: its stdout on stdout, its stderr on stderr. Exit code 1 where it cannot be
+    followed to its end."""
     app = open_app()
     with app.queries() as queries, Following.if_any(app.socket) as following:
         key = _task_key(queries, dag_id, task_id, run, map_index)
@@ -195,6 +198,7 @@ def logs(dag_id: str, task_id: str, run: str | None, number: int | None, map_ind
                 _write(queries, attempt, position)
                 return
     say("the scheduler went away; the log goes on when it is back")
+    sys.exit(1)
 
 
 def _is_over(attempt: Try, task: TaskInstance) -> bool:
