@@ -5,7 +5,7 @@ from orchestrator import DAG, DockerOperator
 with DAG("hello", schedule=None, is_paused_upon_creation=False, tags=["example"]):
     name = DockerOperator(
         task_id="name",
-        script="echo world",  # the last line a task prints is its result
+        script="echo world",  # the last line a task prints is its result, a text
     )
     greet = DockerOperator(
         task_id="greet",
