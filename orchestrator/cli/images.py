@@ -41,11 +41,11 @@ def list_images(output: str | None) -> None:
 
 
 def _users(app: App) -> dict[str, list[str]]:
-    """Image name -> DAGs that use it, as far as a database knows DAGs."""
+    """Image name -> active DAGs that use it, as far as a database knows DAGs."""
     users: dict[str, list[str]] = {}
     if app.project.database.exists():
         with app.queries() as queries:
-            for view in queries.dags(app.clock.now()):
+            for view in (each for each in queries.dags(app.clock.now()) if each.dag.active):
                 for name in {task.container.image for task in view.spec.tasks if task.container}:
                     users.setdefault(name or app.project.settings.default_image, []).append(view.dag.dag_id)
     return users
