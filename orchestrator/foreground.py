@@ -7,6 +7,7 @@ leaves behind is recognised by a dead owner and removed.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -18,17 +19,21 @@ from orchestrator.ids import RunKey, TaskKey, TryId
 from orchestrator.planning.admission import DEFAULT_POOL
 from orchestrator.planning.approvals import APPROVE, REJECT
 from orchestrator.planning.events import FileParsed
-from orchestrator.planning.rows import Pool, RequestKind
+from orchestrator.planning.retry import retry_delay
+from orchestrator.planning.rows import Pool, RequestKind, TaskInstance
 from orchestrator.ports import Store
 from orchestrator.queries import Queries, RunView
 from orchestrator.scheduler.notices import Notice, RequestAnswered, RunChanged, TryChanged
 from orchestrator.scheduler.scheduler import Parts, Scheduler
-from orchestrator.spec.dag import DagSpec, ParsedFile
+from orchestrator.spec.dag import DagSpec, ParsedFile, RetryPolicy
+from orchestrator.states import INFRASTRUCTURE_REASONS, TaskState
 
 _log = structlog.get_logger()
 
 #: Seconds that the scheduler has to end when the run is over.
 _CLOSE_SECONDS = 10.0
+#: The longest that a test waits before a retry: somebody looks on.
+LONGEST_DELAY = timedelta(seconds=5)
 
 
 class Foreground:
@@ -46,6 +51,7 @@ class Foreground:
         self._open: set[TryId] = set()
         self._answered = threading.Event()
         self._done = threading.Event()
+        self._retries: dict[str, RetryPolicy] = {}  #: as the DAG has them
         self._arranging: frozenset[int] = frozenset()  #: requests of ours from before the run
         self.warnings: tuple[str, ...] = ()
         epoch = parts.store.take_lead("dags test", parts.clock.now())
@@ -58,7 +64,9 @@ class Foreground:
     ) -> RunKey:
         """Start the run, with the pools of a deployment; `RequestRefusedError` where the planner refuses it (a date
         that is none, ...). A pool that is not among them holds nothing back, and is warned of."""
-        paused = msgspec.structs.replace(dag, paused_on_creation=True)  # its schedule stays out of it
+        self._retries = {task.task_id: task.retry for task in dag.tasks}
+        tasks = tuple(msgspec.structs.replace(task, retry=_hastened(task.retry)) for task in dag.tasks)
+        paused = msgspec.structs.replace(dag, tasks=tasks, paused_on_creation=True)  # no schedule in it
         self._scheduler.post(FileParsed(parsed=ParsedFile(file=dag.file, dags=(paused,))))
         self._arrange([*pools, *self._made_up(dag, pools)])
         self._thread.start()
@@ -126,6 +134,15 @@ class Foreground:
         self._store.ask(RequestKind.APPROVE, payload, "dags test", self._clock.now())
         self._scheduler.wake()
 
+    def longer_delay(self, task: TaskInstance) -> timedelta | None:
+        """How long a scheduled run would wait before the retry that a task waits for; None where no longer."""
+        if task.state is not TaskState.UP_FOR_RETRY or task.reason is None:
+            return None
+        if task.reason.code in INFRASTRUCTURE_REASONS:  # its delay is nothing that a DAG says
+            return None
+        delay = retry_delay(self._retries[task.key.task_id], task.failures - 1, task.key)
+        return delay if delay > LONGEST_DELAY else None
+
     def view(self) -> RunView:
         """The run as it stands."""
         if self._run is None:
@@ -176,3 +193,9 @@ class Foreground:
         else:
             self._refused = answer.error
         self._answered.set()
+
+
+def _hastened(policy: RetryPolicy) -> RetryPolicy:
+    """The same, with delays that a test waits for."""
+    longest = LONGEST_DELAY if policy.max_delay is None else min(policy.max_delay, LONGEST_DELAY)
+    return msgspec.structs.replace(policy, delay=min(policy.delay, LONGEST_DELAY), max_delay=longest)

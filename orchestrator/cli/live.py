@@ -108,6 +108,7 @@ class RunDisplay:
     def _tell(self, task: TaskInstance) -> None:
         """A line for a change; what many tasks wait for is told once."""
         reason = f"{task.reason.code}: {task.reason.text}" if task.reason else ""
+        reason = "; ".join(filter(None, (reason, self._next_try(task))))
         if task.state in _QUIET:
             if not reason or reason in self._told:
                 return
@@ -127,8 +128,17 @@ class RunDisplay:
             table.title_justify = "left"
         for line in folded(_together(self._tasks)):
             reason = f"{line.reason.code}: {line.reason.text}" if line.reason else ""
+            if line.key is not None:
+                reason = "; ".join(filter(None, (reason, self._next_try(self._tasks[line.key]))))
             table.add_row(f"  {line.name}", state_text(line.state), self._so_far(line), Text(reason, style="dim"))
         return table
+
+    def _next_try(self, task: TaskInstance) -> str:
+        """When a task that failed is tried again."""
+        if task.state is not TaskState.UP_FOR_RETRY or task.due_at is None:
+            return ""
+        left = max(task.due_at - self._clock.now(), timedelta())
+        return f"next try in {duration(left)} (at {task.due_at:%H:%M:%SZ})"
 
     def _so_far(self, line: Line) -> str:
         if line.state != TaskState.RUNNING or line.started_at is None:

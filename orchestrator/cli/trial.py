@@ -17,18 +17,18 @@ from orchestrator.app import App
 from orchestrator.cli.approvals import Asking
 from orchestrator.cli.folding import task_name
 from orchestrator.cli.live import RunDisplay, summary
-from orchestrator.cli.output import show_json
+from orchestrator.cli.output import duration, show_json
 from orchestrator.cli.runs import run_row, task_rows
 from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.dagfiles.lookup import find_dag
 from orchestrator.errors import EngineError, NotFoundError, StoreError
-from orchestrator.foreground import Foreground
+from orchestrator.foreground import LONGEST_DELAY, Foreground
 from orchestrator.ids import ContainerId, TaskKey, TryKey, is_container_name
 from orchestrator.leftovers import sweep_trials
 from orchestrator.next_steps import next_step_of_test
 from orchestrator.planning.awaits import ExternalWait, TriggerWait
 from orchestrator.planning.explain import Question
-from orchestrator.planning.rows import Pool
+from orchestrator.planning.rows import Pool, TaskInstance
 from orchestrator.ports import ArtifactStore, LogFlag, LogStore, Stream
 from orchestrator.queries import RunView
 from orchestrator.scheduler.notices import LogGrew, Notice, TaskChanged, TryChanged
@@ -134,6 +134,7 @@ class _Trial:
     def __init__(self, parts: Parts, display: RunDisplay, *, approve: bool) -> None:
         self.interrupted = False
         self.unheard = False  #: nobody reads our stdout any more
+        self._told_delay = False
         self._engine = parts.engine
         self._deployment = parts.store.deployment()
         self._display = display
@@ -197,8 +198,17 @@ class _Trial:
                 self._printer.more(notice.attempt.key, last=True)
             case TaskChanged():
                 self._asking.take(notice.task)
+                self._tell_delay(notice.task)
             case _:
                 pass
+
+    def _tell_delay(self, task: TaskInstance) -> None:
+        """That a scheduled run waits longer before a retry, once."""
+        wanted = None if self._told_delay else self._foreground.longer_delay(task)
+        if wanted is not None:
+            self._told_delay = True
+            most = duration(LONGEST_DELAY)
+            say(f"a test waits {most} at most before a retry; a scheduled run waits {duration(wanted)} here")
 
 
 def _alone(dag: DagSpec, task_id: str) -> DagSpec:

@@ -2,15 +2,17 @@
 
 import threading
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from scheduler_stage import DEPLOYMENT, SOON, Stage, dag, task
 
 from orchestrator.errors import RequestRefusedError
-from orchestrator.foreground import Foreground
-from orchestrator.planning.rows import Pool
-from orchestrator.scheduler.notices import LogGrew, Notice
+from orchestrator.foreground import LONGEST_DELAY, Foreground
+from orchestrator.planning.rows import Pool, TaskInstance
+from orchestrator.scheduler.notices import LogGrew, Notice, TaskChanged
 from orchestrator.scheduler.scheduler import Parts
+from orchestrator.spec.dag import RetryPolicy
 from orchestrator.states import ReasonCode, RunState, TaskState
 from orchestrator.testing.programs import Program, says
 
@@ -115,6 +117,25 @@ def test_a_pool_that_nobody_made_is_warned_of_and_holds_nothing_back(parts: Part
     assert foreground.wait().run.state is RunState.SUCCESS
     (warning,) = foreground.warnings
     assert warning.startswith("there is no pool 'nowhere': ")
+
+
+def test_a_test_waits_but_a_moment_before_a_retry(stage: Stage, parts: Parts) -> None:
+    stage.script.programs = {"a": Program(exit_code=1)}
+    foreground = Foreground(parts, watch := Watch())
+    growing = RetryPolicy(retries=1, delay=timedelta(minutes=5), exponential=True)
+
+    def waiting() -> list[TaskInstance]:
+        tasks = (each.task for each in watch.notices if isinstance(each, TaskChanged))
+        return [each for each in tasks if each.state is TaskState.UP_FOR_RETRY]
+
+    foreground.start(dag(task("a", retry=growing)), logical_date=None, conf={})
+    stage.heard.wait_for(lambda: bool(waiting()), "the retry's turn")
+    (again,) = waiting()
+    assert again.due_at is not None
+    assert again.due_at - stage.clock.now() <= LONGEST_DELAY
+    assert foreground.longer_delay(again) == growing.delay
+    foreground.cancel()
+    assert foreground.longer_delay(foreground.wait().tasks[0]) is None
 
 
 def test_its_containers_carry_their_owner(stage: Stage, parts: Parts) -> None:
