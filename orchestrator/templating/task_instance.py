@@ -82,7 +82,7 @@ class TaskInstanceFacade:
             known = nearest(key, value) if isinstance(value, dict) else ", which is no object"
             raise RenderError(
                 f"the result of {task_id!r} has no part {key!r}{known}",
-                fix=f"have {task_id} hand on an object with this part",
+                fix=f"have {task_id} write an object with this part to $ORCHESTRATOR_RESULT, as JSON",
             )
         return value[key]
 
