@@ -31,9 +31,8 @@ class Examples(NamedTuple):
     def trigger(self, dag_id: str, day: str | None = None, conf: dict[str, Any] | None = None) -> str:
         """Ask for a run: its id."""
         date = ("--logical-date", day) if day else ()
-        told = self.project.json(
-            "dags", "trigger", dag_id, *date, "--conf", msgspec.json.encode(conf or {}).decode()
-        )
+        given = ("--conf", msgspec.json.encode(conf).decode()) if conf else ()
+        told = self.project.json("dags", "trigger", dag_id, *date, *given)
         return str(told["run_id"])
 
     def ended(self, dag_id: str, run_id: str) -> RunView:
