@@ -1,5 +1,8 @@
 """What may be read of a selection: the task instances that it means, by the rules by which the leader takes it."""
 
+import re
+
+from orchestrator.errors import RequestRefusedError
 from orchestrator.ids import TaskKey
 from orchestrator.planning import reruns
 from orchestrator.planning.selection import Selection
@@ -17,7 +20,13 @@ class Meant(Value, frozen=True, kw_only=True):
 
 
 def meant_by(store: Store, selection: Selection, *, clearing: bool) -> tuple[Meant, ...]:
-    """In each run what is named, in topological order; with `clearing` then what runs again with it."""
+    """In each run what is named, in topological order; with `clearing` then what runs again with it.
+    `RequestRefusedError` where what is to name the tasks is no regular expression."""
+    try:
+        re.compile(selection.tasks or "")
+    except re.error as error:
+        fix = "give a task id, or a regular expression for whole ids, as in `load_.*`"
+        raise RequestRefusedError(f"{selection.tasks!r} is no regular expression: {error}", fix=fix) from error
     found = []
     for past in store.past_runs(reruns.wanted_by(selection)):
         states = {task.key: task.state for task in past.tasks}

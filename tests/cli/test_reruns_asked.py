@@ -181,3 +181,10 @@ class TestAsking:
 def test_a_dry_run_that_means_nothing_names_the_nearest_task() -> None:
     said = CliRunner().invoke(reruns.clear_tasks, ["shop", "totall", "--dry-run"])
     assert "no task is named 'totall'; did you mean 'total'?" in said.output
+
+
+@pytest.mark.usefixtures("shop")
+def test_what_is_no_regular_expression_is_refused() -> None:
+    refused = CliRunner().invoke(reruns.clear_tasks, ["shop", "("]).exception
+    assert isinstance(refused, RequestRefusedError)
+    assert "'(' is no regular expression" in str(refused)
