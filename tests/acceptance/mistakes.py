@@ -164,9 +164,9 @@ MISTAKES: Mapping[str, Mistake] = {
         "image='{silent}/silent:1', command='true', pull_timeout=1",
         ("image_pull_failed",), ("cannot be pulled now",), "check that the engine's machine reaches the registry",
     ),
-    "no_such_pool": Mistake(
-        "command='true', pool='nowhere'",
-        ("pool_missing",), ("there is no pool 'nowhere'",), "name a pool that is there",
+    "too_many_slots": Mistake(
+        "command='true', pool_slots=200",
+        ("pool_missing",), ("it needs 200 slots, and the pool 'default_pool' has",), "name a pool that is there",
     ),
 }  # fmt: skip
 #: Mistakes that are seen when a file is parsed: what it says, and what is said.
