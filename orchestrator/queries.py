@@ -13,9 +13,9 @@ from orchestrator.asset_views import AssetView, EventView, asset_of, assets_of, 
 from orchestrator.errors import NotFoundError, RequestRefusedError, TimetableError, unknown_dag
 from orchestrator.ids import UNMAPPED, RunKey, TaskKey, VersionId, instance_named
 from orchestrator.planning.admission import DEFAULT_POOL
-from orchestrator.planning.backfills import Asked, Step, plan_of, problem_of
+from orchestrator.planning.backfills import Asked, Step, doubts_of, plan_of, problem_of
 from orchestrator.planning.backfills import wanted_by as range_of
-from orchestrator.planning.blueprint import blueprint_of
+from orchestrator.planning.blueprint import Blueprint, blueprint_of
 from orchestrator.planning.rows import Backfill, Dag, DagVersion, Interval, Run, TaskInstance, Try
 from orchestrator.planning.selection import Selection
 from orchestrator.ports import FileRecord, LogRecord, LogStore, Page, Store
@@ -217,19 +217,21 @@ class Queries:
 
     def backfill_plan(self, asked: Asked) -> tuple[Step, ...]:
         """What a backfill would do, by the rules by which the leader does it. `RequestRefusedError`."""
-        dag = self._store.dag(asked.dag_id)
-        if dag is None:
-            raise self._unknown_dag(asked.dag_id)
-        version = DagVersion(
-            dag_id=dag.dag_id,
-            version=dag.version,
-            spec=self._version(dag.dag_id, dag.version),
-            created_at=dag.since or _LONG_AGO,
-        )
-        blueprint = blueprint_of(version)
+        blueprint = self._blueprint(asked.dag_id)
         if problem := problem_of(asked, blueprint):
             raise RequestRefusedError(problem)
         return plan_of(asked, blueprint, self._store.past_runs(range_of(asked, blueprint)))
+
+    def backfill_doubts(self, asked: Asked) -> tuple[str, ...]:
+        """Warnings about a backfill that there can be."""
+        return doubts_of(asked, self._blueprint(asked.dag_id))
+
+    def _blueprint(self, dag_id: str) -> Blueprint:
+        dag = self._store.dag(dag_id)
+        if dag is None:
+            raise self._unknown_dag(dag_id)
+        spec, since = self._version(dag_id, dag.version), dag.since or _LONG_AGO
+        return blueprint_of(DagVersion(dag_id=dag_id, version=dag.version, spec=spec, created_at=since))
 
     def backfills(self, limit: int) -> tuple[BackfillView, ...]:
         """The newest first."""

@@ -7,7 +7,7 @@ import msgspec
 
 from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.reruns import tell
-from orchestrator.cli.session import open_app, read_conf
+from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.planning.backfills import Asked
 from orchestrator.queries import BackfillView
 from orchestrator.states import Reprocess
@@ -42,6 +42,8 @@ def create(
     app = open_app()
     with app.queries() as queries:
         steps = queries.backfill_plan(wanted)
+        for doubt in queries.backfill_doubts(wanted):
+            say(f"warning: {doubt}")
     if dry_run:
         rows = [
             {

@@ -82,6 +82,17 @@ def wanted_by(asked: Asked, blueprint: Blueprint) -> RunsBetween:
     return RunsBetween(dag_id=asked.dag_id, start=first, end=last + _TICK)
 
 
+def doubts_of(asked: Asked, blueprint: Blueprint) -> tuple[str, ...]:
+    """Warnings: what lies before the DAG's start date, or after its end date, is not filled in."""
+    (first, last), timetable = dates_of(asked, blueprint), blueprint.timetable
+    found = []
+    if timetable.start is not None and first < timetable.start:
+        found.append(f"nothing before the DAG's start_date, {timetable.start.isoformat()}, is filled in")
+    if timetable.end is not None and last > timetable.end:
+        found.append(f"nothing after the DAG's end_date, {timetable.end.isoformat()}, is filled in")
+    return tuple(found)
+
+
 def problem_of(asked: Asked, blueprint: Blueprint) -> str | None:
     """Why there can be no such backfill."""
     try:
@@ -183,7 +194,8 @@ def next_step(world: View, backfill: Backfill) -> Pending | None:
 
 def _begin(draft: Draft, request: Request, runs: Iterable[PastRun]) -> Answer:
     asked = msgspec.convert(request.payload, Asked)
-    steps = plan_of(asked, draft.world.current(asked.dag_id), runs)
+    blueprint = draft.world.current(asked.dag_id)
+    steps = plan_of(asked, blueprint, runs)
     pending = tuple(
         Pending(date=step.interval.start, end=step.interval.end)
         for step in steps
@@ -214,7 +226,8 @@ def _begin(draft: Draft, request: Request, runs: Iterable[PastRun]) -> Answer:
     )
     draft.do(PutBackfill(backfill=backfill))
     advance(draft, backfill.id)
-    return Answer(ok=True, data={"id": backfill.id, "dag_id": backfill.dag_id, "runs": len(pending), "left": left})
+    told = {"id": backfill.id, "dag_id": backfill.dag_id, "runs": len(pending), "left": left}
+    return Answer(ok=True, data={**told, "warnings": list(doubts_of(asked, blueprint))})
 
 
 def _step(interval: Interval, run: Run | None, reprocess: Reprocess) -> Step:
@@ -262,7 +275,7 @@ def _open_run(world: View, backfill: Backfill, interval: Interval) -> Run | None
 
 def _stands(run: Run) -> bool:
     """Whether it is the run of its interval, and not one that somebody asked for by hand."""
-    return run.run_type is not RunType.MANUAL
+    return run.run_type in (RunType.SCHEDULED, RunType.BACKFILL)
 
 
 def _clear(draft: Draft, backfill: Backfill, past: PastRun) -> None:

@@ -24,7 +24,8 @@ class Dag(Value, frozen=True, kw_only=True):
     """A DAG as the deployment knows it now. `last` is the newest interval that got a scheduled run; `since`, when
     the DAG was first seen, counts where it has no start date (None: seen before this was kept). `held`: nothing new
     starts in its open runs either. `failed_in_row` counts the runs that failed one after the other, where that is
-    limited; `pause_reason` is there where nobody paused it."""
+    limited; `pause_reason` is there where nobody paused it. `filled` are logical dates, in order, that the schedule
+    comes to yet, and that have a run by a backfill."""
 
     dag_id: str
     version: VersionId
@@ -36,6 +37,7 @@ class Dag(Value, frozen=True, kw_only=True):
     held: bool = False
     failed_in_row: int = 0
     pause_reason: Reason | None = None
+    filled: tuple[datetime, ...] = ()
 
 
 class DagVersion(Value, frozen=True, kw_only=True):

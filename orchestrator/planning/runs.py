@@ -20,16 +20,19 @@ from orchestrator.timetables.zones import TICK
 
 
 def make_scheduled(draft: Draft, dag_id: str) -> None:
-    """Make the scheduled runs that are due. Of a long past to catch up with only as many at a time as may run
-    together: the rest is due still, and made as those start."""
-    limit = draft.world.current(dag_id).spec.max_active_runs
-    for _ in range(limit):
+    """Make the scheduled runs that are due, but for intervals that a backfill came to first. Of a long past to
+    catch up with only as many at a time as may run together: the rest is due still, and made as those start."""
+    limit, made = draft.world.current(dag_id).spec.max_active_runs, 0
+    while made < limit:
         dag = draft.world.dags[dag_id]
         interval = _due(draft, dag)
         if interval is None:
             return
-        _make(draft, dag, _scheduled_id(dag, interval), RunType.SCHEDULED, interval)
-        draft.do(PutDag(dag=msgspec.structs.replace(dag, last=interval)))
+        if interval.start not in dag.filled:
+            _make(draft, dag, _scheduled_id(dag, interval), RunType.SCHEDULED, interval)
+            made += 1
+        ahead = tuple(date for date in dag.filled if date > interval.start)
+        draft.do(PutDag(dag=msgspec.structs.replace(dag, last=interval, filled=ahead)))
 
 
 def make_manual(
@@ -45,6 +48,9 @@ def make_manual(
 
 def make_backfill(draft: Draft, dag: Dag, interval: Interval, backfill: Backfill, *, free_of_past: bool) -> Run:
     """Make a run for a backfill; `free_of_past`: it does not wait for earlier ones."""
+    if dag.last is None or interval.start > dag.last.start:
+        filled = tuple(sorted({*dag.filled, interval.start}))
+        draft.do(PutDag(dag=msgspec.structs.replace(dag, filled=filled)))
     told = {"conf": backfill.conf, "actor": backfill.actor, "backfill": backfill.id, "free_of_past": free_of_past}
     return _make(draft, dag, run_id(RunType.BACKFILL, interval.start), RunType.BACKFILL, interval, **told)
 

@@ -3,6 +3,7 @@ that the list queries and `load` walk. A change here needs a migration (README);
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -108,6 +109,7 @@ dags = Table(
     Column("held", Boolean, nullable=False, server_default="0"),
     Column("failed_in_row", Integer, nullable=False, server_default="0"),
     Column("pause_reason", Encoded(Reason)),
+    Column("filled", Encoded(tuple[datetime, ...]), nullable=False, server_default="[]"),
     Column("since", Instant),
     ForeignKeyConstraint(["dag_id", "version"], ["dag_versions.dag_id", "dag_versions.version"]),
     CheckConstraint("(last_start IS NULL) = (last_end IS NULL)", name="last_is_whole"),

@@ -11,6 +11,7 @@ from orchestrator.planning.changes import (
     DropResult,
     DropTry,
     PutBackfill,
+    PutDag,
     PutPool,
     PutResult,
     PutRun,
@@ -19,7 +20,7 @@ from orchestrator.planning.changes import (
     PutVersion,
 )
 from orchestrator.planning.history import PastRun, RunBefore, RunsBetween, RunsNamed
-from orchestrator.planning.rows import Backfill, Interval, Pending, Pool, Result, Run, TryOutcome
+from orchestrator.planning.rows import Backfill, Dag, Interval, Pending, Pool, Result, Run, TryOutcome
 from orchestrator.ports import Store
 from orchestrator.states import Reprocess, RunState, RunType, TaskState
 
@@ -147,3 +148,10 @@ def test_what_a_run_and_a_task_are_told_by_hand_comes_back(store: Store, epoch: 
     assert store.run(of.key) == of
     assert store.tasks(of.key) == (told, sized)
     assert store.load().tasks == (told, sized)
+
+
+def test_dates_that_a_backfill_came_to_first_come_back(store: Store, epoch: Epoch) -> None:
+    del epoch
+    dag = Dag(dag_id="etl", version=version().version, file="etl.py", paused=True, filled=(NOW, NOW + DAY))
+    write(store, PutVersion(version=version()), PutDag(dag=dag))
+    assert store.dag("etl") == dag

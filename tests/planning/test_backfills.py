@@ -55,7 +55,7 @@ def play_on(leader: Leader, codes: dict[str, int] | None = None) -> None:
 def test_it_fills_in_a_range_one_run_at_a_time() -> None:
     leader = leading()
     answer = create(leader)
-    assert answer.data == {"id": 1, "dag_id": "d", "runs": 4, "left": 0}
+    assert answer.data == {"id": 1, "dag_id": "d", "runs": 4, "left": 0, "warnings": []}
     seen = []
     while days(leader, RunState.RUNNING):
         seen.append(days(leader, RunState.RUNNING))
@@ -116,6 +116,16 @@ def test_a_scheduled_run_counts_as_the_run_of_its_interval() -> None:
     create(leader, start="2026-11-18", end="2026-11-19")
     play_on(leader)
     assert [run.run_type for run in runs(leader)] == [RunType.BACKFILL, RunType.SCHEDULED]
+
+
+def test_what_lies_outside_start_and_end_is_not_filled_in_and_said() -> None:
+    leader = leading(end_date=datetime(2026, 11, 3, tzinfo=UTC))
+    answer = create(leader, start="2026-10-01", end="2026-12-31")
+    assert answer.data["runs"] == 3
+    assert answer.data["warnings"] == [
+        "nothing before the DAG's start_date, 2026-11-01T00:00:00+00:00, is filled in",
+        "nothing after the DAG's end_date, 2026-11-03T00:00:00+00:00, is filled in",
+    ]
 
 
 def test_a_run_by_hand_does_not() -> None:
@@ -268,3 +278,37 @@ def test_a_run_cleared_by_hand_is_the_backfills_no_more() -> None:
     play_on(leader)
     assert (leader.run(key).backfill, leader.task(key, "a").tries) == (None, 2)
     assert leader.task(key, "a").state is TaskState.SUCCESS
+
+
+class TestBesideTheSchedule:
+    """An interval that a backfill came to first gets no second run by the schedule, before and after a restart."""
+
+    @pytest.mark.parametrize("restart", [False, True])
+    def test_a_catch_up_goes_on_around_what_is_filled_in(self, *, restart: bool) -> None:
+        leader = leading(catchup=True, end_date=datetime(2026, 11, 6, tzinfo=UTC))
+        create(leader, start="2026-11-02", end="2026-11-03")
+        play_on(leader)
+        if restart:
+            leader.restart()
+        leader.ask(RequestKind.UNPAUSE, dag_id="d")
+        play_on(leader)
+        assert days(leader) == [1, 2, 3, 4, 5, 6]
+        kinds = {run.interval.start.day: run.run_type for run in runs(leader)}
+        assert [day for day, kind in kinds.items() if kind is RunType.BACKFILL] == [2, 3]
+        assert leader.rows["dags"]["d"].filled == ()
+
+    def test_without_catchup_the_newest_interval_is_left_to_the_backfill(self) -> None:
+        leader = leading()
+        create(leader, start="2026-11-18", end="2026-11-19")
+        play_on(leader)
+        leader.ask(RequestKind.UNPAUSE, dag_id="d")
+        play_on(leader)
+        assert days(leader) == [18, 19]
+        leader.wait(24 * 3600)
+        assert days(leader) == [18, 19, 20]
+
+    def test_what_the_schedule_has_passed_is_not_remembered(self) -> None:
+        leader = leading(paused_on_creation=False)
+        create(leader)
+        play_on(leader)
+        assert leader.rows["dags"]["d"].filled == ()

@@ -38,6 +38,7 @@ def _dags() -> None:
         table.add_column(sa.Column("held", sa.Boolean(), nullable=False, server_default="0"))
         table.add_column(sa.Column("failed_in_row", sa.Integer(), nullable=False, server_default="0"))
         table.add_column(sa.Column("pause_reason", sa.Text()))
+        table.add_column(sa.Column("filled", sa.Text(), nullable=False, server_default="[]"))
 
 
 def _task_instances() -> None:
