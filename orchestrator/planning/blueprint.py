@@ -79,8 +79,13 @@ def blueprint_of(version: DagVersion) -> Blueprint:
         setups=_turned(scopes),
         enclosed=enclosed,
         listeners=_merged(scopes, _turned(enclosed), feeds_of(units)),
-        past=frozenset(task.task_id for task in spec.tasks if task.depends_on_past or task.wait_for_downstream),
+        past=frozenset(task.task_id for task in spec.tasks if _waits_for_past(task)),
     )
+
+
+def _waits_for_past(task: TaskSpec) -> bool:
+    """A teardown never does, whatever `default_args` say: it takes down what its own run has set up."""
+    return task.teardown is None and (task.depends_on_past or task.wait_for_downstream)
 
 
 def _is_leaf(tasks: Mapping[str, TaskSpec], children: Mapping[str, list[str]], task_id: str) -> bool:

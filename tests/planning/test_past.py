@@ -11,13 +11,13 @@ from planning_engine import Fate, FatefulEngine
 from planning_past import ask, look_back
 from planning_sim import NOW, Leader, container, dag, empty, played
 
-from orchestrator.ids import RunKey
+from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.changes import LookBack, PinImages, Prepare
 from orchestrator.planning.events import Tick
 from orchestrator.planning.explain import Question, explain
 from orchestrator.planning.rows import RequestKind
 from orchestrator.planning.rules import ParentCounts, Verdict, judge
-from orchestrator.spec.dag import CronSchedule, DagSpec, ScheduleMode, TaskSpec
+from orchestrator.spec.dag import CronSchedule, DagSpec, ScheduleMode, TaskSpec, Teardown
 from orchestrator.states import RunState, TaskState
 
 DAY = timedelta(days=1)
@@ -165,6 +165,21 @@ def test_what_the_scheduler_does_itself_waits_as_well() -> None:
     leader, found = staged(container("work"), empty("t", depends_on_past=True), empty("after", "t"))
     assert states(leader) == [S, S, S]
     assert [leader.run(run).state for run in found] == [RunState.RUNNING] * 3
+
+
+def test_a_teardown_waits_for_no_other_run() -> None:
+    leader, (first, second, _) = staged(
+        container("up", setup=True),
+        container("t", "up", depends_on_past=True),
+        container("drop", "up", "t", teardown=Teardown(setups=("up",)), depends_on_past=True),
+    )
+    while launches := leader.prepare_all():
+        for launch in launches:
+            leader.exit(launch, 1 if launch.attempt.key.task == TaskKey("d", first.run_id, "t") else 0)
+    leader.ask_cancel(second)
+    played(leader, {}, {})
+    assert leader.task(second, "drop").state is TaskState.SUCCESS
+    assert leader.run(second).state is RunState.FAILED
 
 
 def test_a_run_of_nothing_but_the_past_ends_with_it() -> None:
