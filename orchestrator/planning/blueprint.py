@@ -1,13 +1,13 @@
 """What follows from one DAG version, worked out once: its graph, priorities and timetable."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from orchestrator.planning.reach import Reach
 from orchestrator.planning.rows import DagVersion
 from orchestrator.planning.setups import enclosed_by, scopes_of
 from orchestrator.planning.units import Unit, feeds_of, sizes_wanted, units_of
-from orchestrator.spec.dag import DagSpec, TaskKind, TaskSpec, WeightRule
+from orchestrator.spec.dag import DagSpec, ShortCircuitChoice, TaskKind, TaskSpec, WeightRule
 from orchestrator.spec.marks import has_templates
 from orchestrator.timetables import Timetable, timetable_for
 
@@ -18,8 +18,8 @@ class Blueprint:
     topological order; `images` are the names that are known without rendering; `units` are what is expanded
     together, by task id; `sizes` tells of which tasks' results the length has to be known.
 
-    `leaves` decide how a run ends. `gates` are, of a task, those before it that may skip it; `setups` those that
-    must have succeeded before it runs; `enclosed`, of a teardown, those that must have ended before it does;
+    `leaves` decide how a run ends. `gates` are, of a task, those before it that may rule it out; `setups` those
+    that must have succeeded before it runs; `enclosed`, of a teardown, those that must have ended before it does;
     `listeners`, of a task, those that are judged again when it ends, beside its children; `past` are the tasks that
     depend on the run before."""
 
@@ -63,6 +63,7 @@ def blueprint_of(version: DagVersion) -> Blueprint:
     tasks = {task.task_id: task for task in spec.tasks}
     reach = Reach(spec.tasks, children)
     units, scopes, enclosed = units_of(spec), scopes_of(spec, reach), enclosed_by(spec, reach)
+    gates = _gates(spec, reach, children)
     return Blueprint(
         version=version,
         timetable=timetable_for(spec),
@@ -75,10 +76,10 @@ def blueprint_of(version: DagVersion) -> Blueprint:
         images=_literal_images(spec),
         units=units,
         sizes=sizes_wanted(units),
-        gates=_gates(spec, reach),
+        gates=gates,
         setups=_turned(scopes),
         enclosed=enclosed,
-        listeners=_merged(scopes, _turned(enclosed), feeds_of(units)),
+        listeners=_merged(scopes, _turned(enclosed), _turned(gates), feeds_of(units)),
         past=frozenset(task.task_id for task in spec.tasks if _waits_for_past(task)),
     )
 
@@ -104,13 +105,24 @@ def _priority(tasks: Mapping[str, TaskSpec], reach: Reach, task: TaskSpec) -> in
     return task.priority_weight + sum(tasks[task_id].priority_weight for task_id in relatives)
 
 
-def _gates(spec: DagSpec, reach: Reach) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for gate in spec.tasks:
-        if gate.choice is not None or gate.kind is TaskKind.LATEST_ONLY:
-            for task_id in reach.downstream(gate.task_id):
-                found[task_id] = (*found.get(task_id, ()), gate.task_id)
-    return found
+def _gates(spec: DagSpec, reach: Reach, children: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    """By task. Teardowns are never ruled out."""
+    plain = {task.task_id for task in spec.tasks if task.teardown is None}
+    ruled = {
+        gate.task_id: tuple(each for each in _below(gate, reach, children) if each in plain) for gate in spec.tasks
+    }
+    return _turned(ruled)
+
+
+def _below(gate: TaskSpec, reach: Reach, children: Mapping[str, list[str]]) -> Iterable[str]:
+    """The tasks that a choice of this one may rule out."""
+    match gate.choice:
+        case ShortCircuitChoice(ignore_downstream_trigger_rules=True):
+            return reach.downstream(gate.task_id)
+        case None if gate.kind is not TaskKind.LATEST_ONLY:
+            return ()
+        case _:
+            return children[gate.task_id]
 
 
 def _turned(lists: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

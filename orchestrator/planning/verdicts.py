@@ -41,10 +41,13 @@ def judgement_of(world: View, key: TaskKey) -> Judgement:
 
 
 def _judgement(world: View, key: TaskKey) -> Judgement:
-    """A task before it that chose against it comes first; a teardown follows its setups, and every other task its
-    rule, where no setup of its scope hinders it."""
+    """A task before it that chose against it comes first, and is waited for, so that a verdict never depends on who
+    ends first; a teardown follows its setups, and every other task its rule, where no setup of its scope hinders
+    it."""
     if (gate := gate_against(world, key)) is not None:
         return Judgement(verdict=Verdict.SKIPPED, reason=_chosen_against(world, gate))
+    if gates_waited_for(world, key):
+        return Judgement(verdict=Verdict.WAITING)
     if (teardown := world.task_spec(key).teardown) is not None:
         states = _states(world, key, teardown.setups)
         users = _states(world, key, world.blueprint(key.run).enclosed.get(key.task_id, ()))
@@ -68,6 +71,13 @@ def gate_against(world: View, key: TaskKey) -> TaskInstance | None:
             if task is not None and key.task_id in task.skips:
                 return task
     return None
+
+
+def gates_waited_for(world: View, key: TaskKey) -> list[TaskInstance]:
+    """Those that have not ended and may yet rule this one out."""
+    gates = world.blueprint(key.run).gates.get(key.task_id, ())
+    found = (world.tasks.get(each) for gate in gates for each in world.related(key, gate))
+    return [task for task in found if task is not None and not task.state.final]
 
 
 def setups_waited_for(world: View, key: TaskKey) -> list[TaskInstance]:

@@ -164,9 +164,63 @@ def test_a_choice_outlives_a_restart() -> None:
     leader.exit(launches["check"], result=b"false")
     leader.restart()
     assert leader.task(key, "late").state is SKIPPED
+    assert leader.task(key, "after").state is SKIPPED
     leader.exit(launches["slow"])
-    leader.exit(launches["after"])
     assert leader.run(key).state is RunState.SUCCESS
+
+
+@pytest.mark.parametrize("rule", list(TriggerRule))
+@pytest.mark.parametrize("other", [0, 1])
+@pytest.mark.parametrize(
+    ("choice", "result"),
+    [
+        (BranchChoice(), b'"left"'),
+        (BranchChoice(), b'"n"'),
+        (ShortCircuitChoice(), b"0"),
+        (ShortCircuitChoice(), b"1"),
+    ],
+)
+def test_who_ends_first_decides_nothing_below_a_choice(
+    rule: TriggerRule, other: int, choice: BranchChoice | ShortCircuitChoice, result: bytes
+) -> None:
+    spec = dag(
+        container("b", choice=choice),
+        container("left", "b"),
+        container("o"),
+        container("n", "b", "o", trigger_rule=rule),
+        container("m", "left", "o", trigger_rule=rule),
+    )
+    ends = []
+    for first, second in (("b", "o"), ("o", "b")):
+        leader = Leader()
+        leader.parse(spec)
+        key = leader.trigger()
+        launches = {launch.attempt.key.task.task_id: launch for launch in leader.prepare_all()}
+        for name in (first, second):
+            leader.exit(launches[name], 0 if name == "b" else other, result=result if name == "b" else None)
+            launches |= {launch.attempt.key.task.task_id: launch for launch in leader.prepare_all()}
+        for name in set(launches) - {"b", "o"}:
+            leader.exit(launches[name])
+        played(leader, {}, {})
+        assert leader.run(key).state.final
+        ends.append(leader.states(key))
+    assert ends[0] == ends[1]
+
+
+def test_a_task_that_would_run_at_once_waits_for_who_may_rule_it_out() -> None:
+    leader = Leader()
+    leader.parse(
+        dag(
+            container("check", choice=ShortCircuitChoice()),
+            container("late", "check", trigger_rule=TriggerRule.ALWAYS),
+        )
+    )
+    key = leader.trigger()
+    (check,) = leader.prepare_all()
+    assert leader.task(key, "late").state is TaskState.WAITING
+    leader.exit(check, result=b"true")
+    played(leader, {}, {})
+    assert leader.task(key, "late").state is SUCCESS
 
 
 class TestLatestOnly:
