@@ -86,9 +86,9 @@ class Actions:
         payload = {"dag_id": dag_id, "run_id": run_id, "teardowns": teardowns}
         return self._ask(RequestKind.CANCEL, payload)
 
-    def clear(self, selection: Selection, *, as_run: bool = False) -> Outcome:
+    def clear(self, selection: Selection, *, as_run: bool | None = None) -> Outcome:
         """Have task instances run again, with the newest version and images of their DAG or, `as_run`, with those
-        that their run had."""
+        that their run had; None: as the setting `scheduling.rerun_with` says."""
         return self._again(RequestKind.CLEAR, selection, {"as_run": as_run})
 
     def mark(self, selection: Selection, state: TaskState) -> Outcome:

@@ -36,6 +36,7 @@ class SchedulingSettings(Value, frozen=True, kw_only=True):
     catchup_by_default: bool = False  #: a DAG without `catchup=` runs every interval since its start
     paused_on_creation: bool = True  #: a DAG without `is_paused_upon_creation=` starts paused
     default_pool_slots: AtLeastOne = 128  #: slots of `default_pool`
+    rerun_with: Literal["newest", "recorded"] = "newest"  #: DAG version and images of what is cleared
     bare_schedule: ScheduleMode = ScheduleMode.INTERVAL  #: of a bare cron or timedelta; Airflow 3 means trigger
 
 

@@ -14,8 +14,10 @@ from orchestrator.cli.output import output_option, show, show_json
 from orchestrator.cli.session import changed_run, on_terminal, open_app, say
 from orchestrator.planning.selection import Selection
 from orchestrator.planning.verdicts import name_of
+from orchestrator.queries import Queries
 from orchestrator.selection_views import Meant
 from orchestrator.states import TaskState
+from orchestrator.timetables.zones import EARLIEST, LATEST
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _MARKS = click.Choice([TaskState.SUCCESS.value, TaskState.FAILED.value, TaskState.SKIPPED.value])
@@ -31,6 +33,8 @@ def _changing(command: _F) -> _F:
     for option in (
         click.option("--from", "start", metavar="DATE", help="Runs from this logical date on (with --to)."),
         click.option("--to", "end", metavar="DATE", help="Runs up to this logical date, included."),
+        click.option("--past", is_flag=True, help="RUN and all of earlier dates."),
+        click.option("--future", is_flag=True, help="RUN and all of later dates."),
         click.option("--dry-run", is_flag=True, help="Only show what is meant."),
         _YES,
         output_option,
@@ -55,7 +59,12 @@ def _widened(command: _F) -> _F:
     return command
 
 
-_AS_RUN = click.option("--as-run", is_flag=True, help="With the version and images it had, not the newest.")
+_AS_RUN = click.option(
+    "--as-run/--newest",
+    "as_run",
+    default=None,
+    help="With the version and images it had, or the newest. Default: the setting scheduling.rerun_with.",
+)
 
 
 @click.command("clear")
@@ -64,10 +73,10 @@ _AS_RUN = click.option("--as-run", is_flag=True, help="With the version and imag
 @click.option("--only-failed", is_flag=True, help="Only what failed, or did not run for that.")
 @_AS_RUN
 @_changing
-def clear_runs(dag_id: str, run: str | None, *, as_run: bool, **options: Any) -> None:
+def clear_runs(dag_id: str, run: str | None, *, as_run: bool | None, **options: Any) -> None:
     """Have a run (the newest), or the runs of a range, run again."""
     act = partial(_clear, as_run=as_run)
-    _change(dag_id, run, options, act, "run again", clearing=True)
+    _change(dag_id, run, options, act, "run again", clearing=True, as_run=as_run)
 
 
 @click.command("clear")
@@ -78,10 +87,10 @@ def clear_runs(dag_id: str, run: str | None, *, as_run: bool, **options: Any) ->
 @_widened
 @_AS_RUN
 @_changing
-def clear_tasks(dag_id: str, run: str | None, *, as_run: bool, **options: Any) -> None:
+def clear_tasks(dag_id: str, run: str | None, *, as_run: bool | None, **options: Any) -> None:
     """Have tasks run again. TASK is a regular expression for whole ids, as in `load_.*`."""
     act = partial(_clear, as_run=as_run)
-    _change(dag_id, run, options, act, "run again", clearing=True)
+    _change(dag_id, run, options, act, "run again", clearing=True, as_run=as_run)
 
 
 @click.command("mark")
@@ -155,6 +164,7 @@ def _change(
     becomes: str,
     *,
     clearing: bool = False,
+    as_run: bool | None = None,
 ) -> None:
     output, yes, dry_run = options.pop("output"), options.pop("yes"), options.pop("dry_run")
     app = open_app()
@@ -162,7 +172,10 @@ def _change(
     with app.queries() as queries:
         meant = queries.meant(selection, clearing=clearing)
         empty = "" if meant else queries.unmeant(selection)
+        version = _version_again(app, queries, dag_id, as_run) if clearing and meant else ""
     columns = ["run_id", "task", "state", *(["why"] if clearing else [])]
+    if version and (dry_run or on_terminal()):
+        say(version)
     if dry_run:
         show([_row(each) for each in meant], columns, output, empty=empty)
         return
@@ -174,15 +187,31 @@ def _change(
 
 def _selection(app: App, dag_id: str, run: str | None, options: dict[str, Any]) -> Selection:
     start, end = options.pop("start"), options.pop("end")
+    past, future = options.pop("past"), options.pop("future")
     if (start is None) != (end is None):
         raise click.UsageError("--from and --to belong together")
-    if run is not None and start is not None:
+    if start is not None and (run is not None or past or future):
         raise click.UsageError("name a RUN, or a range by --from and --to")
     with app.queries() as queries:
         if start is not None:
             first, last = queries.dates(dag_id, start, end)
             return Selection(dag_id=dag_id, start=first, end=last, **options)
-        return Selection(dag_id=dag_id, run_ids=(changed_run(queries, dag_id, run).run_id,), **options)
+        key = changed_run(queries, dag_id, run)
+        if not past and not future:
+            return Selection(dag_id=dag_id, run_ids=(key.run_id,), **options)
+        date = queries.run(key).run.interval.start
+        return Selection(dag_id=dag_id, start=EARLIEST if past else date, end=LATEST if future else date, **options)
+
+
+def _version_again(app: App, queries: Queries, dag_id: str, as_run: bool | None) -> str:
+    """With which version and images what is cleared will run."""
+    settings = app.project.settings
+    if settings.scheduling.rerun_with == "recorded" if as_run is None else as_run:
+        return "each run keeps the version of the DAG and the images that it had"
+    view = queries.dag(dag_id, app.clock.now())
+    names = {task.container.image or settings.default_image for task in view.spec.tasks if task.container}
+    images = f", and what these images are now: {', '.join(sorted(names))}" if names else ""
+    return f"runs that have ended take the newest version of the DAG, {view.dag.version}{images}"
 
 
 def _row(meant: Meant) -> dict[str, Any]:
@@ -201,7 +230,7 @@ def _counted(meant: tuple[Meant, ...]) -> str:
     return f"{tasks} of {runs} runs" if runs > 1 else tasks
 
 
-def _clear(app: App, selection: Selection, *, as_run: bool) -> Outcome:
+def _clear(app: App, selection: Selection, *, as_run: bool | None) -> Outcome:
     with app.actions() as actions:
         return actions.clear(selection, as_run=as_run)
 

@@ -101,7 +101,7 @@ def problem_of(asked: Asked, blueprint: Blueprint) -> str | None:
         return error.message
     if last < first:
         return f"the range ends ({asked.end}) before it starts ({asked.start})"
-    if asked.backwards and any(task.depends_on_past for task in blueprint.spec.tasks):
+    if asked.backwards and blueprint.past:
         return "tasks that depend on the past cannot be filled in backwards"
     if asked.max_active_runs < 1:
         return "at least one run must be active at a time"

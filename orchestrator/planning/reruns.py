@@ -149,7 +149,9 @@ def _tasks(draft: Draft, run: RunKey) -> dict[TaskKey, TaskInstance]:
 
 def _clear(draft: Draft, request: Request, run: RunKey, keys: tuple[TaskKey, ...]) -> None:
     wider = with_setups(draft.world.blueprint(run), keys, _tasks(draft, run))
-    rerun.clear(draft, run, wider, request.actor, as_run=bool(request.payload.get("as_run")))
+    wished = request.payload.get("as_run")
+    as_run = draft.settings.rerun_recorded if wished is None else bool(wished)
+    rerun.clear(draft, run, wider, request.actor, as_run=as_run)
 
 
 def _mark(draft: Draft, request: Request, run: RunKey, keys: tuple[TaskKey, ...]) -> None:

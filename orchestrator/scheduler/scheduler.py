@@ -147,6 +147,7 @@ def plan_of(settings: Settings, deployment: DeploymentId, epoch: Epoch) -> PlanS
         parallelism=settings.scheduling.parallelism,
         default_pool_slots=settings.scheduling.default_pool_slots,
         catchup_by_default=settings.scheduling.catchup_by_default,
+        rerun_recorded=settings.scheduling.rerun_with == "recorded",
         engine_cpus=settings.engine.cpus,
         engine_memory=settings.engine.memory * _MIB,
         paused_on_creation=settings.scheduling.paused_on_creation,

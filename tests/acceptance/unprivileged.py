@@ -1,6 +1,7 @@
 """The command line as a user without rights calls it: a process with another uid, no groups and no capabilities."""
 
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -13,11 +14,6 @@ from cli_project import PATIENCE, Said, command
 
 #: Nobody in particular.
 NOBODY = 65534
-#: In a mount namespace of its own: what is below `$2` (a closed folder) is gone but for this interpreter (`$1`).
-_OPENED = """\
-place=$(mktemp -d) && mount --bind "$1" "$place" && mount -t tmpfs -o mode=755 none "$2" && mkdir -p "$1" &&
-mount --bind "$place" "$1" && umount "$place" && rmdir "$place" && shift 2 && exec "$@"
-"""
 
 
 def need_root() -> None:
@@ -33,9 +29,8 @@ def as_nobody(folder: Path, environment: Mapping[str, str], *arguments: str) -> 
     """How the command ended in that folder, and what it printed."""
     words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs",
              "--bounding-set=-all", "--", *command(*arguments)]  # fmt: skip
-    closed = _closed_folder(Path(sys.base_prefix))
-    if closed is not None:
-        words = ["unshare", "--mount", "sh", "-ec", _OPENED, "sh", sys.base_prefix, str(closed), *words]
+    if opening := _opening({Path(sys.base_prefix), Path(sys.prefix)}):
+        words = ["unshare", "--mount", "sh", "-ec", f'{opening}exec "$@"', "sh", *words]
     done = subprocess.run(
         words, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=PATIENCE, check=False,
@@ -43,9 +38,25 @@ def as_nobody(folder: Path, environment: Mapping[str, str], *arguments: str) -> 
     return Said(done.returncode, done.stdout, done.stderr)
 
 
+def _opening(places: set[Path]) -> str:
+    """Lines of a shell in a mount namespace of its own, after which everybody may pass to these folders: of what
+    lies below a closed folder on the way, all else is gone."""
+    below: dict[Path, list[Path]] = {}
+    for place in sorted(places):
+        if (closed := _closed_folder(place)) is not None:
+            below.setdefault(closed, []).append(place)
+    lines = []
+    for closed, found in below.items():
+        kept = [(f"kept{number}", shlex.quote(str(place))) for number, place in enumerate(found)]
+        lines += [f'{name}=$(mktemp -d); mount --bind {place} "${name}"' for name, place in kept]
+        lines.append(f"mount -t tmpfs -o mode=755 none {shlex.quote(str(closed))}")
+        lines += [f'mkdir -p {place}; mount --bind "${name}" {place}; umount "${name}"' for name, place in kept]
+    return "".join(f"{line}\n" for line in lines)
+
+
 def _closed_folder(path: Path) -> Path | None:
-    """The uppermost folder on the way to `path` that others may not pass through."""
-    for folder in reversed((path, *path.parents)):
+    """The uppermost folder on the way to `path`, which is open itself, that others may not pass through."""
+    for folder in reversed(path.parents):
         if not folder.stat().st_mode & stat.S_IXOTH:
             return folder
     return None

@@ -89,8 +89,9 @@ def test_backwards_the_newest_comes_first() -> None:
     assert days(leader) == [4, 5]
 
 
-def test_backwards_and_the_past_exclude_each_other() -> None:
-    leader = leading(container("a", depends_on_past=True))
+@pytest.mark.parametrize("waits", ["depends_on_past", "wait_for_downstream"])
+def test_backwards_and_the_past_exclude_each_other(waits: str) -> None:
+    leader = leading(container("a", **{waits: True}))
     assert "cannot be filled in backwards" in create(leader, backwards=True).error
 
 

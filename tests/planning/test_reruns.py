@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from planning_past import Staged, ask
-from planning_sim import Leader, container, dag, empty, played
+from planning_sim import SETTINGS, Leader, container, dag, empty, played
 
 from orchestrator.ids import RunKey
 from orchestrator.planning.changes import PinImages, Stop
@@ -129,6 +130,18 @@ class TestClear:
         played(leader, {}, {})
         assert (leader.run(key).version, leader.run(key).images) == (run.version, run.images)
         assert set(leader.states(key).values()) == {S.SUCCESS}
+
+    @pytest.mark.parametrize(("wished", "version"), [(None, "recorded"), (True, "recorded"), (False, "newest")])
+    def test_a_site_may_have_runs_keep_what_they_had(self, *, wished: bool | None, version: str) -> None:
+        leader = Leader(msgspec.structs.replace(SETTINGS, rerun_recorded=True))
+        leader.parse(self.chain)
+        key = leader.trigger()
+        played(leader, {}, {"b": 1})
+        recorded = leader.run(key).version
+        leader.parse(dag(container("a"), container("b", "a")))
+        more = {} if wished is None else {"as_run": wished}
+        ask(leader, RequestKind.CLEAR, selection=meant(key, only_failed=True), **more)
+        assert (leader.run(key).version == recorded) is (version == "recorded")
 
     def test_upstream_and_downstream_are_added(self) -> None:
         leader, key = ended(self.chain, {})
