@@ -5,21 +5,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from click import Command
 from click.testing import CliRunner
-from store_rows import NOW, run, task, write
+from store_rows import DAY, NOW, run, task, write
 
 from orchestrator.actions import Outcome
 from orchestrator.cli import approvals, reruns
 from orchestrator.cli.session import shown_run
+from orchestrator.clock import SystemClock
 from orchestrator.errors import RequestRefusedError
 from orchestrator.ids import DeploymentId
 from orchestrator.planning.changes import PutDag, PutRun, PutTask, PutVersion
-from orchestrator.planning.rows import Dag, DagVersion
+from orchestrator.planning.rows import Dag, DagVersion, Interval
 from orchestrator.queries import Queries
+from orchestrator.settings import Project, Settings
 from orchestrator.spec.dag import DagSpec, TaskSpec, Teardown, version_of
-from orchestrator.states import RunState, TaskState
+from orchestrator.states import RunState, RunType, TaskState
 from orchestrator.store import SqlStore
 from orchestrator.tasklogs.store import FileLogStore
 
@@ -42,12 +45,21 @@ class Shop:
         self.store = SqlStore.in_memory(DeploymentId("0a1b2c3d"))
         self.store.take_lead("test", NOW)
         self._folder = folder
+        self.clock = SystemClock()
+        self.project = Project(root=folder, home=folder, settings=Settings(), sources={}, engine_environment={})
         self.acted: list[str] = []
         dag = Dag(dag_id="shop", version=VERSION.version, file="shop.py", paused=False, since=NOW)
         write(self.store, PutVersion(version=VERSION), PutDag(dag=dag))
 
     def put_run(self, run_id: str) -> None:
         made = run("shop", run_id, RunState.SUCCESS, version=VERSION.version)
+        tasks = [task(made, each.task_id, TaskState.SUCCESS) for each in SPEC.tasks]
+        write(self.store, PutRun(run=made, before=None), *(PutTask(task=each, before=None) for each in tasks))
+
+    def put_dated(self, run_id: str, day: int) -> None:
+        interval = Interval(start=NOW + day * DAY, end=NOW + (day + 1) * DAY)
+        scheduled = {"run_type": RunType.SCHEDULED, "interval": interval, "version": VERSION.version}
+        made = run("shop", run_id, RunState.SUCCESS, **scheduled)
         tasks = [task(made, each.task_id, TaskState.SUCCESS) for each in SPEC.tasks]
         write(self.store, PutRun(run=made, before=None), *(PutTask(task=each, before=None) for each in tasks))
 
@@ -188,3 +200,32 @@ def test_what_is_no_regular_expression_is_refused() -> None:
     refused = CliRunner().invoke(reruns.clear_tasks, ["shop", "("]).exception
     assert isinstance(refused, RequestRefusedError)
     assert "'(' is no regular expression" in str(refused)
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_dry_run_says_with_which_version_and_images_it_will_run() -> None:
+    runner = CliRunner()
+    newest = runner.invoke(reruns.clear_runs, ["shop", "--dry-run"])
+    assert f"take the newest version of the DAG, {VERSION.version}" in newest.stderr
+    recorded = runner.invoke(reruns.clear_runs, ["shop", "--dry-run", "--as-run"])
+    assert "keeps the version of the DAG and the images that it had" in recorded.stderr
+
+
+def test_past_and_future_reach_the_runs_around_one(shop: Shop) -> None:
+    for day in (1, 2, 3):
+        shop.put_dated(f"scheduled__{day}", day)
+    runner = CliRunner()
+
+    def reached(*options: str) -> set[str]:
+        said = runner.invoke(
+            reruns.clear_tasks, ["shop", "total", "scheduled__2", "--dry-run", *options, "--output", "json"]
+        )
+        assert said.exit_code == 0, said
+        return {row["run_id"] for row in msgspec.json.decode(said.stdout)} - {"manual__1"}
+
+    assert reached() == {"scheduled__2"}
+    assert reached("--past") == {"scheduled__1", "scheduled__2"}
+    assert reached("--future") == {"scheduled__2", "scheduled__3"}
+    assert reached("--past", "--future") == {"scheduled__1", "scheduled__2", "scheduled__3"}
+    refused = runner.invoke(reruns.clear_runs, ["shop", "--past", "--from", "2024-01-01", "--to", "2024-01-02"])
+    assert refused.exit_code == 2
