@@ -26,8 +26,6 @@ from orchestrator.states import RunState, TaskState
 from orchestrator.timetables import read_date, timetable_for, zone_named
 from orchestrator.timetables.timetable import Past
 
-#: More backfills than anybody keeps.
-_ALL = 1_000_000
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 #: Running runs of a DAG that are looked through.
 _OPEN_RUNS = 1000
@@ -238,10 +236,10 @@ class Queries:
         return tuple(self._backfill(each) for each in self._store.backfills(limit))
 
     def backfill(self, number: int) -> BackfillView:
-        for each in self._store.backfills(_ALL):
-            if each.id == number:
-                return self._backfill(each)
-        raise NotFoundError("backfill", str(number), fix="`orchestrator backfill list` shows all")
+        found = self._store.backfill(number)
+        if found is None:
+            raise NotFoundError("backfill", str(number), fix="`orchestrator backfill list` shows all")
+        return self._backfill(found)
 
     def _backfill(self, backfill: Backfill) -> BackfillView:
         states = self._store.backfill_runs(backfill.id)

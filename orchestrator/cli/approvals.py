@@ -10,8 +10,7 @@ import msgspec
 
 from orchestrator.actions import Decision
 from orchestrator.cli.output import output_option
-from orchestrator.cli.reruns import tell
-from orchestrator.cli.session import changed_run, open_app
+from orchestrator.cli.session import changed_run, open_app, tell
 from orchestrator.errors import NotFoundError, RequestRefusedError
 from orchestrator.ids import UNMAPPED, TaskKey
 from orchestrator.planning.awaits import ApprovalWait

@@ -7,8 +7,7 @@ import msgspec
 
 from orchestrator.asset_views import AssetView, EventView, Waiter
 from orchestrator.cli.output import describe, output_option, show, show_json
-from orchestrator.cli.reruns import tell
-from orchestrator.cli.session import open_app
+from orchestrator.cli.session import open_app, tell
 from orchestrator.errors import RequestRefusedError
 from orchestrator.planning.verdicts import name_of
 

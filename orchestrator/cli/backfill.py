@@ -6,8 +6,7 @@ import click
 import msgspec
 
 from orchestrator.cli.output import describe, output_option, show, show_json
-from orchestrator.cli.reruns import tell
-from orchestrator.cli.session import open_app, read_conf, say
+from orchestrator.cli.session import open_app, read_conf, say, tell
 from orchestrator.planning.backfills import Asked
 from orchestrator.queries import BackfillView
 from orchestrator.states import Reprocess

@@ -1,7 +1,6 @@
 """`orchestrator dags`: what DAGs there are, whether their files are sound, and asking for runs."""
 
 import json
-import sys
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -14,7 +13,7 @@ from orchestrator.cli.check import check
 from orchestrator.cli.explain import explain_dag
 from orchestrator.cli.output import describe, duration, output_option, show, show_json
 from orchestrator.cli.plan import next_in_words, next_runs, plan
-from orchestrator.cli.session import located, open_app, read_conf, say
+from orchestrator.cli.session import located, open_app, read_conf, say, tell
 from orchestrator.cli.trial import test
 from orchestrator.queries import DagView
 from orchestrator.spec.control import Approval, Control, External, Trigger
@@ -196,13 +195,8 @@ def unpause(dag_id: str, output: str | None) -> None:
 
 
 def _tell(outcome: Outcome, output: str | None, done: str) -> None:
-    if output == "json":
-        answered = outcome.answer.data if outcome.answer else {}
-        show_json({"request_id": outcome.request_id, "answered": outcome.answer is not None, **answered})
-        return
-    if outcome.answer is None:
-        say(f"queued as request {outcome.request_id}: no scheduler has answered. Is one running? `orchestrator up`")
-        sys.exit(0)
-    click.echo(f"{done} {outcome.answer.data.get('run_id', '')}".rstrip())
-    for warning in outcome.answer.data.get("warnings", ()):
+    """What came of it, with the run that was made and what is to be warned of."""
+    data = outcome.answer.data if outcome.answer else {}
+    tell(outcome, output, f"{done} {data.get('run_id', '')}".rstrip())
+    for warning in data.get("warnings", ()) if output != "json" else ():
         say(f"warning: {warning}")

@@ -3,8 +3,7 @@
 import click
 
 from orchestrator.cli.output import output_option, show
-from orchestrator.cli.reruns import tell
-from orchestrator.cli.session import open_app
+from orchestrator.cli.session import open_app, tell
 
 
 @click.group()

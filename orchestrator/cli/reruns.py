@@ -10,8 +10,8 @@ import click
 
 from orchestrator.actions import Outcome
 from orchestrator.app import App
-from orchestrator.cli.output import output_option, show, show_json
-from orchestrator.cli.session import changed_run, on_terminal, open_app, say
+from orchestrator.cli.output import output_option, show
+from orchestrator.cli.session import changed_run, on_terminal, open_app, say, tell
 from orchestrator.planning.selection import Selection
 from orchestrator.planning.verdicts import name_of
 from orchestrator.queries import Queries
@@ -143,17 +143,6 @@ def cancel_run(dag_id: str, run: str | None, *, no_teardown: bool, yes: bool, ou
     with app.actions() as actions:
         outcome = actions.cancel(key.dag_id, key.run_id, teardowns=not no_teardown)
     tell(outcome, output, f"{key.dag_id} {key.run_id} is being stopped")
-
-
-def tell(outcome: Outcome, output: str | None, done: str) -> None:
-    """What came of an action: its answer as JSON, or a sentence."""
-    if output == "json":
-        answered = outcome.answer.data if outcome.answer else {}
-        show_json({"request_id": outcome.request_id, "answered": outcome.answer is not None, **answered})
-    elif outcome.answer is None:
-        say(f"queued as request {outcome.request_id}: no scheduler has answered. Is one running? `orchestrator up`")
-    else:
-        click.echo(done)
 
 
 def _change(

@@ -7,7 +7,9 @@ from typing import Any, overload
 import click
 import msgspec
 
+from orchestrator.actions import Outcome
 from orchestrator.app import App
+from orchestrator.cli.output import show_json
 from orchestrator.errors import RequestRefusedError
 from orchestrator.ids import RunKey
 from orchestrator.queries import Queries
@@ -75,3 +77,14 @@ def on_terminal() -> bool:
 def say(text: str) -> None:
     """A line for people, on stderr: stdout belongs to what was asked for."""
     click.echo(text, err=True)
+
+
+def tell(outcome: Outcome, output: str | None, done: str) -> None:
+    """What came of an action: its answer as JSON, or a sentence."""
+    if output == "json":
+        answered = outcome.answer.data if outcome.answer else {}
+        show_json({"request_id": outcome.request_id, "answered": outcome.answer is not None, **answered})
+    elif outcome.answer is None:
+        say(f"queued as request {outcome.request_id}: no scheduler has answered. Is one running? `orchestrator up`")
+    else:
+        click.echo(done)

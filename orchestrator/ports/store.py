@@ -149,6 +149,8 @@ class Store(Protocol):
     def backfills(self, limit: int) -> tuple[Backfill, ...]:
         """The newest backfills, the newest first."""
 
+    def backfill(self, number: int) -> Backfill | None: ...
+
     def backfill_runs(self, number: int) -> dict[RunState, int]:
         """How many runs of a backfill are in which state."""
 

@@ -30,6 +30,11 @@ def newest(connection: Connection, limit: int) -> tuple[Backfill, ...]:
     return tuple(_backfill(row) for row in connection.execute(statement).mappings())
 
 
+def one(connection: Connection, number: int) -> Backfill | None:
+    row = connection.execute(select(backfills).where(backfills.c.id == number)).mappings().one_or_none()
+    return _backfill(row) if row else None
+
+
 def states_of_runs(connection: Connection, number: int) -> dict[RunState, int]:
     """How many runs of a backfill are in which state."""
     counted = select(runs.c.state, func.count()).where(runs.c.backfill == number).group_by(runs.c.state)

@@ -228,6 +228,10 @@ class SqlStore:
         with self._reading() as connection:
             return backfills.newest(connection, limit)
 
+    def backfill(self, number: int) -> Backfill | None:
+        with self._reading() as connection:
+            return backfills.one(connection, number)
+
     def backfill_runs(self, number: int) -> dict[RunState, int]:
         with self._reading() as connection:
             return backfills.states_of_runs(connection, number)

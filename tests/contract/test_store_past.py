@@ -122,6 +122,7 @@ def test_backfills_are_loaded_while_they_go_on_and_listed_for_ever(store: Store,
     assert store.load().backfills == (going,)
     assert store.backfills(10) == (going, over)
     assert store.backfills(1) == (going,)
+    assert (store.backfill(5), store.backfill(7), store.backfill(6)) == (over, going, None)
     done = replace(going, pending=(), paused=True, ended_at=NOW)
     store.write(epoch, [PutBackfill(backfill=going), PutBackfill(backfill=done)])
     assert store.backfills(1) == (done,)
