@@ -84,6 +84,7 @@ def _awk(copies: tuple[tuple[str, str], ...], *, secret: bool) -> str:
     for source, target in copies:
         place = 'ENVIRON["ORCHESTRATOR_RESULT"]' if target == RESULT else f'"{target}"'
         lines.append(f'while ((getline line < "{source}") > 0) printf "%s", line > {place}')
+        lines.append(f'close("{source}")')  # so that the next copy reads it from its beginning
     if secret:
         lines += [
             f'if ((getline s < "{SECRET}") != 1 || s != ENVIRON["DB"]) exit 1',

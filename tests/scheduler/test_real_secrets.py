@@ -30,18 +30,27 @@ def real_runs(tmp_path: Path, base_image: str) -> RealRuns:
     return RealRuns(tmp_path, base_image)
 
 
-def test_every_kind_of_image_passes_secrets_inputs_and_results(real_runs: RealRuns, image_kind: ImageKind) -> None:
+def test_every_kind_of_image_passes_secrets_inputs_results_and_outputs(
+    real_runs: RealRuns, image_kind: ImageKind
+) -> None:
     """And of those that failed, the one that is kept has no secret in it any more."""
     real_runs.look = told_of
     ended = real_runs.run(
         image_kind.task("secret", arguments="secrets=['db', Secret('db', env='DB')]", secret=True),
-        image_kind.task("result", ("/work/greeting", RESULT), arguments="secrets=['db']"),
+        image_kind.task(
+            "result",
+            ("/work/greeting", RESULT),
+            ("/work/greeting", "/work/kept.json"),
+            arguments="secrets=['db'], outputs=['/work/*.json']",
+        ),
         image_kind.task("broken", arguments="secrets=['db'], keep_failed=True, connections=['pg']", fails=True),
         **KEPT,
     )
     assert ended.states == {"secret": "success", "result": "success", "broken": "failed"}, ended.logs
     assert ended.view.results == {"secret": len(VALUE), "result": GREETING, "broken": None}
     assert b"it is ***." in ended.logs["secret"]
+    (kept,) = [harvest.artifacts for harvest in ended.harvests if harvest.artifacts]
+    assert [(each.path, each.size) for each in kept] == [("/work/kept.json", len(f'"{GREETING}"'))]
     (seen,) = ended.seen
     assert seen.endswith("the secret: ''")
     assert "/run/secrets/conn_pg.json" in seen
