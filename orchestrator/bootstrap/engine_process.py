@@ -100,11 +100,12 @@ def stop_engine(home: Path, clock: Clock) -> bool:
     if running:
         with suppress(ProcessLookupError):
             os.kill(record.pid, signal.SIGTERM)
-        if not wait_until(clock, _STOP_LIMIT, lambda: _ended(record.pid) or not is_alive(record.identity)):
+        if not wait_until(clock, _STOP_LIMIT, lambda: not is_alive(record.identity)):
             raise RepairError(
                 f"the engine (process {record.pid}) has not ended {_STOP_LIMIT.total_seconds():g} s after TERM",
                 fix="stop its containers first, or end it by hand",
             )
+    _ended(record.pid)  # takes its exit where it is a child of ours
     file.unlink()
     return running
 

@@ -97,7 +97,7 @@ def test_term_ends_everything_of_ours_but_the_container_which_the_next_up_adopts
     (name,) = small.containers()
     assert state_of(name) == "running"
     with small.start("up") as up:
-        up.wait_line("scheduler.running")
+        up.wait_line("try.adopted")  # it has to be found running
         gate = small.home / "data" / "gate" / "open"
         gate.touch()
         assert small.run("runs", "watch", "patient").code == 0

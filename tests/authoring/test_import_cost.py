@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,21 +25,28 @@ HEAVY = {
 }
 
 
-def cpu_milliseconds(code: str) -> float:
+#: 80 ms (spec authoring 1) where a bare interpreter takes 20: a ratio of two things measured in one run, because the
+#: same import takes twice as long on a slow or busy machine, and so does everything else there.
+BARE_INTERPRETERS = 4.0
+
+
+def cpu_milliseconds(code: str, bytecode: Path) -> float:
     """Processor time of a whole interpreter: other work on the machine does not stretch it as it does wall time."""
-    process = subprocess.Popen([sys.executable, "-c", code])
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(bytecode)  # installed code is compiled, whatever this checkout may write
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0
     return (usage.ru_utime + usage.ru_stime) * 1000
 
 
-def test_importing_costs_less_than_80_ms() -> None:
+def test_importing_costs_less_than_80_ms(tmp_path: Path) -> None:
     """Other work on the machine only ever adds to what is measured (caches, clock rates): the least of many runs
     is nearest to the cost itself."""
-    pairs = [(cpu_milliseconds(IMPORT), cpu_milliseconds("pass")) for _ in range(15)]
-    extra = min(imported for imported, _ in pairs) - min(bare for _, bare in pairs)
-    assert 0 < extra < 80
+    pairs = [(cpu_milliseconds(IMPORT, tmp_path), cpu_milliseconds("pass", tmp_path)) for _ in range(15)]
+    imported, bare = (min(of_one) for of_one in zip(*pairs, strict=True))
+    assert bare < imported < bare * (1 + BARE_INTERPRETERS)
 
 
 def test_nothing_heavy_is_loaded() -> None:
