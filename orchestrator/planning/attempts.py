@@ -10,7 +10,7 @@ from orchestrator.planning import rerun, sensors, transitions
 from orchestrator.planning.changes import Collect, PutResult, Stop
 from orchestrator.planning.choices import choice_of
 from orchestrator.planning.draft import Draft
-from orchestrator.planning.events import Collected, Exited, LaunchFailed, Lost, Silent, Started
+from orchestrator.planning.events import Collected, Exited, LaunchFailed, Lost, Signalled, Silent, Started
 from orchestrator.planning.flow import fail, settle
 from orchestrator.planning.outcome import Ending, ending_of
 from orchestrator.planning.retry import Failure
@@ -60,6 +60,12 @@ def on_silent(draft: Draft, event: Silent) -> None:
         limit = draft.world.task_spec(attempt.key.task).idle_timeout
         text = f"it said nothing for its idle_timeout of {limit}"
         request_stop(draft, attempt, Reason(code=ReasonCode.IDLE_TIMEOUT, text=text))
+
+
+def on_signalled(draft: Draft, event: Signalled) -> None:
+    attempt = _open(draft, event.try_id)
+    if attempt is not None and attempt.stop_requested_at is not None and attempt.kill_at is None:
+        draft.put_try(transitions.try_signalled(attempt, event.kill_at))
 
 
 def on_launch_failed(draft: Draft, event: LaunchFailed) -> None:

@@ -106,6 +106,13 @@ class Exited(Value, frozen=True, kw_only=True):
     promoted: bool = False  #: what it wrote is in its data roots: whatever was asked meanwhile, it has succeeded
 
 
+class Signalled(Value, frozen=True, kw_only=True):
+    """A try that is to be stopped got its stop signal; it is killed at `kill_at`."""
+
+    try_id: TryId
+    kill_at: datetime
+
+
 class Silent(Value, frozen=True, kw_only=True):
     """A try has said nothing for as long as its task allows."""
 
@@ -165,6 +172,7 @@ Event = (
     | PrepareDelayed
     | Started
     | Exited
+    | Signalled
     | Silent
     | LaunchFailed
     | Lost

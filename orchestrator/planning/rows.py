@@ -145,7 +145,8 @@ class Try(Value, frozen=True, kw_only=True):
     """One attempt, written before its container is created and never rewritten by a later life. `look` counts the
     containers that a sensor's try has had, this one included. `cache_parts` are the hashes of what its result
     depends on, `cache_key` that of all of them, where its task has a cache (`spec.caching`); `note` is what else
-    a reader should know.
+    a reader should know. `kill_at` is when the grace ends that its stop signal began: whoever leads then kills what
+    still runs.
 
     `outcome` None: still open. `log_complete` and `removed_at` tell how far the collecting after the
     outcome went; a try with an outcome and no `removed_at` still owns a container or a log to finish."""
@@ -164,6 +165,7 @@ class Try(Value, frozen=True, kw_only=True):
     reason: Reason | None = None
     stop_requested_at: datetime | None = None
     stop_reason: Reason | None = None
+    kill_at: datetime | None = None
     adopted: int = 0  #: how often a later scheduler process took it over
     log_complete: bool = False
     removed_at: datetime | None = None

@@ -231,6 +231,11 @@ def try_stopping(attempt: Try, at: datetime, reason: Reason) -> Try:
     return msgspec.structs.replace(attempt, stop_requested_at=at, stop_reason=reason)
 
 
+def try_signalled(attempt: Try, kill_at: datetime) -> Try:
+    """Its container got the stop signal, and has its grace until then."""
+    return msgspec.structs.replace(attempt, kill_at=kill_at)
+
+
 def try_exited(
     attempt: Try,
     at: datetime,

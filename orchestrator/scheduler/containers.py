@@ -62,7 +62,7 @@ class Containers:
         self._collector = self._make_collector()
         self.harvester = self._make_harvester()
         self._tidier = Tidier(engine, self.harvester, self._pump, self._provisions, post=post, clock=clock)
-        self._stopper = Stopper(engine, attempts, clock)
+        self._stopper = Stopper(engine, attempts, post=post, clock=clock)
         self._idleness = Idleness(attempts, post=post, clock=clock)
         self._memory = MemoryWatch(engine, attempts, clock)
         volumes = _volume_retention(parts.settings)

@@ -4,6 +4,7 @@ behind the start gate."""
 import heapq
 import itertools
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
@@ -11,13 +12,17 @@ import structlog
 from orchestrator.clock import Clock
 from orchestrator.errors import EngineError, NoSuchContainerError
 from orchestrator.ids import TryId
+from orchestrator.planning.events import Signalled
 from orchestrator.ports import Engine
 from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
+from orchestrator.scheduler.inbox import Message
 
 _log = structlog.get_logger()
 
 #: How long until a signal that the engine did not take is sent again.
 _AGAIN = timedelta(seconds=1)
+#: The signal that nobody can be deaf to.
+_LAST = "KILL"
 #: Seconds to wait where nothing is due: until somebody asks.
 _EVER = threading.TIMEOUT_MAX
 
@@ -25,9 +30,12 @@ _EVER = threading.TIMEOUT_MAX
 class Stopper:
     """Signals tries that are to end: each gets its stop signal once, and after its grace KILL."""
 
-    def __init__(self, engine: Engine, attempts: OpenAttempts, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, attempts: OpenAttempts, *, post: Callable[[Message], None], clock: Clock
+    ) -> None:
         self._engine = engine
         self._attempts = attempts
+        self._post = post
         self._clock = clock
         self._order = itertools.count()
         self._lock = threading.Lock()
@@ -50,17 +58,18 @@ class Stopper:
         return not self._thread.is_alive()
 
     def stop(self, entry: OpenAttempt) -> None:
-        """Stop the try's container: its stop signal now, or KILL if its grace is over already (after a restart).
-        One that is being stopped is left to that; one without a container is left to the launcher, which looks
-        before it starts and asks again afterwards."""
-        now = self._clock.now()
-        asked = entry.attempt.stop_requested_at or now
-        over = now >= asked + entry.attempt.spec.stop_grace
+        """Stop the try's container: its stop signal now, or what is left of the grace that an earlier process
+        began. One that is being stopped is left to that; one without a container is left to the launcher, which
+        looks before it starts and asks again afterwards."""
+        kill_at = entry.attempt.kill_at
         with self._lock:
             if entry.try_id in self._stopping:
                 return
             self._stopping.add(entry.try_id)
-            self._push(now, entry, "KILL" if over else _first_signal(entry))
+            if kill_at is None:
+                self._push(self._clock.now(), entry, _first_signal(entry))
+            else:
+                self._push(kill_at, entry, _LAST)
 
     def _push(self, at: datetime, entry: OpenAttempt, signal: str) -> None:
         heapq.heappush(self._due, (at, next(self._order), entry, signal))
@@ -94,10 +103,9 @@ class Stopper:
             if following is None:
                 self._stopping.discard(entry.try_id)
             else:
-                delay, next_signal = following
-                self._push(self._clock.now() + delay, entry, next_signal)
+                self._push(following[0], entry, following[1])
 
-    def _sent(self, entry: OpenAttempt, signal: str) -> tuple[timedelta, str] | None:
+    def _sent(self, entry: OpenAttempt, signal: str) -> tuple[datetime, str] | None:
         container = entry.container_id
         if container is None or not self._attempts.is_open(entry):
             return None
@@ -107,12 +115,18 @@ class Stopper:
             return None
         except EngineError as trouble:
             _log.warning("stop.waits", try_id=entry.try_id, signal=signal, trouble=trouble.message)
-            return _AGAIN, signal
+            return self._clock.now() + _AGAIN, signal
         except Exception:  # noqa: BLE001 - the shell of a loop: logged, and tried again
             _log.exception("stop.broke", try_id=entry.try_id, signal=signal)
-            return _AGAIN, signal
+            return self._clock.now() + _AGAIN, signal
         _log.info("try.signalled", try_id=entry.try_id, signal=signal, running=took)
-        return (entry.attempt.spec.stop_grace, "KILL") if took and signal != "KILL" else None
+        return (self._begun_grace(entry), _LAST) if took and signal != _LAST else None
+
+    def _begun_grace(self, entry: OpenAttempt) -> datetime:
+        """Have it written down when the grace ends, so that it does not begin anew should this process end."""
+        kill_at = self._clock.now() + entry.attempt.spec.stop_grace
+        self._post(Signalled(try_id=entry.try_id, kill_at=kill_at))
+        return kill_at
 
 
 def _first_signal(entry: OpenAttempt) -> str:

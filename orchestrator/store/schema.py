@@ -5,7 +5,7 @@ from sqlalchemy import Connection, inspect, text
 from orchestrator.errors import SchemaError
 
 #: The newest revision in `migrations/versions`; revisions are numbered, so that older and newer can be told.
-HEAD = "0003"
+HEAD = "0004"
 
 _UPGRADE = "orchestrator db upgrade"
 

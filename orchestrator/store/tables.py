@@ -221,6 +221,7 @@ tries = Table(
     Column("reason", Encoded(Reason)),
     Column("stop_requested_at", Instant),
     Column("stop_reason", Encoded(Reason)),
+    Column("kill_at", Instant),
     Column("adopted", Integer, nullable=False),
     Column("log_complete", Boolean, nullable=False),
     Column("removed_at", Instant),

@@ -242,9 +242,28 @@ def test_the_grace_goes_on_over_a_restart(still_stage: Stage, clock: ManualClock
     run = stage.trigger(dag(task("a", stop_grace=_GRACE)))
     stage.wait_state(run, "a", RUNNING)
     stage.cancel(run)
-    stage.heard.wait_for(lambda: signals(stage) == ["15"], "TERM")
+    stage.heard.wait_for(lambda: stage.view(run).tries[0].kill_at is not None, "the begin of its grace")
     first.kill()
-    clock.advance(7)
+    clock.advance(5)
     stage.begin()
+    clock.let_pass(2)  # what is left of it
+    killed(stage, run)
+    assert signals(stage) == ["15", "9"]
+
+
+def test_who_was_not_signalled_before_a_restart_has_its_whole_grace(still_stage: Stage, clock: ManualClock) -> None:
+    stage = still_stage
+    stage.script.programs = {"a": _DEAF}
+    first = stage.begin()
+    run = stage.trigger(dag(task("a", stop_grace=_GRACE)))
+    stage.wait_state(run, "a", RUNNING)
+    pause = first.life.at("signal")
+    stage.cancel(run)
+    assert pause.reached.wait(SOON)
+    first.kill()
+    clock.advance(3600)
+    stage.begin()
+    stage.heard.wait_for(lambda: signals(stage) == ["15"], "TERM")
+    clock.let_pass(_GRACE.total_seconds())
     killed(stage, run)
     assert signals(stage) == ["15", "9"]
