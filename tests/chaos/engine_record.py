@@ -60,6 +60,15 @@ class EngineRecord:
         self._until(lambda: len(self.containers(kind, task_id)) >= number, f"{kind} {number} of {task_id}")
         return self.containers(kind, task_id)[number - 1]
 
+    def count(self, kind: EngineEventKind) -> int:
+        """How often this happened to any try's container."""
+        with self._changed:
+            return sum(event.kind is kind for event in self._events)
+
+    def wait_until(self, told: Callable[[], bool], what: str) -> None:
+        """Until this holds, looked at with each event; `what` says it in words."""
+        self._until(told, what)
+
     def wait_for(self, kind: EngineEventKind, container: ContainerId) -> None:
         """Until this happened to that container."""
 

@@ -39,10 +39,14 @@ class SchedulerProcess:
         assert told, "the scheduler does not get going"
         assert self._said("scheduler.running"), "the scheduler ended: " + "".join(self.lines[-20:])
 
-    def kill(self) -> None:
-        """SIGKILL to this one process, and see its children end by themselves."""
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def kill(self, *, early: bool = False) -> None:
+        """SIGKILL to this one process, and see its children end by themselves; `early`: it may have none yet."""
         children = _children(self._process.pid)
-        assert children or sys.platform != "linux", "the scheduler has no authoring server"
+        assert children or early or sys.platform != "linux", "the scheduler has no authoring server"
         self._process.kill()
         assert self._process.wait(PATIENCE) == -signal.SIGKILL
         for child in children:

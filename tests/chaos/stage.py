@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
@@ -38,17 +38,31 @@ GATES = (1, 2)
 
 
 class Stage:
-    """One project with the one DAG `dag_id`, which runs once by itself; a context manager."""
+    """One project with the one DAG `dag_id`, which runs once by itself; a context manager. With `proxied=False` the
+    scheduler speaks to the engine itself; `given` is what the DAG file finds beside it, by name."""
 
-    def __init__(self, folder: Path, dag_id: str, file: str, address: Address, image: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        dag_id: str,
+        file: str,
+        address: Address,
+        image: str,
+        *,
+        proxied: bool = True,
+        given: Mapping[str, str] | None = None,
+    ) -> None:
         self._folder = folder
         self._dag_id = dag_id
         self._address = address
         self._image = image
+        self._proxied = proxied
         self._opened: set[tuple[ContainerId, int]] = set()
         self._left = ExitStack()
         self._lives: list[SchedulerProcess] = []
         (folder / "dags").mkdir()
+        for name, text in (given or {}).items():
+            (folder / "dags" / name).write_text(text)
         shutil.copy(_DAGS / file, folder / "dags")
         self.runs = folder / ".orchestrator" / "data" / "runs"
         self.runs.mkdir(parents=True)
@@ -61,7 +75,7 @@ class Stage:
         self._environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self._folder),
-            "ORCHESTRATOR__ENGINE__ADDRESS": self.proxy.url,
+            "ORCHESTRATOR__ENGINE__ADDRESS": self.proxy.url if self._proxied else self._address.url,
             "ORCHESTRATOR__ENGINE__NETWORK": "none",
             "ORCHESTRATOR__TASKS__DEFAULT_IMAGE": self._image,
         }
@@ -70,8 +84,8 @@ class Stage:
         self.leftovers = Leftovers(self._address, self.app.deployment())
         self._left.callback(self.leftovers.close)
         self._left.callback(self.leftovers.clear)
-        self._engine = DockerEngine(lambda: self._address, SystemClock())
-        self._left.callback(self._engine.close)
+        self.engine = DockerEngine(lambda: self._address, SystemClock())
+        self._left.callback(self.engine.close)
         self._client = Client(lambda: self._address, PATIENCE)
         self._left.callback(self._client.close)
         self.record = enter(EngineRecord(self._address, self.app.deployment()))
@@ -92,8 +106,13 @@ class Stage:
 
     def begin(self) -> None:
         """Start a scheduler; returns once it runs."""
-        self._lives.append(SchedulerProcess(self._folder, self._environment))
+        self.spawn()
         self.scheduler.wait_running()
+
+    def spawn(self) -> SchedulerProcess:
+        """Start a scheduler; returns at once."""
+        self._lives.append(SchedulerProcess(self._folder, self._environment))
+        return self.scheduler
 
     def wait_end(self) -> RunView:
         """Until the run has ended and all its tries are collected; the scheduler's notices say when to look."""
@@ -116,7 +135,7 @@ class Stage:
 
     def wait_gate(self, container: ContainerId, gate: int) -> None:
         """Until a task stands at a gate, as its output says, read straight from the engine."""
-        wait_output(self._engine, container, f"gate {gate}\n".encode())
+        wait_output(self.engine, container, f"gate {gate}\n".encode())
 
     def open_gate(self, container: ContainerId, gate: int) -> None:
         """Let a task that stands at a gate go on."""
