@@ -36,7 +36,9 @@ from orchestrator.settings import Project
 from orchestrator.spec.dag import DagSpec, Problem
 from orchestrator.spec.finalize import Site
 from orchestrator.spec.policy import Grounds, enforce, violations
+from orchestrator.store.database import Database
 from orchestrator.store.home import read_claim, trials_id
+from orchestrator.store.locating import database_of
 from orchestrator.store.sql_store import SqlStore
 from orchestrator.tasklogs.store import FileLogStore
 
@@ -51,6 +53,11 @@ class App:
         self.clock = clock or SystemClock()
 
     @property
+    def database(self) -> Database:
+        """Where rows are: `SettingsError`, `StoreError` where that cannot be told. It may not be there yet."""
+        return database_of(self.project)
+
+    @property
     def socket(self) -> Path:
         """The scheduler's local socket."""
         return self.project.socket
@@ -58,7 +65,7 @@ class App:
     @contextmanager
     def store(self) -> Iterator[Store]:
         """The database; `SchemaError` names the command where there is none or an old one."""
-        store = SqlStore.open(self.project.database)
+        store = SqlStore.open(self.database)
         try:
             yield store
         finally:
@@ -132,13 +139,13 @@ class App:
 
     def record_image(self, record: ImageRecord) -> None:
         """Note a built image in the database, where there is one."""
-        if self.project.database.exists():
+        if self.database.exists():
             with self.store() as store:
                 store.record_image(record)
 
     def pools(self) -> tuple[Pool, ...]:
         """The pools that somebody made; none where there is no database yet. `StoreError`."""
-        if not self.project.database.exists():
+        if not self.database.exists():
             return ()
         with self.store() as store:
             return store.pools()
@@ -185,6 +192,7 @@ class App:
                 socket = LocalSocket(self.socket)
                 scheduler = Scheduler(parts, epoch, socket.publish)
                 socket.start(scheduler.wake, scheduler.ask)
+                store.listen(scheduler.wake)
                 try:
                     yield scheduler
                 finally:

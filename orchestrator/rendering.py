@@ -198,7 +198,7 @@ def _consumed(app: App, run: Run) -> tuple[AssetEvent, ...]:
 
 
 def _previous(app: App, run: Run) -> Run | None:
-    if not app.project.database.exists():
+    if not app.database.exists():
         return None
     with app.store() as store:
         return store.last_success(run.key.dag_id, run.interval.start)
@@ -230,7 +230,7 @@ class _Earlier:
 
 def _runs_of(app: App, dag_id: str, interval: Interval) -> tuple[Run, ...]:
     """The runs of an interval, the newest first; none where there is no database."""
-    if not app.project.database.exists():
+    if not app.database.exists():
         return ()
     with app.store() as store:
         return store.runs_between(dag_id, interval.start, interval.start + timedelta(microseconds=1))

@@ -88,6 +88,12 @@ class SecretsSettings(Value, frozen=True, kw_only=True):
     folders: tuple[str, ...] = _SECRET_FOLDERS  #: where files of secrets are; relative ones are below the home
 
 
+class DatabaseSettings(Value, frozen=True, kw_only=True):
+    """`[database]`"""
+
+    url: str = ""  #: of a PostgreSQL database: postgresql://USER:PASSWORD@HOST:5432/NAME; empty: SQLite in the home
+
+
 class RetentionSettings(Value, frozen=True, kw_only=True):
     """`[retention]`: how long what a run leaves behind is kept after its end."""
 
@@ -117,6 +123,7 @@ class Settings(Value, frozen=True, kw_only=True):
     tasks: TasksSettings = TasksSettings()
     engine: EngineSettings = EngineSettings()
     images: ImagesSettings = ImagesSettings()
+    database: DatabaseSettings = DatabaseSettings()
     retention: RetentionSettings = RetentionSettings()
     secrets: SecretsSettings = SecretsSettings()
     roots: RootsSettings = RootsSettings()
@@ -157,6 +164,7 @@ class Project(Value, frozen=True, kw_only=True):
 
     @property
     def database(self) -> Path:
+        """The file of rows, where setting `database.url` names no server."""
         return self.home / "orchestrator.db"
 
     @property

@@ -7,6 +7,9 @@ from hypothesis import settings
 from machine import Leftovers, need_base_image, need_engine
 from no_skip import pytest_make_collect_report as pytest_make_collect_report
 from no_skip import pytest_runtest_makereport as pytest_runtest_makereport
+from postgres_server import empty_postgres as empty_postgres
+from postgres_server import postgres_database as postgres_database
+from postgres_server import postgres_server as postgres_server
 
 from orchestrator.clock import SystemClock
 from orchestrator.engines.docker.address import Address

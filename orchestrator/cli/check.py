@@ -80,7 +80,7 @@ def _unknown(app: App, parsed: tuple[ParsedFile, ...]) -> tuple[Problem, ...]:
 
 def _deployment(app: App, looked_at: Collection[str]) -> Deployment | None:
     """What the database knows; None where there is none, or one of another version."""
-    if not app.project.database.exists():
+    if not app.database.exists():
         return None
     try:
         with app.queries() as queries:

@@ -14,6 +14,6 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the database to this program's schema; make it if there is none. Safe to repeat."""
-    project = open_app().project
-    changed = migrate(project.database)
-    click.echo(f"{project.database}: {'upgraded' if changed else 'is current'}")
+    database = open_app().database
+    changed = migrate(database)
+    click.echo(f"{database.name}: {'upgraded' if changed else 'is current'}")

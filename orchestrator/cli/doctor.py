@@ -68,14 +68,14 @@ def _print(check: Check) -> None:
 def _database(app: App) -> Finding:
     try:
         with app.store():
-            return ok(f"{app.project.database} is current")
+            return ok(f"{app.database.name} is current")
     except SchemaError as error:
         return fail(error.message, error.fix, repairable=True)
 
 
 def _migrate(app: App, hear: Say) -> None:
-    hear(f"db upgrade {app.project.database}")
-    upgrade(app.project.database)
+    hear(f"db upgrade {app.database.name}")
+    upgrade(app.database)
 
 
 def _sweep(app: App) -> None:

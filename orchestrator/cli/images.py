@@ -43,7 +43,7 @@ def list_images(output: str | None) -> None:
 def _users(app: App) -> dict[str, list[str]]:
     """Image name -> active DAGs that use it, as far as a database knows DAGs."""
     users: dict[str, list[str]] = {}
-    if app.project.database.exists():
+    if app.database.exists():
         with app.queries() as queries:
             for view in (each for each in queries.dags(app.clock.now()) if each.dag.active):
                 for name in {task.container.image for task in view.spec.tasks if task.container}:

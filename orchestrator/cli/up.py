@@ -23,7 +23,7 @@ def up(fix: bool, yes: bool) -> None:
 
     Ctrl-C stops it; containers that run are left running and adopted by the next `up`."""
     app = open_app()
-    upgrade(app.project.database)
+    upgrade(app.database)
     checks = examine(app, fix=fix, yes=yes, only_trouble=not fix)
     if not fix and any(check.status is Status.FAIL for check in checks):
         say("what failed keeps tasks waiting. `orchestrator doctor --fix` repairs what can be repaired")
@@ -39,7 +39,7 @@ def scheduler(upgrade_first: bool) -> None:
     app = open_app()
     oplog.configure()
     if upgrade_first:
-        upgrade(app.project.database)
+        upgrade(app.database)
     sys.exit(_run(app))
 
 

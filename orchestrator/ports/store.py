@@ -1,7 +1,7 @@
 """What services may expect of the database."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from orchestrator.ids import DeploymentId, Epoch, RunKey, TaskKey, TryId, VersionId
@@ -94,6 +94,10 @@ class Store(Protocol):
 
     def ask(self, kind: RequestKind, payload: dict[str, Any], actor: str, at: datetime) -> Request:
         """Insert a request; any process."""
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called, from a thread of the store's own, after any process, on any machine, has asked; until
+        `close`. A database that cannot tell of it never calls, and none can promise it: look from time to time."""
 
     def unanswered(self) -> tuple[Request, ...]: ...
 

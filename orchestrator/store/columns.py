@@ -7,8 +7,10 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Dialect, Text
+from sqlalchemy import BigInteger, Dialect
 from sqlalchemy.types import TypeDecorator
+
+from orchestrator.store.portable import TEXT
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -33,7 +35,7 @@ class Instant(TypeDecorator[datetime]):
 class Word(TypeDecorator[StrEnum]):
     """A member of a closed set, kept as its text."""
 
-    impl = Text
+    impl = TEXT
     cache_ok = True
 
     def __init__(self, words: type[StrEnum]) -> None:
@@ -52,7 +54,7 @@ class Word(TypeDecorator[StrEnum]):
 class Encoded(TypeDecorator[Any]):
     """A value of one type, kept as JSON text with its keys in a fixed order; None is NULL."""
 
-    impl = Text
+    impl = TEXT
     cache_ok = True
 
     def __init__(self, kind: Any) -> None:

@@ -9,45 +9,53 @@ from sqlalchemy import Connection
 from orchestrator.errors import StoreError
 from orchestrator.ids import new_deployment_id
 from orchestrator.store import leadership
-from orchestrator.store.connecting import writing_engine
+from orchestrator.store.database import Database
 from orchestrator.store.faults import told_as_ours
 from orchestrator.store.home import HomeLock, begin_home, claim_home, deployment_file, read_claim, told_of_home
-from orchestrator.store.schema import HEAD, refuse_newer, revision
+from orchestrator.store.schema import HEAD, refuse_foreign_tables, refuse_newer, revision
+from orchestrator.store.sqlite import SqliteDatabase
 
 _SCRIPTS = "orchestrator.store:migrations"
 
 
-def upgrade(database: Path) -> bool:
-    """Make the database and its home if there are none, migrate it to this program's schema, and give it its
-    deployment id; returns whether anything was to do.
+def upgrade(database: Database | Path) -> bool:
+    """Make the database (a path is that of a file of SQLite) and its home if there are none, migrate it to this
+    program's schema, and give it its deployment id; returns whether anything was to do.
 
     Raises `SchemaError` for a newer schema, `SchedulerRunningError` where a scheduler would have the schema
-    changed under it, `StoreError` where the home belongs to another database, `StoreUnavailableError`."""
-    home = database.parent
+    changed under it, `StoreError` where home and database do not belong together or the database is somebody
+    else's, `StoreUnavailableError`."""
+    if isinstance(database, Path):
+        database = SqliteDatabase(database)
+    home = database.home
     with told_of_home(home):
         begin_home(home)
-    _refuse_lost_database(database)
-    engine = writing_engine(database, create=True)
+    if not database.exists():
+        _refuse_lost(database)
+    engine = database.migrator()
     try:
         with told_as_ours(database), engine.begin() as connection:
-            changed = _migrate(connection, home)
-            if leadership.deployment_id(connection) is None:
-                leadership.found(connection, new_deployment_id())
-            deployment = leadership.deployment_id(connection)
+            changed = _migrate(connection, database)
+            found = leadership.deployment_id(connection)
+            if found is None:
+                found = new_deployment_id()
+                leadership.found(connection, found)
     finally:
         engine.dispose()
-    if deployment is not None:
-        claim_home(home, deployment)
+    claim_home(home, found)
     return changed
 
 
-def _migrate(connection: Connection, home: Path) -> bool:
+def _migrate(connection: Connection, database: Database) -> bool:
     found = revision(connection)
     if found == HEAD:
         return False
-    if found is not None:
+    if found is None:
+        _refuse_lost(database)
+        refuse_foreign_tables(connection)
+    else:
         refuse_newer(found)
-    lock = HomeLock(home)
+    lock = HomeLock(database.home)
     lock.take()
     try:
         command.upgrade(configuration(connection), "head")
@@ -64,11 +72,13 @@ def configuration(connection: Connection) -> Config:
     return config
 
 
-def _refuse_lost_database(database: Path) -> None:
-    known = read_claim(database.parent)
-    if known is not None and not database.exists():
+def _refuse_lost(database: Database) -> None:
+    """Of a database that is not there, or empty: its home must not be another's."""
+    known = read_claim(database.home)
+    if known is not None:
         raise StoreError(
-            f"the home {database.parent} is of deployment {known}, but its database is gone",
-            fix=f"put {database.name} back; or, to begin anew: rm {deployment_file(database.parent)}"
+            f"the home {database.home} is of deployment {known}, but its database is gone: there is nothing in"
+            f" {database.name}",
+            fix=f"put the database of {known} back; or, to begin anew: rm {deployment_file(database.home)}"
             f" (containers of {known} are then nobody's)",
         )

@@ -1,8 +1,8 @@
 """The Store over SQL: opens transactions, calls the statements, and names the row that was refused."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,10 +44,11 @@ from orchestrator.store import (
     tasks,
     tries,
 )
-from orchestrator.store.connecting import memory_engine, reading_engine, writing_engine
+from orchestrator.store.database import Database, Listening, Opened
 from orchestrator.store.faults import told_as_ours
 from orchestrator.store.home import HomeLock, claim_home
 from orchestrator.store.schema import check_schema
+from orchestrator.store.sqlite import MemoryDatabase, SqliteDatabase
 from orchestrator.store.tables import METADATA
 from orchestrator.store.writing import key_of, write_rows, write_singly
 
@@ -55,29 +56,29 @@ from orchestrator.store.writing import key_of, write_rows, write_singly
 class SqlStore:
     """A `ports.Store` over two pools of connections: one that writes, one that only reads."""
 
-    def __init__(
-        self, writer: Engine, reader: Engine, lock: HomeLock | None = None, file: Path | None = None
-    ) -> None:
+    def __init__(self, database: Opened, writer: Engine, reader: Engine, lock: HomeLock | None = None) -> None:
+        self._database = database
         self._writer = writer
         self._reader = reader
         self._lock = lock
-        self._file = file
+        self._listening: Listening | None = None
 
     @classmethod
-    def open(cls, database: Path) -> Self:
-        """The store in a database file. Raises `SchemaError` where `upgrade` has to run first, `StoreError`
-        where database and home do not belong together, `StoreUnavailableError`."""
+    def open(cls, database: Database | Path) -> Self:
+        """The store in a database (a path is that of a file of SQLite). Raises `SchemaError` where `upgrade` has to
+        run first, `StoreError` where database and home do not belong together, `StoreUnavailableError`."""
+        if isinstance(database, Path):
+            database = SqliteDatabase(database)
         if not database.exists():
             raise SchemaError(
-                f"there is no database {database} yet",
+                f"there is no database {database.name} yet",
                 fix="`orchestrator up` makes it and runs the DAGs (`orchestrator db upgrade` only makes it)",
             )
-        home = database.parent
-        store = cls(writing_engine(database), reading_engine(database), HomeLock(home), database)
+        store = cls(database, database.writer(), database.reader(), database.lock())
         try:
             with store._reading() as connection:
                 check_schema(connection)
-            claim_home(home, store.deployment())
+            claim_home(database.home, store.deployment())
         except StoreError:
             store.close()
             raise
@@ -86,8 +87,9 @@ class SqlStore:
     @classmethod
     def in_memory(cls, deployment: DeploymentId) -> Self:
         """An empty store without a file, seen by all threads of this process; gone when closed."""
-        engine = memory_engine()
-        store = cls(engine, engine)
+        database = MemoryDatabase()
+        engine = database.engine()
+        store = cls(database, engine, engine)
         with store._writing() as connection:
             METADATA.create_all(connection)
             leadership.found(connection, deployment)
@@ -95,6 +97,8 @@ class SqlStore:
 
     def close(self) -> None:
         """Close all connections and let the home go; idempotent."""
+        if self._listening is not None:
+            self._listening.close()
         self._writer.dispose()
         self._reader.dispose()
         if self._lock is not None:
@@ -125,7 +129,13 @@ class SqlStore:
 
     def ask(self, kind: RequestKind, payload: dict[str, Any], actor: str, at: datetime) -> Request:
         with self._writing() as connection:
-            return requests.ask(connection, kind, payload, actor, at)
+            request = requests.ask(connection, kind, payload, actor, at)
+            self._database.announce(connection)
+            return request
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        if self._listening is None:
+            self._listening = self._database.listen(wake)
 
     def record_image(self, image: ImageRecord) -> None:
         with self._writing() as connection:
@@ -268,18 +278,18 @@ class SqlStore:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with told_as_ours(self._file), self._writer.begin() as connection:
+        with told_as_ours(self._database), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with told_as_ours(self._file), self._reader.begin() as connection:
+        with told_as_ours(self._database), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def _trying(self) -> Iterator[Connection]:
         """A writing transaction that is always rolled back."""
-        with told_as_ours(self._file), self._writer.connect() as connection, connection.begin() as transaction:
+        with told_as_ours(self._database), self._writer.connect() as connection, connection.begin() as transaction:
             yield connection
             transaction.rollback()
 

@@ -18,7 +18,6 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
     text,
 )
 
@@ -29,6 +28,7 @@ from orchestrator.spec.container import ContainerSpec, ExitFacts
 from orchestrator.spec.dag import DagSpec, ParsedFile
 from orchestrator.states import FINAL_TASK_STATES, Reprocess, RunState, RunType, TaskState
 from orchestrator.store.columns import Encoded, Instant, Word
+from orchestrator.store.portable import TEXT
 
 METADATA = MetaData(
     naming_convention={
@@ -45,13 +45,13 @@ def _words(words: Iterable[StrEnum]) -> str:
 
 
 def _run() -> tuple[Column[str], Column[str]]:
-    return Column("dag_id", Text, primary_key=True), Column("run_id", Text, primary_key=True)
+    return Column("dag_id", TEXT, primary_key=True), Column("run_id", TEXT, primary_key=True)
 
 
 def _task() -> tuple[Column[Any], ...]:
     return (
         *_run(),
-        Column("task_id", Text, primary_key=True),
+        Column("task_id", TEXT, primary_key=True),
         Column("map_index", Integer, primary_key=True, autoincrement=False),
     )
 
@@ -65,7 +65,7 @@ deployment = Table(
     "deployment",
     METADATA,
     Column("one", Integer, primary_key=True, autoincrement=False),
-    Column("deployment_id", Text, nullable=False),
+    Column("deployment_id", TEXT, nullable=False),
     CheckConstraint("one = 1", name="is_one_row"),
 )
 
@@ -74,7 +74,7 @@ leader = Table(
     METADATA,
     Column("one", Integer, primary_key=True, autoincrement=False),
     Column("epoch", Integer, nullable=False),
-    Column("owner", Text, nullable=False),
+    Column("owner", TEXT, nullable=False),
     Column("taken_at", Instant),
     CheckConstraint("one = 1", name="is_one_row"),
 )
@@ -82,7 +82,7 @@ leader = Table(
 dag_files = Table(
     "dag_files",
     METADATA,
-    Column("file", Text, primary_key=True),
+    Column("file", TEXT, primary_key=True),
     Column("parsed", Encoded(ParsedFile), nullable=False),
     Column("parsed_at", Instant, nullable=False),
 )
@@ -90,8 +90,8 @@ dag_files = Table(
 dag_versions = Table(
     "dag_versions",
     METADATA,
-    Column("dag_id", Text, primary_key=True),
-    Column("version", Text, primary_key=True),
+    Column("dag_id", TEXT, primary_key=True),
+    Column("version", TEXT, primary_key=True),
     Column("spec", Encoded(DagSpec), nullable=False),
     Column("created_at", Instant, nullable=False),
 )
@@ -99,9 +99,9 @@ dag_versions = Table(
 dags = Table(
     "dags",
     METADATA,
-    Column("dag_id", Text, primary_key=True),
-    Column("version", Text, nullable=False),
-    Column("file", Text, nullable=False),
+    Column("dag_id", TEXT, primary_key=True),
+    Column("version", TEXT, nullable=False),
+    Column("file", TEXT, nullable=False),
     Column("paused", Boolean, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("last_start", Instant),
@@ -122,12 +122,12 @@ runs = Table(
     *_run(),
     Column("run_type", Word(RunType), nullable=False),
     Column("state", Word(RunState), nullable=False),
-    Column("version", Text, nullable=False),
+    Column("version", TEXT, nullable=False),
     Column("interval_start", Instant, nullable=False),
     Column("interval_end", Instant, nullable=False),
     Column("conf", Encoded(dict[str, Any]), nullable=False),
-    Column("note", Text),
-    Column("actor", Text, nullable=False),
+    Column("note", TEXT),
+    Column("actor", TEXT, nullable=False),
     Column("images", Encoded(dict[str, str])),
     Column("reason", Encoded(Reason)),
     Column("created_at", Instant, nullable=False),
@@ -186,7 +186,7 @@ task_instances = Table(
     Column("since", Instant),
     Column("target", Word(TaskState)),
     Column("awaits", Encoded(Awaits)),
-    Column("label", Text, nullable=False, server_default=""),
+    Column("label", TEXT, nullable=False, server_default=""),
     Column("deadline_missed_at", Instant),
     ForeignKeyConstraint(["dag_id", "run_id"], ["runs.dag_id", "runs.run_id"]),
     CheckConstraint(f"state IN {_words(TaskState)}", name="state_known"),
@@ -208,12 +208,12 @@ tries = Table(
     METADATA,
     *_task(),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("try_id", Text, nullable=False),
+    Column("try_id", TEXT, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("spec", Encoded(ContainerSpec), nullable=False),
     Column("intended_at", Instant, nullable=False),
     Column("look", Integer, nullable=False, server_default="1"),
-    Column("container_id", Text),
+    Column("container_id", TEXT),
     Column("started_at", Instant),
     Column("ended_at", Instant),
     Column("exit", Encoded(ExitFacts)),
@@ -225,9 +225,9 @@ tries = Table(
     Column("adopted", Integer, nullable=False),
     Column("log_complete", Boolean, nullable=False),
     Column("removed_at", Instant),
-    Column("cache_key", Text),
+    Column("cache_key", TEXT),
     Column("cache_parts", Encoded(dict[str, str]), nullable=False, server_default="{}"),
-    Column("note", Text, nullable=False, server_default=""),
+    Column("note", TEXT, nullable=False, server_default=""),
     ForeignKeyConstraint(_TASK_COLUMNS, [f"task_instances.{name}" for name in _TASK_COLUMNS]),
     CheckConstraint("number > 0", name="number_from_one"),
     CheckConstraint(f"outcome IN {_words(TryOutcome)}", name="outcome_known"),
@@ -261,19 +261,19 @@ results = Table(
 asset_events = Table(
     "asset_events",
     METADATA,
-    Column("asset", Text, primary_key=True),
+    Column("asset", TEXT, primary_key=True),
     Column("at", Instant, primary_key=True, autoincrement=False),
     Column("extra", LargeBinary, nullable=False),
     Column("source", Encoded(TaskKey)),
-    Column("actor", Text, nullable=False),
+    Column("actor", TEXT, nullable=False),
 )
 Index("asset_events_newest", asset_events.c.at, unique=True)
 
 asset_gathered = Table(
     "asset_gathered",
     METADATA,
-    Column("dag_id", Text, primary_key=True),
-    Column("asset", Text, primary_key=True),
+    Column("dag_id", TEXT, primary_key=True),
+    Column("asset", TEXT, primary_key=True),
     Column("first", Instant, nullable=False),
     Column("last", Instant, nullable=False),
     Column("count", Integer, nullable=False),
@@ -284,7 +284,7 @@ asset_gathered = Table(
 pools = Table(
     "pools",
     METADATA,
-    Column("name", Text, primary_key=True),
+    Column("name", TEXT, primary_key=True),
     Column("slots", Integer, nullable=False),
     CheckConstraint("slots >= 0", name="slots_not_negative"),
 )
@@ -293,19 +293,19 @@ backfills = Table(
     "backfills",
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("dag_id", Text, nullable=False),
+    Column("dag_id", TEXT, nullable=False),
     Column("start", Instant, nullable=False),
     Column("end", Instant, nullable=False),
     Column("reprocess", Word(Reprocess), nullable=False),
     Column("backwards", Boolean, nullable=False),
     Column("max_active_runs", Integer, nullable=False),
     Column("conf", Encoded(dict[str, Any]), nullable=False),
-    Column("actor", Text, nullable=False),
+    Column("actor", TEXT, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("pending", Encoded(tuple[Pending, ...]), nullable=False),
     Column("total", Integer, nullable=False),
     Column("paused", Boolean, nullable=False),
-    Column("cancelled_by", Text),
+    Column("cancelled_by", TEXT),
     Column("ended_at", Instant),
 )
 _GOING = text("ended_at IS NULL")
@@ -314,13 +314,13 @@ Index("backfills_open", backfills.c.id, sqlite_where=_GOING, postgresql_where=_G
 images = Table(
     "images",
     METADATA,
-    Column("tag", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("source_hash", Text, nullable=False),
-    Column("image_id", Text, nullable=False),
+    Column("tag", TEXT, primary_key=True),
+    Column("name", TEXT, nullable=False),
+    Column("source_hash", TEXT, nullable=False),
+    Column("image_id", TEXT, nullable=False),
     Column("built_at", Instant, nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("log", Text, nullable=False),
+    Column("log", TEXT, nullable=False),
 )
 
 requests = Table(
@@ -329,7 +329,7 @@ requests = Table(
     Column("id", Integer, primary_key=True),
     Column("kind", Word(RequestKind), nullable=False),
     Column("payload", Encoded(dict[str, Any]), nullable=False),
-    Column("actor", Text, nullable=False),
+    Column("actor", TEXT, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("outcome", Encoded(Answer)),
     Column("answered_at", Instant),

@@ -14,10 +14,12 @@ from orchestrator.store import SqlStore, upgrade
 from orchestrator.testing.fake_engine import FakeEngine
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         opened = SqlStore.in_memory(DeploymentId("0123abcd"))
+    elif request.param == "postgresql":
+        opened = SqlStore.open(request.getfixturevalue("postgres_database"))
     else:
         database = tmp_path / "home #1 100%?" / "orchestrator.db"
         upgrade(database)

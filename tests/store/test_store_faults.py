@@ -10,7 +10,7 @@ from store_rows import NOW, seed
 
 from orchestrator.errors import StoreError, StoreUnavailableError
 from orchestrator.ports import Snapshot
-from orchestrator.store import SqlStore, connecting, upgrade
+from orchestrator.store import SqlStore, sqlite, upgrade
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def database(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]:
-    monkeypatch.setattr(connecting, "PATIENCE", 0)
+    monkeypatch.setattr(sqlite, "PATIENCE", 0)
     opened = SqlStore.open(database)
     yield opened
     opened.close()
@@ -90,7 +90,7 @@ def test_readers_cannot_write(store: SqlStore) -> None:
 def test_a_file_system_without_shared_memory_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(":memory:")  # answers "memory" to journal_mode = WAL, as such a disk says "delete"
     with pytest.raises(StoreError, match="ORCHESTRATOR_HOME"):
-        connecting._use_wal(connection)
+        sqlite._use_wal(connection)
     connection.close()
 
 

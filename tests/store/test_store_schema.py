@@ -88,12 +88,13 @@ def test_an_upgrade_is_done_once_and_keeps_the_deployment(database: Path) -> Non
 
 def test_a_migration_that_fails_leaves_nothing_behind(database: Path) -> None:
     database.parent.mkdir()
-    say(database, "CREATE TABLE tries (in_the_way INTEGER)")
-    with pytest.raises(StoreError, match="tries already exists"):
+    say(database, "CREATE TABLE mine (in_the_way INTEGER)")
+    say(database, "CREATE INDEX runs_newest ON mine (in_the_way)")
+    with pytest.raises(StoreError, match="runs_newest already exists"):
         upgrade(database)
     one = engine(database)
     with one.connect() as connection:
-        assert inspect(connection).get_table_names() == ["tries"]
+        assert inspect(connection).get_table_names() == ["mine"]
     one.dispose()
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from alembic import command
 
-from orchestrator.store.connecting import writing_engine
 from orchestrator.store.migrate import configuration
 from orchestrator.store.schema import HEAD
+from orchestrator.store.sqlite import SqliteDatabase
 
 
 def write_revision(subject: str) -> None:
     """Migrate a scratch database to the newest revision, compare it with the tables, write the difference."""
     with tempfile.TemporaryDirectory() as folder:
-        engine = writing_engine(Path(folder) / "scratch.db", create=True)
+        engine = SqliteDatabase(Path(folder) / "scratch.db").migrator()
         with engine.begin() as connection:
             config = configuration(connection)
             command.upgrade(config, "head")

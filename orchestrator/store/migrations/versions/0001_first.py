@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from orchestrator.store.portable import TEXT
+
 revision = "0001"
 down_revision = None
 
@@ -22,7 +24,7 @@ def _leadership() -> None:
     op.create_table(
         "deployment",
         sa.Column("one", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("deployment_id", sa.Text(), nullable=False),
+        sa.Column("deployment_id", TEXT, nullable=False),
         sa.CheckConstraint("one = 1", name=op.f("deployment_is_one_row")),
         sa.PrimaryKeyConstraint("one", name=op.f("deployment_key")),
     )
@@ -30,7 +32,7 @@ def _leadership() -> None:
         "leader",
         sa.Column("one", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("owner", TEXT, nullable=False),
         sa.Column("taken_at", sa.BigInteger()),
         sa.CheckConstraint("one = 1", name=op.f("leader_is_one_row")),
         sa.PrimaryKeyConstraint("one", name=op.f("leader_key")),
@@ -40,24 +42,24 @@ def _leadership() -> None:
 def _dags() -> None:
     op.create_table(
         "dag_files",
-        sa.Column("file", sa.Text(), nullable=False),
-        sa.Column("parsed", sa.Text(), nullable=False),
+        sa.Column("file", TEXT, nullable=False),
+        sa.Column("parsed", TEXT, nullable=False),
         sa.Column("parsed_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("file", name=op.f("dag_files_key")),
     )
     op.create_table(
         "dag_versions",
-        sa.Column("dag_id", sa.Text(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("spec", sa.Text(), nullable=False),
+        sa.Column("dag_id", TEXT, nullable=False),
+        sa.Column("version", TEXT, nullable=False),
+        sa.Column("spec", TEXT, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("dag_id", "version", name=op.f("dag_versions_key")),
     )
     op.create_table(
         "dags",
-        sa.Column("dag_id", sa.Text(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("file", sa.Text(), nullable=False),
+        sa.Column("dag_id", TEXT, nullable=False),
+        sa.Column("version", TEXT, nullable=False),
+        sa.Column("file", TEXT, nullable=False),
         sa.Column("paused", sa.Boolean(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("last_start", sa.BigInteger()),
@@ -76,18 +78,18 @@ def _dags() -> None:
 def _runs() -> None:
     op.create_table(
         "runs",
-        sa.Column("dag_id", sa.Text(), nullable=False),
-        sa.Column("run_id", sa.Text(), nullable=False),
-        sa.Column("run_type", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("dag_id", TEXT, nullable=False),
+        sa.Column("run_id", TEXT, nullable=False),
+        sa.Column("run_type", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("version", TEXT, nullable=False),
         sa.Column("interval_start", sa.BigInteger(), nullable=False),
         sa.Column("interval_end", sa.BigInteger(), nullable=False),
-        sa.Column("conf", sa.Text(), nullable=False),
-        sa.Column("note", sa.Text()),
-        sa.Column("actor", sa.Text(), nullable=False),
-        sa.Column("images", sa.Text()),
-        sa.Column("reason", sa.Text()),
+        sa.Column("conf", TEXT, nullable=False),
+        sa.Column("note", TEXT),
+        sa.Column("actor", TEXT, nullable=False),
+        sa.Column("images", TEXT),
+        sa.Column("reason", TEXT),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger()),
         sa.Column("ended_at", sa.BigInteger()),
@@ -123,15 +125,15 @@ def _runs() -> None:
 def _tasks() -> None:
     op.create_table(
         "task_instances",
-        sa.Column("dag_id", sa.Text(), nullable=False),
-        sa.Column("run_id", sa.Text(), nullable=False),
-        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("dag_id", TEXT, nullable=False),
+        sa.Column("run_id", TEXT, nullable=False),
+        sa.Column("task_id", TEXT, nullable=False),
         sa.Column("map_index", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("state", TEXT, nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("losses", sa.Integer(), nullable=False),
-        sa.Column("reason", sa.Text()),
+        sa.Column("reason", TEXT),
         sa.Column("queued_at", sa.BigInteger()),
         sa.Column("started_at", sa.BigInteger()),
         sa.Column("ended_at", sa.BigInteger()),
@@ -173,9 +175,9 @@ def _tasks() -> None:
 def _results() -> None:
     op.create_table(
         "results",
-        sa.Column("dag_id", sa.Text(), nullable=False),
-        sa.Column("run_id", sa.Text(), nullable=False),
-        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("dag_id", TEXT, nullable=False),
+        sa.Column("run_id", TEXT, nullable=False),
+        sa.Column("task_id", TEXT, nullable=False),
         sa.Column("map_index", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -196,23 +198,23 @@ def _results() -> None:
 def _tries() -> None:
     op.create_table(
         "tries",
-        sa.Column("dag_id", sa.Text(), nullable=False),
-        sa.Column("run_id", sa.Text(), nullable=False),
-        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("dag_id", TEXT, nullable=False),
+        sa.Column("run_id", TEXT, nullable=False),
+        sa.Column("task_id", TEXT, nullable=False),
         sa.Column("map_index", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("try_id", sa.Text(), nullable=False),
+        sa.Column("try_id", TEXT, nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.Column("spec", sa.Text(), nullable=False),
+        sa.Column("spec", TEXT, nullable=False),
         sa.Column("intended_at", sa.BigInteger(), nullable=False),
-        sa.Column("container_id", sa.Text()),
+        sa.Column("container_id", TEXT),
         sa.Column("started_at", sa.BigInteger()),
         sa.Column("ended_at", sa.BigInteger()),
-        sa.Column("exit", sa.Text()),
-        sa.Column("outcome", sa.Text()),
-        sa.Column("reason", sa.Text()),
+        sa.Column("exit", TEXT),
+        sa.Column("outcome", TEXT),
+        sa.Column("reason", TEXT),
         sa.Column("stop_requested_at", sa.BigInteger()),
-        sa.Column("stop_reason", sa.Text()),
+        sa.Column("stop_reason", TEXT),
         sa.Column("adopted", sa.Integer(), nullable=False),
         sa.Column("log_complete", sa.Boolean(), nullable=False),
         sa.Column("removed_at", sa.BigInteger()),
@@ -255,30 +257,30 @@ def _indexes_of_tries() -> None:
 def _rest() -> None:
     op.create_table(
         "pools",
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.Column("slots", sa.Integer(), nullable=False),
         sa.CheckConstraint("slots >= 0", name=op.f("pools_slots_not_negative")),
         sa.PrimaryKeyConstraint("name", name=op.f("pools_key")),
     )
     op.create_table(
         "images",
-        sa.Column("tag", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("source_hash", sa.Text(), nullable=False),
-        sa.Column("image_id", sa.Text(), nullable=False),
+        sa.Column("tag", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("source_hash", TEXT, nullable=False),
+        sa.Column("image_id", TEXT, nullable=False),
         sa.Column("built_at", sa.BigInteger(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("log", sa.Text(), nullable=False),
+        sa.Column("log", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("tag", name=op.f("images_key")),
     )
     op.create_table(
         "requests",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("payload", sa.Text(), nullable=False),
-        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("payload", TEXT, nullable=False),
+        sa.Column("actor", TEXT, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("outcome", sa.Text()),
+        sa.Column("outcome", TEXT),
         sa.Column("answered_at", sa.BigInteger()),
         sa.CheckConstraint(
             "(outcome IS NULL) = (answered_at IS NULL)", name=op.f("requests_answered_with_outcome")
