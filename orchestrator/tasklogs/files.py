@@ -40,7 +40,13 @@ class TryFiles(Value, frozen=True, kw_only=True):
     def all(self) -> tuple[Path, ...]:
         """Every file there may be, in the order in which they can be deleted: a cut needs the others, and
         without the index they mean nothing."""
-        return (self.cut, self.cut_draft, self.index, self.log, self.system)
+        files = (self.index, self.log, self.system)
+        return (self.cut, self.cut_draft, *files, *map(draft_of, files))
+
+
+def draft_of(path: Path) -> Path:
+    """Where a file's copy is made that is to take its place (see `ownership.py`)."""
+    return path.with_name(f"{path.name}.new")
 
 
 def files_of(root: Path, key: TryKey) -> TryFiles:

@@ -9,9 +9,12 @@ from orchestrator.errors import FileTooLargeError
 from orchestrator.ports import LogFlag, LogRecord, Stream
 from orchestrator.tasklogs.files import TryFiles
 from orchestrator.tasklogs.index import Entry, entries, entries_backwards, record_count
+from orchestrator.tasklogs.ownership import being_replaced
 
 #: Bytes from the end of a log in which `tail` looks for lines.
 _TAIL_BYTES = 65536
+#: How often files are opened that are being replaced.
+_OPEN_ATTEMPTS = 3
 
 
 class LogReader:
@@ -25,6 +28,14 @@ class LogReader:
         self._log = self._open(str(files.log))
         self._system: int | None = None
         self._count = record_count(self._index)
+
+    @property
+    def together(self) -> bool:
+        """Whether index and log belong together: neither was put in the other's place while they were opened."""
+        files = ((self._files.index, self._index), (self._files.log, self._log))
+        return not being_replaced(self._files) and all(
+            path.stat().st_ino == os.fstat(opened).st_ino for path, opened in files
+        )
 
     def records(self, start: int) -> Iterator[LogRecord]:
         """Records from offset `start` on; the first one may be the rest of one."""
@@ -73,6 +84,17 @@ class LogReader:
         fd = os.open(path, os.O_RDONLY)
         self._stack.callback(os.close, fd)
         return fd
+
+
+def opened_together(files: TryFiles, stack: contextlib.ExitStack) -> LogReader:
+    """A reader of files that belong together; `stack` closes them. FileNotFoundError where there is no log."""
+    for _ in range(_OPEN_ATTEMPTS):
+        with contextlib.ExitStack() as attempt:
+            reader = LogReader(files, attempt)
+            if reader.together:
+                stack.push(attempt.pop_all())
+                return reader
+    return LogReader(files, stack)  # a process died while it replaced them: what it had copied is all there is
 
 
 def last_line(reader: LogReader, stream: Stream, limit: int) -> bytes | None:

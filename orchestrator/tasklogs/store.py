@@ -1,24 +1,27 @@
 """`ports.LogStore` over a folder of files."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from orchestrator.ids import TryKey
 from orchestrator.ports import LogRecord, Stream
 from orchestrator.tasklogs.files import TryFiles, faults, files_of
-from orchestrator.tasklogs.reader import LogReader, last_line, tail
+from orchestrator.tasklogs.ownership import Ownership
+from orchestrator.tasklogs.reader import LogReader, last_line, opened_together, tail
 from orchestrator.tasklogs.writer import FileLogWriter
 
 
 class FileLogStore:
-    """Logs of tries under `folder`. Any process may read; one at a time writes a try's log."""
+    """Logs of tries under `folder`. Any process may read; one at a time writes a try's log. Where several processes
+    write one after the other, and one before may wake up again, `leads` tells whether this is the one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, leads: Callable[[], bool] | None = None) -> None:
         self._folder = folder
+        self._ownership = None if leads is None else Ownership(leads)
 
     def writer(self, key: TryKey) -> FileLogWriter:
-        return FileLogWriter(files_of(self._folder, key))
+        return FileLogWriter(files_of(self._folder, key), self._ownership)
 
     def records(self, key: TryKey, start: int = 0) -> Iterator[LogRecord]:
         with self._reader(key) as reader:
@@ -41,9 +44,10 @@ class FileLogStore:
         files = files_of(self._folder, key)
         with faults(files.log):
             found = [path for path in files.all if path.exists()]
-            for path in found:
-                path.unlink(missing_ok=True)
             if found:
+                with contextlib.nullcontext() if self._ownership is None else self._ownership.changing(files):
+                    for path in found:
+                        path.unlink(missing_ok=True)
                 self._remove_empty_folders(files)
 
     @contextlib.contextmanager
@@ -51,7 +55,7 @@ class FileLogStore:
         files = files_of(self._folder, key)
         with faults(files.log), contextlib.ExitStack() as stack:
             try:
-                reader = LogReader(files, stack)
+                reader = opened_together(files, stack)
             except FileNotFoundError:
                 yield None
             else:

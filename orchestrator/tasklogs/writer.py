@@ -12,6 +12,7 @@ from orchestrator.ports import LogFlag, Stream
 from orchestrator.tasklogs.cut import apply_cut, cut_to_lines
 from orchestrator.tasklogs.files import TryFiles, faults, write_all
 from orchestrator.tasklogs.index import MAX_LENGTH, RECORD_SIZE, Extent, covered, ended_parts, microseconds, packed
+from orchestrator.tasklogs.ownership import Ownership
 
 _OPEN = os.O_RDWR | os.O_CREAT
 _MODE = 0o644
@@ -22,10 +23,11 @@ _FOLDER_ATTEMPTS = 10
 
 class FileLogWriter:
     """Satisfies `ports.LogWriter`. Everything is written at known positions: an append that failed half-way
-    leaves nothing that counts, and the next one goes over it."""
+    leaves nothing that counts, and the next one goes over it. `ownership` where others may have written to it."""
 
-    def __init__(self, files: TryFiles) -> None:
+    def __init__(self, files: TryFiles, ownership: Ownership | None = None) -> None:
         self._files = files
+        self._ownership = ownership
         self._log = self._index = self._system = _CLOSED
         self._changed = False
         self._extent = Extent()
@@ -71,7 +73,7 @@ class FileLogWriter:
             write_all(self._index, record, extent.records * RECORD_SIZE)
 
     def rewind(self) -> dict[Stream, int]:
-        with faults(self._files.log), self._closing_on_failure():
+        with faults(self._files.log), self._closing_on_failure(), self._changing():
             self._changed = True
             counts = cut_to_lines(self._files, self._log, self._index, self._extent)
             # Offsets go on where they were: none is used twice, so a follower misses nothing.
@@ -96,21 +98,31 @@ class FileLogWriter:
                 self._close_files()
 
     def _open(self) -> None:
-        self._log = self._open_log()
-        apply_cut(self._files)
-        self._index = os.open(self._files.index, _OPEN, _MODE)
-        if self._files.system.exists():
-            self._system = os.open(self._files.system, _OPEN, _MODE)
-        self._extent = self._covered()
-        self._cut_off_rest()
-
-    def _open_log(self) -> int:
         """Again where the removal of another try's log took the empty folder away in between."""
         for _ in range(_FOLDER_ATTEMPTS):
             with contextlib.suppress(FileNotFoundError):
                 self._files.folder.mkdir(parents=True, exist_ok=True)
-                return os.open(self._files.log, _OPEN, _MODE)
+                with self._changing():
+                    self._open_files()
+                return
         raise FileNotFoundError(errno.ENOENT, "its folder vanishes again and again", str(self._files.folder))
+
+    def _open_files(self) -> None:
+        if self._ownership is not None:
+            self._ownership.take(self._files)
+        self._log = os.open(self._files.log, _OPEN, _MODE)
+        apply_cut(self._files)
+        self._index = os.open(self._files.index, _OPEN, _MODE)
+        if self._files.system.exists():
+            self._system = os.open(self._files.system, _OPEN, _MODE)
+        if self._ownership is not None:
+            self._ownership.keep(self._files)
+        self._extent = self._covered()
+        self._cut_off_rest()
+
+    def _changing(self) -> contextlib.AbstractContextManager[None]:
+        """Within, files may be changed by name."""
+        return contextlib.nullcontext() if self._ownership is None else self._ownership.changing(self._files)
 
     @contextlib.contextmanager
     def _closing_on_failure(self) -> Iterator[None]:
