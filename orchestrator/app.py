@@ -26,7 +26,9 @@ from orchestrator.images.calls import ImageApi
 from orchestrator.images.service import DockerImages
 from orchestrator.planning.rows import Pool
 from orchestrator.ports import ImageRecord, Store
+from orchestrator.pulses import Pulse
 from orchestrator.queries import Queries
+from orchestrator.scheduler.heartbeat import Heartbeat
 from orchestrator.scheduler.local_socket import LocalSocket
 from orchestrator.scheduler.scheduler import Parts, Scheduler
 from orchestrator.secrets.environment import EnvironmentSecrets
@@ -237,10 +239,16 @@ class App:
                 clock=self.clock,
                 folder=folder,
                 test_mode=folder is None,
+                heartbeat=self._heartbeat(),
             )
         finally:
             engine.close()
             images.close()
+
+    def _heartbeat(self) -> Heartbeat:
+        """What the parent hears of our progress, if there is one that listens."""
+        pipe, seconds = self.project.heartbeat, self.project.settings.scheduling.stall_timeout
+        return Heartbeat(self.clock, None if pipe is None else Pulse(pipe, seconds))
 
     def _grounds(self, places: EnginePlaces) -> Grounds:
         """Where the engine has the project and the home; where it has neither, no path of its host is theirs."""

@@ -4,7 +4,8 @@ A container starts as root, because only root can give its processes different u
 here: the home is closed to everybody but the scheduler's user, and the nursery of the authoring servers is started
 (`orchestrator.dagfiles.nursery`) as a user who has no group, no variable and no way to the home or the engine. Then
 this process becomes the scheduler's user, in the group of the engine's socket, and starts the command it was asked
-for. As every first process of a container it hands signals on, and buries whoever is left an orphan.
+for. As every first process of a container it hands signals on, and buries whoever is left an orphan; and it ends a
+command that tells of its progress and stands still (`orchestrator.pulses`): the engine starts the container again.
 
 `docker compose exec` comes in through here as well: no command of ours runs as root.
 """
@@ -15,12 +16,15 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from orchestrator.clock import SystemClock
+from orchestrator.pulses import PulseWatch, start_watched
 from orchestrator.settings import NURSERY
 
 #: The user and group of everything but the authoring servers, and theirs.
@@ -107,15 +111,17 @@ class _Command:
         variables = {"HOME": os.environ["ORCHESTRATOR_HOME"]}
         if nursery is not None:
             variables[NURSERY] = str(nursery.control)
-        self._child = subprocess.Popen(
+        self._child, watch = start_watched(
             [*_PYTHON, "orchestrator", *arguments],
-            env=os.environ | variables,
+            SystemClock(),
+            environment=os.environ | variables,
             pass_fds=handed_on,
         )
         for each in handed_on:
             os.close(each)  # the nursery ends with the last who may ask it
         if self._stopping:
             self._stop()
+        threading.Thread(target=self._watch, args=(watch,), name="watch", daemon=True).start()
         lost = False
         while True:
             pid, status = os.wait()  # orphans too: there is nobody else to bury them
@@ -126,11 +132,21 @@ class _Command:
                 lost = True
                 self._stop()
 
+    def _watch(self, watch: PulseWatch) -> None:
+        stood_still = watch.stall()
+        if stood_still is not None:
+            sys.stderr.write(f"the command made no progress for {stood_still:g} s and is ended by force\n")
+            sys.stderr.flush()
+            self._signal(signal.SIGKILL)
+
     def _stop(self) -> None:
         self._stopping = True
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
         if self._child is not None:
             with suppress(ProcessLookupError):
-                os.kill(self._child.pid, signal.SIGTERM)
+                os.kill(self._child.pid, number)
 
 
 if __name__ == "__main__":

@@ -79,6 +79,8 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.FAILED_IN_ROW: "see why they did (`orchestrator runs list {dag}`), then: `orchestrator dags unpause {dag}`",
     _R.POOL_MISSING: "name a pool that is there and large enough (pool=, pool_slots=) in the DAG file",
     _R.ENGINE_DOWN: f"see whether it runs: {_DOCTOR}, with --fix it is started; the work then goes on by itself",
+    _R.DATABASE_DOWN: "see that the database's server runs, or that its disk has room and is writable; the "
+    "scheduler's log says more, and the work then goes on by itself",
     _R.IMAGE_BUILDING: "wait for the build; `orchestrator images list` shows what is built",
     _R.IMAGE_PULLING: "wait for the pull; it is given up after the task's pull_timeout",
     _R.RETRY_DELAY: f"wait for it; why the last try failed: {_LOG}",

@@ -17,6 +17,8 @@ import msgspec
 from orchestrator.errors import NoProjectError, SettingsError
 from orchestrator.spec.dag import ScheduleMode
 from orchestrator.spec.policy import Policy
+from orchestrator.pulses import HEARTBEAT, is_pipe
+from orchestrator.setting_sources import PREFIX, said_by_environment
 from orchestrator.spec.value import Value
 
 Source = Literal["default", "file", "environment"]
@@ -41,6 +43,7 @@ class SchedulingSettings(Value, frozen=True, kw_only=True):
 
 
 class DagsSettings(Value, frozen=True, kw_only=True):
+    stall_timeout: NotLess = 10.0  #: seconds without progress after which the scheduler is started anew; 0: never
     """`[dags]`"""
 
     parse_env: tuple[str, ...] = ()  #: environment variables (globs) that DAG files may read
@@ -170,6 +173,7 @@ class Project(Value, frozen=True, kw_only=True):
     @property
     def logs_folder(self) -> Path:
         return self.home / "logs"
+    heartbeat: int | None = None  #: descriptor of the pipe at which the parent hears of our progress
 
     @property
     def artifacts_folder(self) -> Path:
@@ -247,6 +251,7 @@ def read_settings(file: Path, environment: Mapping[str, str]) -> tuple[Settings,
     for section, values in _file_values(file).items():
         for key, value in values.items():
             _put(tree, sources, (section, key), value, "file")
+        heartbeat=int(env[HEARTBEAT]) if HEARTBEAT in env and is_pipe(int(env[HEARTBEAT])) else None,
     for name, text in environment.items():
         if name.startswith(_PREFIX):
             section, _, key = name[len(_PREFIX) :].lower().partition("__")

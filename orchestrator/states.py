@@ -166,6 +166,7 @@ class ReasonCode(StrEnum):
     # why something waits
     NO_SCHEDULER = "no_scheduler"
     ENGINE_DOWN = "engine_down"
+    DATABASE_DOWN = "database_down"
     IMAGE_BUILDING = "image_building"
     IMAGE_PULLING = "image_pulling"
     RETRY_DELAY = "retry_delay"

@@ -1,8 +1,9 @@
-"""The tiny parent of `orchestrator up`: it starts the scheduler as a process of its own and starts it again
-when it dies. Containers keep running meanwhile and are adopted.
+"""The tiny parent of `orchestrator up`: it starts the scheduler as a process of its own, starts it again when it
+dies, and ends it when it stands still (`pulses`), since containers whose output nobody reads stand still with it.
+Containers keep running meanwhile and are adopted.
 
 `up` becomes this program (`python -m orchestrator.supervisor`) once it has looked at the machine, so that what
-stays in memory is small: nothing is imported here but the standard library and the clock.
+stays in memory is small: nothing is imported here but the standard library, the clock and the pulses.
 """
 
 import os
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from orchestrator.clock import Clock, SystemClock
+from orchestrator.pulses import PulseWatch, start_watched
 
 #: Seconds to a restart after a quick death, at first and at most; and how long a life counts as a good one.
 FIRST_DELAY = 0.5
@@ -42,10 +44,10 @@ class Supervisor:
         delay = FIRST_DELAY
         while not self._stop.is_set():
             born = self._clock.monotonic()
-            self._child = subprocess.Popen(self._command)
+            self._child, watch = start_watched(self._command, self._clock, environment=os.environ)
             if self._stop.is_set():  # told while it was being born
                 _end(self._child)
-            code = self._child.wait()
+            code = self._lived(self._child, watch)
             if self._stop.is_set():
                 return os.EX_OK
             if code == HOPELESS:
@@ -56,6 +58,15 @@ class Supervisor:
             self._clock.wait(self._stop, delay)
             delay = min(delay * 2, LONGEST_DELAY)
         return os.EX_OK
+
+    def _lived(self, child: subprocess.Popen[bytes], watch: PulseWatch) -> int:
+        """How its life ended: by our force where it stood still, which ends also a process that was stopped."""
+        stood_still = watch.stall(ended=lambda: child.poll() is not None)
+        watch.close()
+        if stood_still is not None:
+            self._say(f"the scheduler made no progress for {stood_still:g} s and is ended by force")
+            child.kill()
+        return child.wait()
 
     def stop(self) -> None:
         """End the child in order (TERM), then by force; from a signal handler's thread."""

@@ -144,6 +144,7 @@ class Containers:
             on_ended=self._stream_ended,
             mask=self._masks.of,
             forget=self._masks.forget,
+            beat=self._parts.heartbeat.beat("log-intake"),
         )
 
     def _make_collector(self) -> Collector:
@@ -228,6 +229,7 @@ class Containers:
             on_gone=self._collector.gone,
             on_silence=self._pump.doubt,
             clock=self._parts.clock,
+            beat=self._parts.heartbeat.beat("engine-events"),
         )
 
 

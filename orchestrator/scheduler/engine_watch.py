@@ -10,6 +10,7 @@ from orchestrator.clock import Clock
 from orchestrator.ids import DeploymentId
 from orchestrator.ports import Engine
 from orchestrator.scheduler.attempts import OpenAttempts
+from orchestrator.scheduler.heartbeat import Beat
 from orchestrator.scheduler.inbox import EngineConnected, Message
 from orchestrator.scheduler.patience import Patience
 from orchestrator.spec.container import EngineEvent, EngineEventKind
@@ -31,6 +32,7 @@ class EngineWatch:
         on_gone: Callable[[EngineEvent], None],
         on_silence: Callable[[], None],
         clock: Clock,
+        beat: Beat,
     ) -> None:
         self._engine = engine
         self._deployment = deployment
@@ -40,6 +42,7 @@ class EngineWatch:
         self._on_gone = on_gone
         self._on_silence = on_silence
         self._clock = clock
+        self._beat = beat
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine-events", daemon=True)
 
@@ -63,7 +66,9 @@ class EngineWatch:
                 for event in self._engine.events(self._deployment):
                     if self._stop.is_set():
                         return
+                    self._beat.work()
                     self._take_safely(event)
+                    self._beat.rest()
             except Exception:  # noqa: BLE001 - a loop's shell: logged, and the stream is opened anew
                 _log.exception("events.broke")
             self._silence()

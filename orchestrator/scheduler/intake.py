@@ -14,6 +14,7 @@ import structlog
 from orchestrator.clock import Clock
 from orchestrator.ports import ByteStream
 from orchestrator.scheduler.backlog import Backlog
+from orchestrator.scheduler.heartbeat import Beat
 
 _log = structlog.get_logger()
 
@@ -34,9 +35,10 @@ S = TypeVar("S", bound=Source)
 class Intake(Generic[S]):
     """Reads streams into a backlog, one `recv` each in turn."""
 
-    def __init__(self, clock: Clock, backlog: Backlog[S]) -> None:
+    def __init__(self, clock: Clock, backlog: Backlog[S], beat: Beat) -> None:
         self._clock = clock
         self._backlog = backlog
+        self._beat = beat
         self._selector = selectors.DefaultSelector()
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._wake_receiver.setblocking(False)
@@ -91,7 +93,11 @@ class Intake(Generic[S]):
 
     def _run(self) -> None:
         while not self._stopping:
-            for key, _ in self._selector.select(0 if self._readable else None):
+            if not self._readable:
+                self._beat.rest()
+            came = self._selector.select(0 if self._readable else None)
+            self._beat.work()
+            for key, _ in came:
                 if key.data is None:
                     self._wake_receiver.recv(4096)
                 else:
@@ -102,6 +108,7 @@ class Intake(Generic[S]):
         self._obey()
         for source in tuple(self._open):
             self._give_up(source)
+        self._beat.rest()
 
     def _obey(self) -> None:
         while self._orders:

@@ -113,7 +113,8 @@ class Launcher:
                     patience.wait()
                 met = True
             except (EngineUnavailableError, ArtifactsUnavailableError, SecretUnavailableError) as trouble:
-                _log.warning("launch.waits", try_id=entry.try_id, trouble=trouble.message)
+                if patience.is_news():
+                    _log.warning("launch.waits", try_id=entry.try_id, trouble=trouble.message)
                 patience.wait()
                 met = False
 
@@ -160,7 +161,8 @@ class Launcher:
             try:
                 leads = self._leads()
             except StoreUnavailableError as trouble:
-                _log.warning("launch.waits", trouble=trouble.message)
+                if patience.is_news():
+                    _log.warning("launch.waits", trouble=trouble.message)
                 patience.wait()
                 continue
             if not leads:
@@ -198,7 +200,8 @@ class Launcher:
                 self._endings.vanished(entry)
                 return Settled.DONE
             except EngineUnavailableError as trouble:
-                _log.warning("launch.waits", try_id=entry.try_id, trouble=trouble.message)
+                if patience.is_news():
+                    _log.warning("launch.waits", try_id=entry.try_id, trouble=trouble.message)
         return Settled.DONE
 
     def _discard(self, entry: OpenAttempt) -> None:

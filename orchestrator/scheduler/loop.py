@@ -24,15 +24,18 @@ from orchestrator.planning.world import World
 from orchestrator.ports import Store
 from orchestrator.scheduler.attempts import OpenAttempts
 from orchestrator.scheduler.chronicle import Chronicle
+from orchestrator.scheduler.heartbeat import Beat
 from orchestrator.scheduler.inbox import Asked, EngineConnected, Fenced, Inbox, Message, Quit, Wake
 from orchestrator.scheduler.notices import Notice, notices_of
-from orchestrator.scheduler.patience import Patience
+from orchestrator.scheduler.outage import Outage
 from orchestrator.scheduler.refusals import instead_of
 
 _log = structlog.get_logger()
 
 #: Seconds after which unanswered requests are looked for though nobody called: a safety net.
 _LOOK = 1.0
+#: Seconds that one step of a turn may take: a decision on thousands of tasks, a transaction that waits for a lock.
+_STEP = 60.0
 #: Seconds that a turn waits at least where only time brings it about.
 _MOMENT = 0.001
 _ROWS = get_args(Row)
@@ -62,6 +65,7 @@ class Loop:
         ids: Iterator[TryId],
         clock: Clock,
         publish: Callable[[Notice], None],
+        beat: Beat,
     ) -> None:
         self._store = store
         self._inbox = inbox
@@ -72,8 +76,10 @@ class Loop:
         self._ids = ids
         self._clock = clock
         self._publish = publish
+        self._beat = beat
         self._chronicle = Chronicle()
         self._stop = threading.Event()
+        self._outage = Outage(clock, self._stop)
         self._world = World()
         self._quit = False
         self._kept: list[Message] = []  #: messages of a turn that was not committed, for the next one
@@ -98,7 +104,11 @@ class Loop:
         """Turns until `quit`. Raises `FencedError` when another scheduler has taken the lead."""
         while not self._quit:
             kept, self._kept = self._kept, []
-            self.turn([*kept, *self._inbox.take(0.0 if kept else self._patience())])
+            self._beat.rest()
+            came = self._inbox.take(0.0 if kept else self._patience())
+            self._beat.work(_STEP)
+            self.turn([*kept, *came])
+        self._beat.rest()
 
     def turn(self, messages: Sequence[Message]) -> None:
         """Take in what happened and do what follows; with nothing, look whether time asks for something."""
@@ -130,8 +140,10 @@ class Loop:
     def _answer(self, asked: Asked) -> None:
         """From the world as it is committed. A question is no event: it changes nothing, and harms nothing."""
         present = Present(now=self._clock.now(), settings=self._plan, engine_away=self._attempts.unheard)
+        away = self._outage.reason
         try:
-            asked.answer(explain(self._world, asked.question, present))
+            explained = explain(self._world, asked.question, present) if away is None else Explained(reason=away)
+            asked.answer(explained)
         except Exception:  # noqa: BLE001 - the shell of a loop: logged, and who asks is told that nothing is known
             _log.exception("question.broke", question=asked.question)
             asked.answer(Explained())
@@ -140,10 +152,12 @@ class Loop:
         """What faces ask and nobody has answered. While the database is away, nothing: they are asked still."""
         self._looked = self._clock.monotonic()
         try:
-            return [Requested(request=request) for request in self._store.unanswered()]
+            asked = [Requested(request=request) for request in self._store.unanswered()]
         except StoreUnavailableError as trouble:
-            _log.warning("requests.wait", trouble=trouble.message)
+            self._outage.noticed(trouble, writing=False)
             return []
+        self._outage.answered(writing=False)
+        return asked
 
     # --- deciding and committing --------------------------------------------------------------------------
 
@@ -193,6 +207,7 @@ class Loop:
 
     def _decide_and_commit(self, events: tuple[Event, ...]) -> None:
         now = self._clock.now()
+        self._beat.work(_STEP)
         changes = decide(self._world, events, now, self._ids, self._plan)
         self._decided_at = now
         if changes:
@@ -202,6 +217,7 @@ class Loop:
         rows = [change for change in changes if isinstance(change, _ROWS)]
         if rows:
             self._write(rows, changes)
+        self._beat.work(_STEP)
         self._world.apply(changes)
         for change in changes:
             if isinstance(change, PutTry) and change.attempt.outcome is not None:
@@ -211,10 +227,12 @@ class Loop:
 
     def _write(self, rows: list[Row], changes: tuple[Change, ...]) -> None:
         try:
+            self._beat.work(_STEP)
             self._store.write(self._epoch, rows)
         except StoreUnavailableError:
             self._unknown = changes
             raise
+        self._outage.answered(writing=True)
 
     def _dispatch(self, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -230,31 +248,52 @@ class Loop:
 
     def _wait_for_database(self, trouble: StoreUnavailableError, events: Sequence[Event]) -> None:
         """Recover, and keep the events for the next turn, in their place before those that come; requests are
-        found in the database again."""
-        _log.error("turn.not_committed", trouble=trouble.message)
-        self._recover()
+        found in the database again. One that can be read but not written is tried again after a while only."""
+        lasts = self._outage.reason is not None
+        self._outage.noticed(trouble, writing=True)
         self._kept += [event for event in events if not isinstance(event, Requested)]
+        if lasts:
+            self._stand_by()
+        self._recover()
         self._looked = -_LOOK
 
     def _recover(self) -> None:
         """Rebuild the world from the database, waiting for it as long as it takes, then ask the engine. Watchers
         hear of a turn that was committed though the answer was lost."""
-        patience = Patience(self._clock, self._stop)
         while not self._quit:
+            self._beat.work(_STEP)
             try:
                 if self._store.epoch() != self._epoch:
                     raise FencedError("another scheduler leads now")
                 self._rebuild()
                 unheard = self._unknown if self._took_effect(self._unknown) else ()
             except StoreUnavailableError as trouble:
-                _log.error("database.waits", trouble=trouble.message)
-                self._quit = not patience.wait()
+                self._outage.noticed(trouble, writing=False)
+                self._stand_by()
             else:
                 self._unknown = ()
+                self._outage.answered(writing=False)
                 self._tell(unheard)
                 self.resume()
                 self._effects.reconcile()
                 return
+
+    def _stand_by(self) -> None:
+        """Wait a while for the database, and answer who asks why nothing happens."""
+        self._beat.rest()
+        self._outage.wait()
+        self._beat.work(_STEP)
+        self._quit = self._quit or self._stop.is_set()
+        for message in self._inbox.take(0.0):
+            match message:
+                case Asked():
+                    self._answer(message)
+                case Fenced():
+                    raise FencedError("another scheduler leads now")
+                case Quit():
+                    self._quit = True
+                case _:
+                    self._kept.append(message)
 
     def _rebuild(self) -> None:
         self._world = World.of(self._store.load())

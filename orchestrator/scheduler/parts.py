@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from orchestrator.clock import Clock
+from orchestrator.clock import Clock, SystemClock
 from orchestrator.ports import (
     ArtifactStore,
     Checker,
@@ -17,6 +17,7 @@ from orchestrator.ports import (
     Secrets,
     Store,
 )
+from orchestrator.scheduler.heartbeat import Heartbeat
 from orchestrator.settings import Settings
 from orchestrator.spec.finalize import Site
 
@@ -48,3 +49,4 @@ class Parts:
     test_mode: bool = False
     attended: bool = True  #: somebody can be asked to approve
     extra_labels: Mapping[str, str] = field(default_factory=dict)
+    heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(SystemClock()))

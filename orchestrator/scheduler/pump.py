@@ -16,6 +16,7 @@ from orchestrator.errors import LogStreamDamagedError, LogUnavailableError, NoSu
 from orchestrator.ids import ContainerId, TryKey
 from orchestrator.ports import ByteStream, Engine, LogFlag, LogStore
 from orchestrator.scheduler.backlog import Backlog, Batch
+from orchestrator.scheduler.heartbeat import Beat
 from orchestrator.scheduler.intake import Intake
 from orchestrator.scheduler.log_flow import LogFlow
 from orchestrator.scheduler.masks import Mask, no_mask
@@ -60,8 +61,10 @@ class LogPump:
         backlog_limit: int = BACKLOG_LIMIT,
         mask: Callable[[TryKey], Mask] = no_mask,
         forget: Callable[[TryKey], None] = lambda _: None,
+        beat: Beat | None = None,
     ) -> None:
-        """`mask` tells what a try's log must not show, `forget` hears when that is needed no more."""
+        """`mask` tells what a try's log must not show, `forget` hears when that is needed no more; `beat` shows
+        that the reader goes on."""
         self._logs = logs
         self._clock = clock
         self._on_grown = on_grown
@@ -69,7 +72,7 @@ class LogPump:
         self._mask = mask
         self._forget = forget
         self._backlog: Backlog[LogFlow] = Backlog(backlog_limit)
-        self._intake = Intake(clock, self._backlog)
+        self._intake = Intake(clock, self._backlog, beat or Beat())
         self._lock = threading.Lock()
         self._flows: dict[TryKey, LogFlow] = {}
         self._turns: dict[TryKey, _Turn] = {}

@@ -107,7 +107,8 @@ class Reconciler:
             try:
                 self._pass()
             except (EngineUnavailableError, StoreUnavailableError) as trouble:
-                _log.warning("reconcile.waits", trouble=trouble.message)
+                if patience.is_news():
+                    _log.warning("reconcile.waits", trouble=trouble.message)
                 patience.wait()
             except Exception:  # noqa: BLE001 - the shell of a loop: logged; the next pass comes
                 _log.exception("reconcile.broke")

@@ -57,11 +57,13 @@ class Scheduler:
             ids=(new_try_id() for _ in itertools.count()),
             clock=clock,
             publish=self._tell,
+            beat=parts.heartbeat.beat("loop"),
         )
 
     def run(self) -> None:
         """Start everything, run until `quit`, stop everything: within some 5 s, whatever the services are doing.
         Raises `FencedError` when the lead is lost."""
+        self._parts.heartbeat.start()
         self._containers.start_logs()
         try:
             self._loop.start()

@@ -116,7 +116,8 @@ class Tidier:
             try:
                 return self._tidy(attempt)
             except (EngineUnavailableError, LogUnavailableError, ArtifactsUnavailableError) as trouble:
-                _log.warning("tidy.waits", try_id=attempt.try_id, trouble=trouble.message)
+                if patience.is_news():
+                    _log.warning("tidy.waits", try_id=attempt.try_id, trouble=trouble.message)
                 patience.wait()
         return None
 

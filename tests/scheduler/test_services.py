@@ -13,6 +13,7 @@ from orchestrator.ids import ContainerId, DeploymentId, TryKey
 from orchestrator.ports import Engine, LogWriter
 from orchestrator.scheduler.attempts import OpenAttempts
 from orchestrator.scheduler.engine_watch import EngineWatch
+from orchestrator.scheduler.heartbeat import Beat
 from orchestrator.scheduler.reconciler import PERIOD
 from orchestrator.spec.container import EngineEvent, EngineEventKind
 from orchestrator.states import ReasonCode, TaskState, TriggerRule
@@ -186,6 +187,7 @@ def watched(*streams: list[EngineEvent | Exception], on_exit: object = None) -> 
         on_gone=lambda event: told.append(event.kind),
         on_silence=lambda: told.append("silence"),
         clock=SystemClock(),
+        beat=Beat(),
     )
     return watch, told
 
