@@ -18,7 +18,6 @@ from orchestrator.errors import NoProjectError, SettingsError
 from orchestrator.spec.dag import ScheduleMode
 from orchestrator.spec.policy import Policy
 from orchestrator.pulses import HEARTBEAT, is_pipe
-from orchestrator.setting_sources import PREFIX, said_by_environment
 from orchestrator.spec.value import Value
 
 Source = Literal["default", "file", "environment"]
