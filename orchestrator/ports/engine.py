@@ -11,6 +11,7 @@ from orchestrator.spec.container import (
     ContainerSpec,
     EngineCapacity,
     EngineEvent,
+    EngineLife,
     InputFile,
     VolumeFacts,
 )
@@ -152,6 +153,9 @@ class Engine(Protocol):
         """Remove what a try wrote through its atomic mounts and was not promoted; as `promote`."""
 
     def capacity(self) -> EngineCapacity: ...
+
+    def life(self) -> EngineLife:
+        """Since when it has not been restarted, as far as it tells."""
 
     def ping(self) -> None: ...
 

@@ -36,6 +36,8 @@ _log = structlog.get_logger()
 
 #: Seconds the event of an exit may lag behind the end of the log, or behind the removal of the container.
 EVENT_SECONDS = 2.0
+#: What an engine says of a container of whose end it knows nothing.
+UNKNOWN_EXIT = 255
 #: Threads that read results.
 _COLLECTORS = 4
 
@@ -90,7 +92,7 @@ class Collector:
         if self._attempts.claim_end(entry):
             facts = found.exit or ExitFacts(exit_code=0)
             facts = msgspec.structs.replace(facts, oom_killed=facts.oom_killed or entry.oom)
-            self._submit(entry, ContainerId(found.id), facts)
+            self._submit(entry, ContainerId(found.id), facts, unheard=True)
 
     def stream_ended(self, key: TryKey) -> None:
         """A try's log stream ended: most likely its container has, of which an event will tell; if none does
@@ -131,27 +133,41 @@ class Collector:
         if any(self._attempts.is_open(entry) and not entry.ending.is_set() for entry in suspects):
             self._doubt()
 
-    def _submit(self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts) -> None:
-        self._collecting.submit(lambda: self._run(entry, container, facts))
+    def _submit(
+        self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts, *, unheard: bool = False
+    ) -> None:
+        self._collecting.submit(lambda: self._run(entry, container, facts, unheard=unheard))
 
-    def _run(self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts) -> None:
+    def _run(self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts, *, unheard: bool) -> None:
         try:
-            self._patiently(entry, container, facts)
+            self._patiently(entry, container, facts, unheard=unheard)
         except Exception as error:  # noqa: BLE001 - a loop's shell: logged, fails alone
             _log.exception("collect.broke", try_id=entry.try_id)
             text = f"collecting its result broke: {error!r}; the scheduler's log has the details"
             self._tell(entry, container, facts, Reason(code=ReasonCode.RESULT_INVALID, text=text))
 
-    def _patiently(self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts) -> None:
+    def _patiently(self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts, *, unheard: bool) -> None:
         """Again and again while the engine, the disk or the authoring server is away."""
         patience = Patience(self._clock, self._stop)
         while not self._stop.is_set():
             try:
+                if unheard and not entry.killed_by_others and self._is_doubtful(entry, container, facts):
+                    return self._endings.engine_lost(entry, container, facts)
                 return self._collect(entry, container, facts)
             except (EngineUnavailableError, LogUnavailableError, AuthoringServerError) as trouble:
                 _log.warning("collect.waits", try_id=entry.try_id, trouble=trouble.message)
                 patience.wait()
         return None
+
+    def _is_doubtful(self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts) -> bool:
+        """Whether the engine may have ended it, or only guesses how it ended, since it was restarted while it ran.
+        That is asked after the exit was seen, so a restart in between counts. What left its result was done."""
+        life = self._engine.life()
+        if life.since is None or facts.started_at is None or facts.started_at >= life.since:
+            return False
+        if life.live_restore and facts.exit_code != UNKNOWN_EXIT:
+            return False
+        return facts.exit_code != 0 or not self._results.left(entry, container)
 
     def _collect(self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts) -> None:
         if facts.exit_code != 0 or facts.started_at is None:  # None: started before this process listened

@@ -4,10 +4,12 @@ loop once, by whoever claims it first.
 
 from collections.abc import Callable
 
+from orchestrator.ids import ContainerId
 from orchestrator.planning.events import LaunchFailed, Lost
 from orchestrator.planning.rows import Reason
 from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
 from orchestrator.scheduler.inbox import Message
+from orchestrator.spec.container import ExitFacts
 from orchestrator.states import ReasonCode
 
 
@@ -27,6 +29,13 @@ class Endings:
         """Its container is gone, and nobody knows how it ended."""
         text = "its container is gone from the engine without an outcome (removed by hand?)"
         self.lost(entry, text, ran=entry.may_have_run)
+
+    def engine_lost(self, entry: OpenAttempt, container: ContainerId, facts: ExitFacts) -> None:
+        """Its engine was restarted while it ran, and nobody knows whether it ended by itself; told by one who has
+        claimed the end."""
+        text = f"its engine was restarted while it ran, so its exit code, {facts.exit_code}, says nothing"
+        reason = Reason(code=ReasonCode.ENGINE_LOST, text=text)
+        self._post(Lost(try_id=entry.try_id, reason=reason, ran=True, container_id=container))
 
     def lost(self, entry: OpenAttempt, text: str, *, ran: bool) -> None:
         """It has no outcome of its own. `ran`: its process had started, or may have."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from orchestrator.errors import FileTooLargeError, LogUnavailableError, NoSuchFileError
+from orchestrator.errors import FileTooLargeError, LogUnavailableError, NoSuchContainerError, NoSuchFileError
 from orchestrator.ids import ContainerId, TryKey
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import Checker, Engine, LogFlag, LogStore, Stream
@@ -69,6 +69,14 @@ class Results:
         except (msgspec.DecodeError, RecursionError) as error:
             text = f"what it wrote to $ORCHESTRATOR_RESULT is not JSON that can be read: {error}"
             return Reason(code=ReasonCode.RESULT_INVALID, text=text)
+
+    def left(self, entry: OpenAttempt, container: ContainerId) -> bool:
+        """Whether there is a result file. Raises `EngineUnavailableError`."""
+        path = entry.attempt.spec.result_path
+        try:
+            return path is not None and bool(self._engine.file_size(container, path))
+        except NoSuchContainerError:
+            return False
 
     def _refusal(self, result: bytes | None, task: TaskSpec) -> Reason | None:
         """Why a result, or none, is not what its task promises."""

@@ -243,6 +243,15 @@ class EngineEvent(Value, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class EngineLife(Value, frozen=True, kw_only=True):
+    """The life that an engine leads since its last start. `since`, by its own clock, is no later than its first
+    answer; None where it does not tell, or where what ran went on running over the start. `live_restore`: it leaves
+    containers alone when it stops, and knows afterwards how they ended."""
+
+    since: datetime | None = None
+    live_restore: bool = False
+
+
 class EngineCapacity(Value, frozen=True, kw_only=True):
     """What an engine is: cores, bytes of memory, version, API version, operating system and architecture."""
 

@@ -157,6 +157,11 @@ class FakeContainer:
     def heeds(self, signal: str) -> bool:
         return signal == "KILL" or signal not in self.program.deaf_to
 
+    def exit_code_on(self, signal: str) -> int:
+        """With which code a signal that it heeds ends it."""
+        own = self.program.exit_on_term if signal == "TERM" else None
+        return exit_code_of(signal) if own is None else own
+
     def _follow(self) -> None:
         entries = self.kept.entries
         ready = len(entries) - (self.runs and self._log.follow_loses_tail)

@@ -8,6 +8,7 @@ are connected, the kept log is damaged where `json-file` damages it. Time-outs a
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
@@ -32,6 +33,7 @@ from orchestrator.spec.container import (
     EngineCapacity,
     EngineEvent,
     EngineEventKind,
+    EngineLife,
     InputFile,
     MountType,
     VolumeFacts,
@@ -49,11 +51,12 @@ _Kind = EngineEventKind
 
 
 class Outage(StrEnum):
-    """What becomes of running containers when the engine goes away."""
+    """What becomes of running containers while it is away. With live-restore only a power cut ends them."""
 
-    CONNECTION = "connection"  #: only we lost it: they run on
+    CONNECTION = "connection"  #: only we lost it: they run on, and it stays the same engine
     STOPPED = "stopped"  #: in order: TERM to each, their ends are still told
-    CRASHED = "crashed"  #: their ends are told to nobody
+    CRASHED = "crashed"  #: they run on until it comes up, which ends them before it answers anybody
+    POWER = "power"  #: they end with it, and it knows no exit codes
 
 
 class FakeEngine:
@@ -86,6 +89,10 @@ class FakeEngine:
         self.roots: dict[str, bytes] = {}  #: what was promoted: `<root>/<path>` -> content
         self._made = 0
         self._down: str | None = None
+        self._outage = Outage.CONNECTION
+        self._since = clock.now() - _MOMENT
+        self.live_restore = False
+        self.tells_life = True  #: whether it says since when it is up
 
     # --- what a test does -----------------------------------------------------------------------------
 
@@ -116,20 +123,35 @@ class FakeEngine:
     def go_down(self, outage: Outage = Outage.CONNECTION) -> None:
         """From now on every call fails and all streams are cut, until `come_up`."""
         with self._lock:
-            self._down = f"the engine is down ({outage})"
+            self._down, self._outage = f"the engine is down ({outage})", outage
             for container in self._containers.values():
-                if container.runs and outage is Outage.STOPPED:
-                    self._tell(_Kind.KILL, container, detail="15")
-                    self._end(container, exit_code_of("TERM"))
-                if container.runs and outage is Outage.CRASHED:
-                    container.end(exit_code_of("KILL"), self._clock.now())
+                if container.runs and outage is Outage.STOPPED and not self.live_restore:
+                    self._stop(container)
+                if container.runs and outage is Outage.POWER:
+                    container.end(_UNKNOWN_EXIT, self._clock.now())
                 container.end_streams()
             self.board.disconnect(self._down)
 
     def come_up(self) -> None:
         with self._lock:
-            self._down = None
+            if self._outage is not Outage.CONNECTION:
+                self._begin_life()
+            self._down, self._outage = None, Outage.CONNECTION
             self.board.connect()
+
+    def _begin_life(self) -> None:
+        """A new start of the engine; what it left running keeps it from making its network anew."""
+        running = [container for container in self._containers.values() if container.runs]
+        if not (self.live_restore and running):
+            self._since = self._clock.now() + _MOMENT
+        for container in () if self.live_restore else running:
+            self._stop(container)
+
+    def _stop(self, container: FakeContainer) -> None:
+        """As an engine does that stops or starts: nobody is deaf to it."""
+        signal = "TERM" if container.heeds("TERM") else "KILL"
+        self._tell(_Kind.KILL, container, detail=str(exit_code_of(signal) - 128))
+        self._end(container, container.exit_code_on(signal))
 
     # --- the port -------------------------------------------------------------------------------------
 
@@ -212,6 +234,9 @@ class FakeEngine:
     def capacity(self) -> EngineCapacity:
         return self._call("capacity", "", lambda: _CAPACITY)
 
+    def life(self) -> EngineLife:
+        return self._call("life", "", self._life)
+
     def ping(self) -> None:
         self._call("ping", "", lambda: None)
 
@@ -232,6 +257,9 @@ class FakeEngine:
             if self._down is not None:
                 raise EngineUnavailableError(self._down)
             return act()
+
+    def _life(self) -> EngineLife:
+        return EngineLife(since=self._since if self.tells_life else None, live_restore=self.live_restore)
 
     def _find(self, container: str) -> FakeContainer:
         found = self._containers.get(container)
@@ -284,10 +312,9 @@ class FakeEngine:
         found = self._containers.get(container)
         if found is None or not found.runs:
             return False
-        code = exit_code_of(signal)
-        self._tell(_Kind.KILL, found, detail=str(code - 128))
+        self._tell(_Kind.KILL, found, detail=str(exit_code_of(signal) - 128))
         if found.heeds(signal):
-            self._end(found, code)
+            self._end(found, found.exit_code_on(signal))
         return True
 
     def _remove(self, container: ContainerId, *, force: bool) -> bool:
@@ -353,6 +380,10 @@ def _filled(file: InputFile, artifact: Callable[[ArtifactId], IO[bytes]]) -> Inp
         return msgspec.structs.replace(file, data=content.read())
 
 
+#: What an engine says of one whose end it did not see.
+_UNKNOWN_EXIT = 255
+#: What separates a start of the engine from what happens at the same instant of a clock that stands still.
+_MOMENT = timedelta(microseconds=1)
 _CAPACITY = EngineCapacity(
     cpus=4, memory=8 * 2**30, version="fake", api_version="1.41", architecture="x86_64", os="linux"
 )

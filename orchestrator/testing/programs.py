@@ -22,6 +22,7 @@ class Program(Value, frozen=True, kw_only=True):
     oom_killed: bool = False
     memory: int = 2**20  #: bytes that it holds while it runs
     stays: bool = False
+    exit_on_term: int | None = None  #: its own code where it ends in order on TERM; None: the signal ends it
     deaf_to: frozenset[str] = frozenset()  #: signals without effect; KILL always has one
     refused: ReasonCode | None = None  #: `start` refuses the container with this code
 

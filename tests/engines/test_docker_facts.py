@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.engines.docker.facts import container_facts, engine_event, instant
-from orchestrator.spec.container import ContainerState, EngineEvent, EngineEventKind
+from orchestrator.engines.docker.facts import container_facts, engine_event, engine_life, instant
+from orchestrator.spec.container import ContainerState, EngineEvent, EngineEventKind, EngineLife
 
 NEVER = "0001-01-01T00:00:00Z"
 START, END = "2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:06Z"
@@ -77,3 +77,11 @@ def test_a_kill_tells_its_signal() -> None:
 
 def test_unknown_events_are_nothing_to_us() -> None:
     assert engine_event({"Action": "exec_start: sh", "Actor": {}, "timeNano": 1}) is None
+
+
+def test_since_when_an_engine_is_up_follows_from_the_network_that_it_makes_anew() -> None:
+    made = {"Created": START}
+    since = instant(START)
+    assert engine_life(made, {"LiveRestoreEnabled": True}) == EngineLife(since=since, live_restore=True)
+    assert engine_life(made, {}) == EngineLife(since=since, live_restore=False)
+    assert engine_life({"message": "network bridge not found"}, {}).since is None

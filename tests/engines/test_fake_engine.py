@@ -135,16 +135,41 @@ def test_an_orderly_stop_of_the_engine_tells_the_ends_it_caused() -> None:
     assert heard(fake, events)[-3:] == [("kill", None), ("die", 143), ("disconnected", None)]
 
 
-def test_a_crash_of_the_engine_leaves_exit_codes_only() -> None:
+@pytest.mark.parametrize(
+    ("outage", "ended", "code"),
+    [(Outage.CRASHED, None, 143), (Outage.CRASHED, 3, 3), (Outage.POWER, None, 255)],
+    ids=["crashed", "crashed and ended meanwhile", "power cut"],
+)
+def test_a_crash_of_the_engine_leaves_exit_codes_only(outage: Outage, ended: int | None, code: int) -> None:
     fake = engine(STAYS)
     events = fake.events(D)
     container = fake.create(spec())
     fake.start(container)
-    fake.go_down(Outage.CRASHED)
+    fake.go_down(outage)
+    if ended is not None:
+        fake.finish(container, ended)
     fake.come_up()
-    facts = fake.inspect(container)
+    facts, since = fake.inspect(container), fake.life().since
     assert facts.exit is not None
-    assert facts.exit.exit_code == 137
+    assert facts.exit.exit_code == code
+    assert [kind for kind, _ in heard(fake, events)][-3:] == ["start", "disconnected", "connected"]
+    assert since is not None
+    assert facts.started_at is not None
+    assert facts.started_at < since
+
+
+@pytest.mark.parametrize("outage", [Outage.STOPPED, Outage.CRASHED])
+def test_with_live_restore_containers_outlive_the_engine(outage: Outage) -> None:
+    fake = engine(STAYS)
+    fake.live_restore = True
+    events = fake.events(D)
+    container = fake.create(spec())
+    fake.start(container)
+    life = fake.life()
+    fake.go_down(outage)
+    fake.come_up()
+    assert fake.inspect(container).state is ContainerState.RUNNING
+    assert fake.life() == life
     assert [kind for kind, _ in heard(fake, events)][-3:] == ["start", "disconnected", "connected"]
 
 

@@ -14,7 +14,7 @@ from orchestrator.engines.docker.address import Address
 from orchestrator.engines.docker.client import Client, Reply
 from orchestrator.engines.docker.convert import create_body, create_query
 from orchestrator.engines.docker.events import EventStreams
-from orchestrator.engines.docker.facts import container_facts, memory_held
+from orchestrator.engines.docker.facts import REMADE_NETWORK, container_facts, engine_life, memory_held
 from orchestrator.engines.docker.files import Files
 from orchestrator.engines.docker.stages import Stages
 from orchestrator.engines.docker.streams import Refused, SocketStream, open_socket
@@ -32,6 +32,7 @@ from orchestrator.spec.container import (
     ContainerSpec,
     EngineCapacity,
     EngineEvent,
+    EngineLife,
     InputFile,
     VolumeFacts,
 )
@@ -210,10 +211,7 @@ class DockerEngine:
         self._stages.discard(spec)
 
     def capacity(self) -> EngineCapacity:
-        reply = self._client.call("GET", "/info")
-        if reply.status != http.client.OK:
-            raise faults.refused(reply)
-        told = _decode(reply)
+        told = self._told("/info")
         return EngineCapacity(
             cpus=int(told["NCPU"]),
             memory=int(told["MemTotal"]),
@@ -222,6 +220,12 @@ class DockerEngine:
             architecture=str(told["Architecture"]),
             os=str(told["OSType"]),
         )
+
+    def life(self) -> EngineLife:
+        bridge = self._client.call("GET", f"/networks/{REMADE_NETWORK}")
+        if bridge.status not in (http.client.OK, http.client.NOT_FOUND):
+            raise faults.refused(bridge)
+        return engine_life(_decode(bridge), self._told("/info"))
 
     def ping(self) -> None:
         reply = self._client.call("GET", "/_ping")
@@ -242,7 +246,10 @@ class DockerEngine:
         return tuple(facts for facts in map(self._facts_if_there, listed) if facts is not None)
 
     def _inspected(self, container: ContainerId) -> dict[str, Any]:
-        reply = self._client.call("GET", f"/containers/{container}/json")
+        return self._told(f"/containers/{container}/json")
+
+    def _told(self, path: str) -> dict[str, Any]:
+        reply = self._client.call("GET", path)
         if reply.status != http.client.OK:
             raise faults.refused(reply)
         return _decode(reply)

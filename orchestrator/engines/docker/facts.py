@@ -8,8 +8,12 @@ from orchestrator.spec.container import (
     ContainerState,
     EngineEvent,
     EngineEventKind,
+    EngineLife,
     ExitFacts,
 )
+
+#: The network that an engine makes anew at each start, unless containers that it left running still use it.
+REMADE_NETWORK = "bridge"
 
 _NEVER = "0001-01-01"  #: how the engine writes "not yet"
 _ALIVE = ("running", "paused", "restarting")
@@ -46,6 +50,13 @@ def container_facts(inspected: dict[str, Any]) -> ContainerFacts:
         labels=inspected["Config"].get("Labels") or {},
         started_at=started_at,
         exit=ended if state is ContainerState.EXITED else None,
+    )
+
+
+def engine_life(bridge: dict[str, Any], info: dict[str, Any]) -> EngineLife:
+    """From `inspect` of the network that it makes anew at each start, and from its `info`."""
+    return EngineLife(
+        since=instant(str(bridge.get("Created", ""))), live_restore=bool(info.get("LiveRestoreEnabled"))
     )
 
 
