@@ -24,6 +24,9 @@ from orchestrator.ports.logs import LogWriter as LogWriter
 from orchestrator.ports.secrets import Secrets as Secrets
 from orchestrator.ports.store import FileRecord as FileRecord
 from orchestrator.ports.store import ImageRecord as ImageRecord
+from orchestrator.ports.store import Leading as Leading
+from orchestrator.ports.store import Led as Led
 from orchestrator.ports.store import Page as Page
 from orchestrator.ports.store import Snapshot as Snapshot
+from orchestrator.ports.store import Standby as Standby
 from orchestrator.ports.store import Store as Store

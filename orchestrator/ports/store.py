@@ -69,6 +69,33 @@ class ImageRecord(Value, frozen=True, kw_only=True):
     log: str
 
 
+class Led(Value, frozen=True, kw_only=True):
+    """Somebody else leads, for as long as `left` at least, by the database's clock, unless it gives the lead up."""
+
+    owner: str
+    epoch: Epoch
+    left: timedelta
+
+
+class Standby(Value, frozen=True, kw_only=True):
+    """A scheduler that waits for the lead; `seen_at` by the database's clock."""
+
+    owner: str
+    since: datetime
+    seen_at: datetime
+
+
+class Leading(Value, frozen=True, kw_only=True):
+    """Who has the lead, or had it last. `left`: how long it has it still if it says nothing more, by the
+    database's clock, not above zero where the lead is free; None: as long as its process holds the home's lock."""
+
+    epoch: Epoch
+    owner: str
+    taken_at: datetime | None
+    left: timedelta | None
+    standbys: tuple[Standby, ...] = ()
+
+
 class Store(Protocol):
     """The database. One thread writes through `write`; reads, requests and image records may come from any
     thread or process.
@@ -81,6 +108,31 @@ class Store(Protocol):
     def take_lead(self, owner: str, at: datetime) -> Epoch:
         """Become the leader: a committed epoch greater than all before. `SchedulerRunningError` where another
         live process holds this home."""
+
+    def bid(self, owner: str, at: datetime, lasts: timedelta) -> Epoch | Led:
+        """Become the leader if the lead is free: a committed epoch greater than all before, which nobody takes
+        away for as long as `lasts`, by the database's clock, from now or from the newest `renew`. Waits for what
+        the one before is writing. Where a home has one scheduler at most, its lock decides and nothing expires:
+        `SchedulerRunningError` where another live process holds it."""
+
+    def led(self) -> Led | None:
+        """Who leads now; None where the lead is free, or nothing but a lock could tell. Waits for nobody."""
+
+    def renew(self, epoch: Epoch, lasts: timedelta) -> None:
+        """Lead for `lasts` from now on, also where the time was up and nobody has taken the lead; any thread, and
+        never behind a `write`. `FencedError` where somebody has."""
+
+    def give_up(self, epoch: Epoch) -> None:
+        """Have the lead be free at once; nothing happens where somebody else has it."""
+
+    def stand_by(self, owner: str, since: datetime) -> None:
+        """Be told of as waiting for the lead, for half a minute."""
+
+    def stand_down(self, owner: str) -> None:
+        """Be told of no more; a `bid` that wins does it too."""
+
+    def leading(self) -> Leading:
+        """What there is to say of the lead."""
 
     def epoch(self) -> Epoch:
         """The epoch in force, read now from the database; any thread."""

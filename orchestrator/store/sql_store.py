@@ -26,7 +26,7 @@ from orchestrator.planning.rows import (
     TaskInstance,
     Try,
 )
-from orchestrator.ports import FileRecord, ImageRecord, Page, Snapshot
+from orchestrator.ports import FileRecord, ImageRecord, Leading, Led, Page, Snapshot
 from orchestrator.spec.dag import DagSpec
 from orchestrator.states import RunState
 from orchestrator.store import (
@@ -119,6 +119,28 @@ class SqlStore:
         with self._writing() as connection:
             return leadership.take(connection, owner, at)
 
+    def bid(self, owner: str, at: datetime, lasts: timedelta) -> Epoch | Led:
+        if self._lock is not None:
+            return self.take_lead(owner, at)
+        with self._writing() as connection:
+            return leadership.bid(connection, owner, at, lasts)
+
+    def renew(self, epoch: Epoch, lasts: timedelta) -> None:
+        with self._writing() as connection:
+            leadership.renew(connection, epoch, lasts)
+
+    def give_up(self, epoch: Epoch) -> None:
+        with self._writing() as connection:
+            leadership.give_up(connection, epoch)
+
+    def stand_by(self, owner: str, since: datetime) -> None:
+        with self._writing() as connection:
+            leadership.stand_by(connection, owner, since)
+
+    def stand_down(self, owner: str) -> None:
+        with self._writing() as connection:
+            leadership.stand_down(connection, owner)
+
     def write(self, epoch: Epoch, rows: Sequence[Row]) -> None:
         try:
             with self._writing() as connection:
@@ -146,6 +168,14 @@ class SqlStore:
     def epoch(self) -> Epoch:
         with self._reading() as connection:
             return leadership.epoch(connection)
+
+    def led(self) -> Led | None:
+        with self._reading() as connection:
+            return leadership.led(connection)
+
+    def leading(self) -> Leading:
+        with self._reading() as connection:
+            return leadership.leading(connection)
 
     def load(self) -> Snapshot:
         with self._reading() as connection:

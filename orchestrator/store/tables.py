@@ -76,7 +76,16 @@ leader = Table(
     Column("epoch", Integer, nullable=False),
     Column("owner", TEXT, nullable=False),
     Column("taken_at", Instant),
+    Column("expires_at", Instant),
     CheckConstraint("one = 1", name="is_one_row"),
+)
+
+standbys = Table(
+    "standbys",
+    METADATA,
+    Column("owner", TEXT, primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
 )
 
 dag_files = Table(
