@@ -15,12 +15,14 @@ from engine_proxy import PATIENCE
 class SchedulerProcess:
     """`python -m orchestrator scheduler` in a session of its own. What it logs is kept in `lines`."""
 
+    program: tuple[str, ...] = ("orchestrator", "scheduler")
+
     def __init__(self, project: Path, environment: Mapping[str, str]) -> None:
         self.lines: list[str] = []
         self._silent = False
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator", "scheduler"],
+            [sys.executable, "-m", *self.program],
             cwd=project,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -38,6 +40,12 @@ class SchedulerProcess:
             told = self._changed.wait_for(lambda: self._silent or self._said("scheduler.running"), PATIENCE)
         assert told, "the scheduler does not get going"
         assert self._said("scheduler.running"), "the scheduler ended: " + "".join(self.lines[-20:])
+
+    def wait_said(self, event: str, times: int = 1) -> None:
+        """Until so many of its lines told of this."""
+        with self._changed:
+            told = self._changed.wait_for(lambda: sum(event in line for line in self.lines) >= times, PATIENCE)
+        assert told, f"it never said {event!r}: " + "".join(self.lines[-20:])
 
     @property
     def pid(self) -> int:

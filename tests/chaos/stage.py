@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
@@ -38,8 +38,10 @@ GATES = (1, 2)
 
 
 class Stage:
-    """One project with the one DAG `dag_id`, which runs once by itself; a context manager. With `proxied=False` the
-    scheduler speaks to the engine itself; `given` is what the DAG file finds beside it, by name."""
+    """One project with the one DAG `dag_id`, which runs once by itself; a context manager.
+
+    With `proxied=False` the scheduler speaks to the engine itself; `given` is what the DAG file finds beside it, by
+    name; `settings` are variables of the scheduler's own; `life` is how it is started."""
 
     def __init__(
         self,
@@ -51,12 +53,16 @@ class Stage:
         *,
         proxied: bool = True,
         given: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
+        life: type[SchedulerProcess] = SchedulerProcess,
     ) -> None:
         self._folder = folder
         self._dag_id = dag_id
         self._address = address
         self._image = image
         self._proxied = proxied
+        self._settings = settings or {}
+        self._life = life
         self._opened: set[tuple[ContainerId, int]] = set()
         self._left = ExitStack()
         self._lives: list[SchedulerProcess] = []
@@ -78,6 +84,7 @@ class Stage:
             "ORCHESTRATOR__ENGINE__ADDRESS": self.proxy.url if self._proxied else self._address.url,
             "ORCHESTRATOR__ENGINE__NETWORK": "none",
             "ORCHESTRATOR__TASKS__DEFAULT_IMAGE": self._image,
+            **self._settings,
         }
         self._orchestrator("db", "upgrade")
         self.app = App(open_project(self._folder, self._environment))
@@ -111,18 +118,23 @@ class Stage:
 
     def spawn(self) -> SchedulerProcess:
         """Start a scheduler; returns at once."""
-        self._lives.append(SchedulerProcess(self._folder, self._environment))
+        self._lives.append(self._life(self._folder, self._environment))
         return self.scheduler
 
-    def wait_end(self) -> RunView:
-        """Until the run has ended and all its tries are collected; the scheduler's notices say when to look."""
+    def wait_end(self, patience: float = PATIENCE) -> RunView:
+        """Until the run has ended and all its tries are collected."""
+        return self.wait_view(lambda view: view.run.state.final and all(a.removed_at for a in view.tries), patience)
+
+    def wait_view(self, there: Callable[[RunView], bool], patience: float = PATIENCE) -> RunView:
+        """Until this holds of the run; the scheduler's notices, which may be `patience` seconds apart, say when to
+        look."""
         with self.app.queries() as queries, Following(self.app.socket) as following, _queued(following) as told:
             while True:
                 views = [queries.run(run.key) for run in queries.runs(None, Page(limit=1))]  # of the one DAG
                 for view in views:
-                    if view.run.state.final and all(attempt.removed_at for attempt in view.tries):
+                    if there(view):
                         return view
-                told.get(timeout=PATIENCE)
+                told.get(timeout=patience)
 
     def _orchestrator(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "orchestrator", *arguments]
