@@ -328,9 +328,9 @@ class Queries:
         tries = self._store.tries(key)
         return self._logs.tail(tries[-1].key, count) if tries else ()
 
-    def log(self, attempt: Try, start: int = 0) -> tuple[LogRecord, ...]:
-        """What is stored of a try's log from byte `start` on."""
-        return tuple(self._logs.records(attempt.key, start))
+    def log(self, attempt: Try, start: int = 0) -> Iterator[LogRecord]:
+        """What is stored of a try's log from byte `start` on, read as it is asked for: a log may be large."""
+        return self._logs.records(attempt.key, start)
 
     def _unknown_dag(self, dag_id: str) -> NotFoundError:
         broken = [each.parsed.file for each in self._store.files() if each.parsed.errors]

@@ -1,5 +1,5 @@
 """What has been read from log streams and is not stored yet. It separates the reader, which never waits, from
-the writer, which waits for the disk; for each stream it is bounded."""
+the writer, which waits for the disk; for each stream and for all of them together it is bounded."""
 
 import threading
 from collections import deque
@@ -13,6 +13,10 @@ K = TypeVar("K", bound=Hashable)
 
 #: Bytes that are handed out at one time, about: one busy stream does not hold up the others for long.
 _BATCH_BYTES = 1 << 20
+#: Bytes up to which what comes in small pieces is put together: a piece of its own costs some 150 bytes.
+_CHUNK_BYTES = 64 << 10
+#: How many streams at their limit all streams together may be worth.
+_FULL_STREAMS = 4
 
 
 class Batch(msgspec.Struct, Generic[K], frozen=True):
@@ -25,30 +29,39 @@ class Batch(msgspec.Struct, Generic[K], frozen=True):
 
 
 class _Waiting(msgspec.Struct):
-    chunks: deque[tuple[bytes, datetime]] = msgspec.field(default_factory=deque)
+    chunks: deque[tuple[bytearray, datetime]] = msgspec.field(default_factory=deque)
     size: int = 0  #: bytes waiting, and bytes taken that are not stored yet
     ended_at: datetime | None = None
     listed: bool = False
+    full: bool = False  #: who brings bytes was told to bring no more
 
 
 class Backlog(Generic[K]):
     """A queue for each stream, handed out in turn. Safe for any number of threads that put, one that takes."""
 
     def __init__(self, limit: int) -> None:
-        """`limit`: bytes of one stream that may wait."""
+        """`limit`: bytes of one stream that may wait. Where four times as many wait of all streams together, only
+        those that have less than an even share of that may bring more."""
         self._limit = limit
+        self._total = _FULL_STREAMS * limit
+        self._size = 0
         self._changed = threading.Condition()
         self._waiting: dict[K, _Waiting] = {}
         self._ready: deque[K] = deque()
         self._closed = False
 
     def put(self, key: K, data: bytes, at: datetime) -> bool:
-        """Add bytes; False where the limit is reached now and the caller must bring no more."""
+        """Add bytes; False where a limit is reached now and the caller must bring no more."""
         with self._changed:
             waiting = self._list(key)
-            waiting.chunks.append((data, at))
+            if waiting.chunks and len(waiting.chunks[-1][0]) + len(data) <= _CHUNK_BYTES:
+                waiting.chunks[-1][0].extend(data)
+            else:
+                waiting.chunks.append((bytearray(data), at))
             waiting.size += len(data)
-            return waiting.size < self._limit
+            self._size += len(data)
+            waiting.full = self._is_full(waiting)
+            return not waiting.full
 
     def end(self, key: K, at: datetime) -> None:
         """Nothing more will come of this stream."""
@@ -70,20 +83,26 @@ class Backlog(Generic[K]):
             return batch
 
     def stored(self, batch: Batch[K]) -> bool:
-        """Its bytes need no memory any more. True where the stream was at its limit and now has room again."""
+        """Its bytes need no memory any more. True where the stream was at a limit and now has room again."""
         with self._changed:
             waiting = self._waiting[batch.key]
-            was_full = waiting.size >= self._limit
             waiting.size -= len(batch.data)
+            self._size -= len(batch.data)
             if batch.ended:
                 del self._waiting[batch.key]
-            return was_full and waiting.size < self._limit
+            relieved = waiting.full and not self._is_full(waiting)
+            waiting.full = waiting.full and not relieved
+            return relieved
 
     def close(self) -> None:
         """Hand out what is there, then None."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _is_full(self, waiting: _Waiting) -> bool:
+        above_share = waiting.size * max(len(self._waiting), 1) >= self._total
+        return waiting.size >= self._limit or (self._size >= self._total and above_share)
 
     def _list(self, key: K) -> _Waiting:
         waiting = self._waiting.setdefault(key, _Waiting())
@@ -95,7 +114,7 @@ class Backlog(Generic[K]):
 
 
 def _next_batch(key: K, waiting: _Waiting) -> Batch[K]:
-    chunks: list[bytes] = []
+    chunks: list[bytearray] = []
     size = 0
     at = waiting.ended_at
     while waiting.chunks and size < _BATCH_BYTES:

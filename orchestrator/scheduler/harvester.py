@@ -9,7 +9,13 @@ from typing import IO
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.errors import EngineError, EngineTimeoutError, EngineUnavailableError, NoSuchFileError
+from orchestrator.errors import (
+    ArtifactsUnavailableError,
+    EngineError,
+    EngineTimeoutError,
+    EngineUnavailableError,
+    NoSuchFileError,
+)
 from orchestrator.ids import ContainerId, TryId, TryKey
 from orchestrator.planning.rows import Try, TryOutcome
 from orchestrator.ports import ArtifactDraft, ArtifactStore, Engine, FoundFile, FoundKind
@@ -57,14 +63,23 @@ class Harvester:
         key = attempt.key
         with self._lock:
             self._waiting.setdefault(key, []).append(go_on)
-        if not self._is_in(attempt):
-            return True
-        with self._lock:  # who brought it in meanwhile may have taken this call along
+        try:
+            is_in = self._is_in(attempt)
+        except ArtifactsUnavailableError:
+            self._withdraw(key, go_on)
+            raise
+        return not (is_in and self._withdraw(key, go_on))
+
+    def _withdraw(self, key: TryKey, go_on: Callable[[], None]) -> bool:
+        """Have it not called any more; False where who brought the outputs in has taken the call along."""
+        with self._lock:
             waiting = self._waiting.get(key, [])
-            if go_on not in waiting:
-                return True
-            waiting.remove(go_on)
-        return False
+            waits = go_on in waiting
+            if waits:
+                waiting.remove(go_on)
+            if not waiting:
+                self._waiting.pop(key, None)
+            return waits
 
     def _is_in(self, attempt: Try) -> bool:
         known = self._artifacts.harvest(attempt.key)
