@@ -1,12 +1,14 @@
 """Settings: the only reader of the environment and of `orchestrator.toml` (spec operations, Settings).
 
-Order: `ORCHESTRATOR__SECTION__KEY` in the environment, `<home>/orchestrator.toml`, the default. A setting is
-documented by its `#:` comment here; `config list` shows every value and where it came from.
+Order: `ORCHESTRATOR__SECTION__KEY` in the environment (then `..._FILE`, `..._CMD`: `setting_sources`),
+`<home>/orchestrator.toml`, the default. A setting is documented by its `#:` comment here; `config list` shows every
+value and where it came from.
 """
 
 import difflib
 import fnmatch
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +17,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from orchestrator.errors import NoProjectError, SettingsError
+from orchestrator.pulses import HEARTBEAT, is_pipe
+from orchestrator.setting_sources import PREFIX, said_by_environment
 from orchestrator.spec.dag import ScheduleMode
 from orchestrator.spec.policy import Policy
-from orchestrator.pulses import HEARTBEAT, is_pipe
 from orchestrator.spec.value import Value
 
-Source = Literal["default", "file", "environment"]
+#: Where a setting's value came from: default, file, environment, environment (file), environment (command).
+Source = str
 
 
 #: Numbers that make sense: at least one, none or more, and a time that passes.
@@ -39,10 +43,10 @@ class SchedulingSettings(Value, frozen=True, kw_only=True):
     default_pool_slots: AtLeastOne = 128  #: slots of `default_pool`
     rerun_with: Literal["newest", "recorded"] = "newest"  #: DAG version and images of what is cleared
     bare_schedule: ScheduleMode = ScheduleMode.INTERVAL  #: of a bare cron or timedelta; Airflow 3 means trigger
+    stall_timeout: NotLess = 10.0  #: seconds without progress after which the scheduler is started anew; 0: never
 
 
 class DagsSettings(Value, frozen=True, kw_only=True):
-    stall_timeout: NotLess = 10.0  #: seconds without progress after which the scheduler is started anew; 0: never
     """`[dags]`"""
 
     parse_env: tuple[str, ...] = ()  #: environment variables (globs) that DAG files may read
@@ -130,10 +134,24 @@ class Settings(Value, frozen=True, kw_only=True):
     secrets: SecretsSettings = SecretsSettings()
     roots: RootsSettings = RootsSettings()
 
+    def shown(self, section: str, key: str) -> Any:
+        """A value as it may be shown to anybody."""
+        value = msgspec.to_builtins(getattr(getattr(self, section), key))
+        return without_password(value) if (section, key) in _SECRET else value
+
     @property
     def default_image(self) -> str:
         """The image of a task that names none."""
         return self.tasks.default_image or self.images.base
+
+
+_SECRET = {("database", "url")}
+_PASSWORD = re.compile(r"(?P<before>://[^:/?#]*:).*(?=@)|(?P<named>password=)[^&]*")
+
+
+def without_password(url: str) -> str:
+    """The same with `***` wherever a URL may hold a password, well-formed or not."""
+    return _PASSWORD.sub(lambda found: f"{found['before'] or found['named']}***", url)
 
 
 class Hidden(dict[str, str]):
@@ -155,6 +173,7 @@ class Project(Value, frozen=True, kw_only=True):
     parse_environment: dict[str, str] = {}  #: what DAG files may read: the variables that `dags.parse_env` names
     secret_environment: dict[str, str] = Hidden()  #: secrets, variables and connections, by their variables' names
     nursery: int | None = None  #: descriptor at which authoring servers of another user are to be had
+    heartbeat: int | None = None  #: descriptor of the pipe at which the parent hears of our progress
 
     @property
     def dags_folder(self) -> Path:
@@ -172,7 +191,6 @@ class Project(Value, frozen=True, kw_only=True):
     @property
     def logs_folder(self) -> Path:
         return self.home / "logs"
-    heartbeat: int | None = None  #: descriptor of the pipe at which the parent hears of our progress
 
     @property
     def artifacts_folder(self) -> Path:
@@ -199,7 +217,6 @@ class Project(Value, frozen=True, kw_only=True):
         return Path(self.settings.roots.paths.get(name) or self.home / "data" / name)
 
 
-_PREFIX = "ORCHESTRATOR__"
 _ROOTS = "roots"
 #: How the container's entrypoint hands on what `Project.nursery` says.
 NURSERY = "ORCHESTRATOR_NURSERY"
@@ -234,6 +251,7 @@ def open_project(start: Path | None = None, environment: Mapping[str, str] | Non
         parse_environment=_matching(env, settings.dags.parse_env),
         secret_environment=Hidden(_matching(env, _SECRET_VARIABLES)),
         nursery=int(env[NURSERY]) if NURSERY in env else None,
+        heartbeat=int(env[HEARTBEAT]) if HEARTBEAT in env and is_pipe(int(env[HEARTBEAT])) else None,
     )
 
 
@@ -250,16 +268,14 @@ def read_settings(file: Path, environment: Mapping[str, str]) -> tuple[Settings,
     for section, values in _file_values(file).items():
         for key, value in values.items():
             _put(tree, sources, (section, key), value, "file")
-        heartbeat=int(env[HEARTBEAT]) if HEARTBEAT in env and is_pipe(int(env[HEARTBEAT])) else None,
-    for name, text in environment.items():
-        if name.startswith(_PREFIX):
-            section, _, key = name[len(_PREFIX) :].lower().partition("__")
-            _put(tree, sources, (section, key), text, "environment")
+    known = _known()
+    for said in said_by_environment(environment, lambda *name: name in known):
+        _put(tree, sources, (said.section, said.key), said.value, said.source)
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"a setting has a wrong value: {error}", fix=f"see {file} and {_PREFIX}*") from error
-    for section, key in _known():
+        raise SettingsError(f"a setting has a wrong value: {error}", fix=f"see {file} and {PREFIX}*") from error
+    for section, key in known:
         sources.setdefault(f"{section}.{key}", "default")
     return settings, sources
 
@@ -299,7 +315,7 @@ def _put(
 ) -> None:
     section, key = name
     known = _known()
-    place = f"{_PREFIX}{section}__{key}".upper() if source == "environment" else "orchestrator.toml in the home"
+    place = "orchestrator.toml in the home" if source == "file" else f"{PREFIX}{section}__{key}".upper()
     if section == _ROOTS:
         tree.setdefault(_ROOTS, {}).setdefault("paths", {})[key] = _root_path(key, value, place)
     elif name not in known:
@@ -318,7 +334,7 @@ def _root_path(name: str, value: Any, place: str) -> str:
     if name.startswith("paths__") or not isinstance(value, str) or not Path(value).is_absolute():
         raise SettingsError(
             f"the data root roots.{name} is {value!r}; it stands in {place}",
-            fix=f'write an absolute path: NAME = "/path" below [roots], or {_PREFIX}ROOTS__NAME=/path',
+            fix=f'write an absolute path: NAME = "/path" below [roots], or {PREFIX}ROOTS__NAME=/path',
         )
     return value
 

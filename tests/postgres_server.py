@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 
 from orchestrator.bootstrap.machine import LocalMachine
 from orchestrator.errors import OrchestratorError
@@ -31,6 +31,8 @@ _PATIENCE = 60
 #: Nothing needs to outlive the machine here.
 _QUICK = ("fsync=off", "full_page_writes=off")
 _TEMPLATE = "upgraded"
+#: One that sorts as no program does, and needs nothing of the machine.
+_LANGUAGE = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")
 #: Debian's package would make and start a server of its own.
 _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 
@@ -150,7 +152,7 @@ class PostgresServer:
         if self._user is not None:
             for place in (self._folder, password):
                 os.chown(place, self._user.pw_uid, self._user.pw_gid)
-        options = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
+        options = ("--auth=scram-sha-256", "--encoding=UTF8", *_LANGUAGE, "--no-sync", "--no-instructions")
         self._run(
             "initdb", "--pgdata", f"{self._folder}/data", "--username", USER, "--pwfile", str(password), *options
         )
@@ -222,8 +224,3 @@ def postgres_database(postgres_server: PostgresServer, tmp_path: Path) -> Iterat
     (tmp_path / "home").mkdir(exist_ok=True)
     yield PostgresDatabase(tmp_path / "home", postgres_server.url(name))
     postgres_server.drop_database(name)
-
-
-def with_password(database: PostgresDatabase, password: str) -> PostgresDatabase:
-    """The same, by another password."""
-    return PostgresDatabase(database.home, make_url(database._url).set(password=password))

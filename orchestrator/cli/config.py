@@ -18,7 +18,7 @@ def config() -> None:
 @config.command("list")
 @output_option
 def list_settings(output: str | None) -> None:
-    """Every setting, its value, and its source (default, file, environment)."""
+    """Every setting, its value without a password, and its source (default, file, environment)."""
     project = open_project()
     show([*_places(project), *_settings(project), *_roots(project)], ["setting", "value", "source"], output)
 
@@ -34,7 +34,7 @@ def _settings(project: Project) -> list[dict[str, Any]]:
     return [
         {
             "setting": f"{section.name}.{field.name}",
-            "value": msgspec.to_builtins(getattr(getattr(project.settings, section.name), field.name)),
+            "value": project.settings.shown(section.name, field.name),
             "source": project.sources.get(f"{section.name}.{field.name}", "default"),
         }
         for section in msgspec.structs.fields(Settings)

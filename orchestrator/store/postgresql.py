@@ -22,15 +22,18 @@ from orchestrator.store.postgresql_faults import meaning
 #: Connections kept, and made beyond them where many threads ask at once.
 _WRITERS, _MORE_WRITERS = 1, 3
 _READERS, _MORE_READERS = 4, 12
-#: Milliseconds: of one statement; of waiting for one lock; of a transaction in which nothing is asked.
+#: Milliseconds: of one statement; of waiting for one lock; of a transaction in which nothing is asked, which is
+#: shorter, so that who waits for the lock of a process that was stopped gets it.
 _LIMITS = {
     "statement_timeout": PATIENCE * 1000 + 1000,
     "lock_timeout": PATIENCE * 1000,
-    "idle_in_transaction_session_timeout": PATIENCE * 1000,
+    "idle_in_transaction_session_timeout": PATIENCE * 1000 - 1000,
 }
 #: A network that swallows everything is noticed after about 10 s, by both sides.
 _CLIENT_KEEPALIVE = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
 _SERVER_KEEPALIVE = {"tcp_keepalives_idle": 5, "tcp_keepalives_interval": 2, "tcp_keepalives_count": 3}
+#: Seconds until the server has answered one question; longer than its own limits, which say more.
+_ANSWER_WITHIN = PATIENCE + 3.0
 #: Of `upgrade`: any number, the same everywhere.
 _UPGRADE_LOCK = 7_236_109_155
 
@@ -66,7 +69,7 @@ class PostgresDatabase:
         return engine
 
     def migrator(self) -> Engine:
-        engine = self._engine(1, 0, answer_within=None)
+        engine = self._engine(1, 0, patient=False)
         _on_connect(engine, {"lock_timeout": _LIMITS["lock_timeout"]}, IsolationLevel.READ_COMMITTED)
 
         @event.listens_for(engine, "begin")
@@ -84,7 +87,7 @@ class PostgresDatabase:
     def listen(self, wake: Callable[[], None]) -> Listener:
         return Listener(lambda: psycopg.connect(**self._arguments(), autocommit=True), wake)
 
-    def _engine(self, size: int, more: int, *, answer_within: float | None = 2 * PATIENCE - 2) -> Engine:
+    def _engine(self, size: int, more: int, *, patient: bool = True) -> Engine:
         engine = create_engine(
             self._url, poolclass=QueuePool, pool_size=size, max_overflow=more, pool_timeout=PATIENCE
         )
@@ -92,7 +95,7 @@ class PostgresDatabase:
         @event.listens_for(engine, "do_connect")
         def connect(_dialect: object, _record: object, _args: object, arguments: dict[str, Any]) -> Patient:
             connection = Patient.connect(**arguments)
-            connection.answer_within = answer_within
+            connection.answer_within = _ANSWER_WITHIN if patient else None
             return connection
 
         return engine

@@ -42,7 +42,8 @@ from orchestrator.spec.dag import ParsedFile
 from orchestrator.states import RUN_MOVES, TASK_MOVES, ReasonCode, RunState, TaskState
 from orchestrator.store import SqlStore
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+#: What every database takes.
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 SMALL = st.recursive(
     st.none()
     | st.booleans()

@@ -1,0 +1,228 @@
+"""Trouble with a PostgreSQL server, made for real, and how it is told."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from postgres_server import PASSWORD, PostgresServer
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
+from store_rows import NOW, put_run, run, seed
+
+from orchestrator.errors import StoreConflictError, StoreError, StoreUnavailableError
+from orchestrator.planning.rows import RequestKind
+from orchestrator.ports import Snapshot
+from orchestrator.store import SqlStore, leadership, postgresql, upgrade
+from orchestrator.store.postgresql import PostgresDatabase
+from orchestrator.store.postgresql_faults import meaning
+
+
+@pytest.fixture
+def store(postgres_database: PostgresDatabase) -> Iterator[SqlStore]:
+    opened = SqlStore.open(postgres_database)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def hasty(postgres_database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]:
+    """A second store over the same database, of little patience."""
+    limits = {name: value // 10 for name, value in postgresql._LIMITS.items()}
+    monkeypatch.setattr(postgresql, "_LIMITS", limits)
+    opened = SqlStore.open(postgres_database)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[PostgresServer]:
+    """One that a test may stop; it starts it again."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def own(own_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]:
+    monkeypatch.setattr(postgresql, "_ANSWER_WITHIN", 2.0)
+    database = PostgresDatabase(tmp_path / "home", own_server.url(own_server.make_database()))
+    upgrade(database)
+    opened = SqlStore.open(database)
+    yield opened
+    opened.close()
+
+
+# --- no connection ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "told", "fix"),
+    [
+        ({"password": "wr ng"}, "password authentication failed", "correct user and password"),
+        ({"username": "nobody"}, "authentication failed", "correct user and password"),
+        ({"database": "nosuch"}, 'database "nosuch" does not exist', "createdb"),
+        ({"query": {"host": "/nowhere"}}, "No such file", "start it"),
+        ({"query": {"host": "127.0.0.1", "port": "1"}}, "refused", "start it"),
+        ({"query": {"host": "nowhere.invalid"}}, "nowhere.invalid", "host and port"),
+    ],
+)
+def test_who_cannot_connect_is_told_why_and_no_password(
+    postgres_server: PostgresServer, tmp_path: Path, change: dict[str, object], told: str, fix: str
+) -> None:
+    database = PostgresDatabase(tmp_path, postgres_server.url("postgres").set(**change))
+    for attempt in (SqlStore.open, upgrade):
+        with pytest.raises(StoreUnavailableError, match=told) as fault:
+            attempt(database)
+        assert fix in fault.value.fix
+        assert "database.url" in fault.value.fix
+        cause = fault.value.__cause__
+        for shown in (str(fault.value), repr(fault.value), str(cause), repr(cause), repr(database)):
+            assert PASSWORD not in shown
+            assert "wr ng" not in shown
+
+
+def test_a_server_that_is_away_is_unavailable_until_it_is_back(own_server: PostgresServer, own: SqlStore) -> None:
+    epoch = own.take_lead("test", NOW)
+    for away in (own_server.stop, own_server.kill):
+        away()
+        for attempt in (own.load, lambda: own.write(epoch, ()), own.epoch):
+            with pytest.raises(StoreUnavailableError):
+                attempt()
+        own_server.start()
+        own.write(epoch, put_run(run(run_id=away.__name__)))
+    assert {found.key.run_id for found in own.load().runs} == {"stop", "kill"}
+
+
+def test_a_server_that_stands_still_is_unavailable(own_server: PostgresServer, own: SqlStore) -> None:
+    epoch = own.take_lead("test", NOW)
+    assert own.load() == Snapshot()
+    with own_server.frozen():
+        for attempt in (own.load, lambda: own.write(epoch, seed())):
+            with pytest.raises(StoreUnavailableError, match="no answer within 2 s"):
+                attempt()
+    own.write(epoch, seed(run_id="later"))
+    assert "later" in {found.key.run_id for found in own.load().runs}
+
+
+def test_a_connection_that_is_cut_costs_one_turn(postgres_server: PostgresServer, store: SqlStore) -> None:
+    epoch = store.take_lead("test", NOW)
+    with store._writing() as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with postgres_server.admin() as admin:
+        admin.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+    with pytest.raises(StoreUnavailableError):
+        store.write(epoch, seed())
+    store.write(epoch, seed())
+    assert len(store.load().runs) == 1
+
+
+# --- too long -----------------------------------------------------------------------------------------
+
+
+def test_a_lock_is_waited_for_and_then_the_database_is_unavailable(store: SqlStore, hasty: SqlStore) -> None:
+    epoch = store.take_lead("test", NOW)
+    with store._writing() as other:
+        other.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        other.execute(text("SELECT * FROM leader FOR UPDATE"))
+        with pytest.raises(StoreUnavailableError, match="lock timeout"):
+            hasty.write(epoch, seed())
+        assert store.load() == Snapshot()  # readers are not held up by a writer
+    store.write(epoch, seed())
+
+
+def test_a_question_that_takes_too_long_is_ended(hasty: SqlStore) -> None:
+    with pytest.raises(StoreUnavailableError, match="statement timeout"), hasty._reading() as connection:
+        connection.execute(text("SELECT pg_sleep(60)"))
+
+
+def test_who_stops_in_mid_transaction_holds_nobody_up(store: SqlStore, hasty: SqlStore) -> None:
+    stopped = hasty._writer.connect()
+    stopped.execute(text("SELECT * FROM leader FOR UPDATE"))
+    assert store.take_lead("other", NOW) == 1
+    with pytest.raises(DBAPIError, match="idle-in-transaction timeout"):
+        stopped.execute(text("SELECT 1"))
+    stopped.close()
+
+
+def test_a_transaction_may_be_idle_for_less_than_its_locks_are_waited_for() -> None:
+    limits = postgresql._LIMITS
+    assert limits["idle_in_transaction_session_timeout"] < limits["lock_timeout"] < limits["statement_timeout"]
+    assert limits["statement_timeout"] < postgresql._ANSWER_WITHIN * 1000
+
+
+# --- what is refused ----------------------------------------------------------------------------------
+
+
+def test_readers_cannot_write(store: SqlStore) -> None:
+    with pytest.raises(StoreUnavailableError, match="read-only transaction"), store._reading() as connection:
+        connection.execute(text("DELETE FROM leader"))
+
+
+def test_a_text_that_no_postgresql_takes_is_a_row_that_is_refused(store: SqlStore) -> None:
+    epoch = store.take_lead("test", NOW)
+    with pytest.raises(StoreConflictError, match="etl/good") as refusal:
+        store.write(epoch, [*put_run(run(run_id="bad")), *put_run(run(run_id="good", note="a\0b"))])
+    assert refusal.value.key == run(run_id="good").key
+    assert store.load() == Snapshot()
+
+
+def test_every_commit_is_on_disk_whatever_the_server_is_set_to(
+    postgres_server: PostgresServer, postgres_database: PostgresDatabase
+) -> None:
+    with postgres_server.admin() as admin:
+        admin.execute("ALTER ROLE orchestrator SET synchronous_commit = off")
+    try:
+        opened = SqlStore.open(postgres_database)
+        with opened._writing() as connection:
+            assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
+        opened.close()
+    finally:
+        with postgres_server.admin() as admin:
+            admin.execute("ALTER ROLE orchestrator RESET synchronous_commit")
+
+
+def test_a_load_sees_one_state_whatever_is_committed_meanwhile(store: SqlStore) -> None:
+    epoch = store.take_lead("test", NOW)
+    late = iter([True])
+
+    @event.listens_for(store._reader, "before_cursor_execute")
+    def commit_between(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if "FROM task_instances" in statement and next(late, False):
+            store.write(epoch, seed())
+
+    assert store.load() == Snapshot()
+    assert len(store.load().tasks) == 1
+
+
+def test_who_asks_does_not_wait_for_a_turn(store: SqlStore) -> None:
+    epoch = store.take_lead("test", NOW)
+    with store._writing() as turn:
+        leadership.check(turn, epoch)
+        assert store.ask(RequestKind.PAUSE, {}, "me", NOW) in store.unanswered()
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        ("08006", StoreUnavailableError),
+        ("22003", StoreConflictError),
+        ("23505", StoreConflictError),
+        ("25006", StoreUnavailableError),
+        ("40001", StoreUnavailableError),
+        ("40P01", StoreUnavailableError),
+        ("42501", StoreError),
+        ("42P01", StoreError),
+        ("53100", StoreUnavailableError),
+        ("53300", StoreUnavailableError),
+        ("57P01", StoreUnavailableError),
+        ("58030", StoreUnavailableError),
+        ("XX001", StoreError),
+    ],
+)
+def test_every_class_of_errors_has_its_meaning(state: str, kind: type[StoreError]) -> None:
+    error = DBAPIError("SELECT", None, psycopg.errors.lookup(state)("as the server says"))
+    assert meaning(error).kind is kind
