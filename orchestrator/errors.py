@@ -33,12 +33,24 @@ class NoProjectError(OrchestratorError):
 
 
 class AuthoringError(OrchestratorError):
-    """A DAG file says something that cannot be. `rule` names the check (spec authoring 2)."""
+    """A DAG file says something that cannot be. `rule` names the check (spec authoring 2), `dag_id` and `task_id`
+    of what it was said, where that is known."""
 
-    def __init__(self, message: str, *, rule: str, line: int | None = None, fix: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        rule: str,
+        line: int | None = None,
+        fix: str = "",
+        dag_id: str | None = None,
+        task_id: str | None = None,
+    ) -> None:
         super().__init__(message, fix=fix)
         self.rule = rule
         self.line = line
+        self.dag_id = dag_id
+        self.task_id = task_id
 
 
 class FinalizeError(OrchestratorError):

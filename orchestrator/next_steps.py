@@ -62,6 +62,7 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.BRANCH: "nothing: the branch chose another way",
     _R.SHORT_CIRCUIT: "nothing: the short circuit went no further",
     _R.NOT_LATEST: "nothing: only the newest interval passes",
+    _R.OUTSIDE_DATES: "nothing, or change the task's start_date or end_date; a backfill runs it whatever these say",
     _R.FAIL_FAST: "see to the task that failed first: `orchestrator runs explain {dag}{run}`",
     _R.CACHED: "nothing: an earlier result is used again; another key_extra in its Cache has it run",
     _R.SKIP_EXIT_CODE: "nothing: its code asked to be skipped (skip_on_exit_code)",

@@ -143,6 +143,7 @@ class ReasonCode(StrEnum):
     BRANCH = "branch"
     SHORT_CIRCUIT = "short_circuit"
     NOT_LATEST = "not_latest"
+    OUTSIDE_DATES = "outside_dates"
     FAIL_FAST = "fail_fast"
     FAILED_IN_ROW = "failed_in_row"
     SKIP_EXIT_CODE = "skip_exit_code"

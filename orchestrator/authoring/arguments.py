@@ -38,6 +38,9 @@ class TaskArguments(TypedDict, total=False):
     trigger_rule: TriggerRule | str  #: when it is ready, by its parents' states; all_success
     depends_on_past: bool  #: it waits until it succeeded or was skipped in the run before; False
     wait_for_downstream: bool  #: and until the tasks right after it did; False
+    start_date: datetime | None  #: aware; in runs of an earlier logical date it is skipped
+    end_date: datetime | None  #: aware, inclusive; in runs of a later logical date it is skipped
+    priority_weight: int  #: who goes first where limits hold back; it counts for the tasks before it, too; 1
     owner: str | None  #: who answers for it; the DAG's owner
     doc_md: Text | None  #: Markdown shown beside it
     inlets: Asset | Sequence[Asset]  #: the assets it reads, for people and templates
@@ -171,7 +174,6 @@ class DockerArguments(TaskArguments, total=False):
     # order and limits among tasks
     pool: str  #: whose slots it takes; default_pool
     pool_slots: int  #: how many of them; 1
-    priority_weight: int  #: who goes first where limits hold back; 1
     weight_rule: WeightRule | Literal["downstream", "upstream", "absolute"]  #: how weights add up; downstream
     max_active_tis_per_dag: int | None  #: how many of its instances may run at one time
     task_concurrency: int | None  #: the same as `max_active_tis_per_dag`
@@ -206,8 +208,29 @@ class SensorArguments(DockerArguments, total=False):
     mode: Any
 
 
-class WaitArguments(TaskArguments, total=False):
-    """What operators that the scheduler does itself take besides."""
+class AtOnceArguments(TaskArguments, total=False):
+    """What `EmptyOperator` and `LatestOnlyOperator` take: they are done in the moment in which they are ready."""
+
+    # accepted without effect: a warning says why
+    retries: Any
+    retry_delay: Any
+    retry_exponential_backoff: Any
+    max_retry_delay: Any
+    retry_jitter: Any
+    execution_timeout: Any
+    pool: Any
+    pool_slots: Any
+    weight_rule: Any
+    max_active_tis_per_dag: Any
+    task_concurrency: Any
+    max_active_tis_per_dagrun: Any
+    params: Any
+    do_xcom_push: Any
+    multiple_outputs: Any
+
+
+class RestingArguments(TaskArguments, total=False):
+    """What operators that wait without a container take besides."""
 
     retries: int  #: how often a failed try is followed by another; 0
     retry_delay: Duration  #: 5 minutes
@@ -217,11 +240,23 @@ class WaitArguments(TaskArguments, total=False):
     # accepted without effect: a warning says why
     pool: Any
     pool_slots: Any
-    priority_weight: Any
     weight_rule: Any
+    max_active_tis_per_dag: Any
+    task_concurrency: Any
+    max_active_tis_per_dagrun: Any
+    multiple_outputs: Any
+
+
+class WaitArguments(RestingArguments, total=False):
+    """What those of them take besides that wait for another run."""
+
+    params: Mapping[str, Any]  #: over the DAG's, for this task's templates
+    # accepted without effect: a warning says why
     poke_interval: Any
     mode: Any
     deferrable: Any
+    exponential_backoff: Any
+    max_wait: Any
 
 
 class TriggerArguments(WaitArguments, total=False):
@@ -239,7 +274,7 @@ class TriggerArguments(WaitArguments, total=False):
     allowed_states: Sequence[RunState | str]  #: of the run, in which it then succeeds; success
     failed_states: Sequence[RunState | str]  #: and in which it fails; failed
     execution_timeout: Duration | None  #: how long it waits for the run
-    params: Mapping[str, Any]  #: over the DAG's, for this task's templates
+    do_xcom_push: bool  #: keep which run it made as its result; True
 
 
 class ExternalArguments(WaitArguments, total=False):
@@ -257,19 +292,21 @@ class ExternalArguments(WaitArguments, total=False):
     check_existence: bool  #: fail at once where there is no such DAG or task; else it may come yet
     timeout: Duration  #: how long it waits, retries included; 7 days
     soft_fail: bool  #: skipped, and not failed; False
-    params: Mapping[str, Any]  #: over the DAG's, for this task's templates
     # accepted without effect: a warning says why
-    exponential_backoff: Any
-    max_wait: Any
+    execution_timeout: Any
+    do_xcom_push: Any
 
 
-class ApprovalArguments(TaskArguments, total=False):
+class ApprovalArguments(RestingArguments, total=False):
     """What `ApprovalOperator` takes."""
 
     prompt: Text  #: what is asked, a template
     params: Mapping[str, Any]  #: what who approves may set: the result
     roles: Sequence[str]  #: whose decision it is: kept for when there are users to tell apart
     timeout: Duration | None  #: how long it waits; for ever
+    do_xcom_push: bool  #: keep the params as its result; True
+    # accepted without effect: a warning says why
+    execution_timeout: Any
 
 
 ScheduleArgument = (

@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Unpack
 
 from msgspec.structs import replace
 
-from orchestrator.authoring.arguments import DockerArguments, ShortCircuitArguments, TaskArguments
-from orchestrator.authoring.operators import DockerOperator, Operator
-from orchestrator.authoring.reading import EMPTY, IDLE_EMPTY, SHORT_CIRCUIT, Fields
+from orchestrator.authoring.arguments import DockerArguments, ShortCircuitArguments
+from orchestrator.authoring.operators import AtOnceOperator, DockerOperator
+from orchestrator.authoring.reading import Fields
 from orchestrator.authoring.scope import Scope
+from orchestrator.authoring.taken import SHORT_CIRCUIT
 from orchestrator.spec.dag import BranchChoice, ShortCircuitChoice, TaskKind, TaskSpec
 
 #: What says skip where a task says nothing else about it.
@@ -44,14 +45,9 @@ class ShortCircuitDockerOperator(DockerOperator):
         return replace(super()._spec(scope, fields), choice=choice)
 
 
-class LatestOnlyOperator(Operator):
+class LatestOnlyOperator(AtOnceOperator):
     """Its direct children are skipped in every run but that of the newest interval; never in one asked for by hand.
     It runs no container."""
 
     __slots__ = ()
     kind = TaskKind.LATEST_ONLY
-    takes = EMPTY
-    idle = IDLE_EMPTY
-
-    def __init__(self, **arguments: Unpack[TaskArguments]) -> None:
-        super().__init__(**arguments)

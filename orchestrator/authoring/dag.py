@@ -11,15 +11,17 @@ from msgspec.structs import replace
 
 from orchestrator.authoring.arguments import DagArguments
 from orchestrator.authoring.data import ParamText
-from orchestrator.authoring.dates import read_zone
-from orchestrator.authoring.faults import Rule, dag_file, fault, user_line
+from orchestrator.authoring.dates import read_date, read_zone
+from orchestrator.authoring.faults import Rule, about, dag_file, fault, keep, user_line
 from orchestrator.authoring.graph import Graph
 from orchestrator.authoring.params import Param
-from orchestrator.authoring.reading import DAG as TAKES
-from orchestrator.authoring.reading import IDLE_DAG, check_names, read_arguments, read_defaults, without_idle
+from orchestrator.authoring.reading import check_names, read_arguments, read_defaults
 from orchestrator.authoring.schedules import own_zone
 from orchestrator.authoring.scope import Scope
+from orchestrator.authoring.taken import DAG as TAKES
 from orchestrator.authoring.template_files import read_searchpath
+from orchestrator.authoring.without_effect import IDLE_DAG, without_idle
+from orchestrator.errors import AuthoringError
 from orchestrator.ids import is_identifier
 from orchestrator.spec.dag import DagSpec
 
@@ -38,24 +40,14 @@ class DAG(Scope):
                 rule=Rule.BAD_ID,
                 fix="use letters, digits and ._- only, 250 at most",
             )
-        what = f"DAG {dag_id!r}"
-        graph = Graph(dag_id, read_searchpath(what, arguments.get("template_searchpath")))
-        taken = DagArguments.__annotations__
-        given = without_idle(what, taken, IDLE_DAG, arguments, graph)
-        check_names(f"{what} takes no argument", taken, given)
-        defaults = read_defaults(what, given.pop("default_args", None), graph)
-        zone = given.pop("timezone", None)
-        given.pop("template_searchpath", None)
-        dates = {name: value for name, value in defaults.items() if name in ("start_date", "end_date")}
-        texts = {**given, "doc_md": given.get("doc_md") or ""}
-        fields = read_arguments(what, TAKES, texts, dates, graph.searchpath)
-        start = given.get("start_date", dates.get("start_date"))
-        own = fields.get(DagSpec, {})
-        timezone = read_zone(zone, own_zone(own.get("schedule")), start)
-        self.spec = DagSpec(dag_id=dag_id, file="", line=user_line(), timezone=timezone, **own)
-        _check_dates(self.spec)
-        super().__init__(graph, group_id=None, prefix="", default_args=defaults)
-        _register(self)
+        with about(dag_id):
+            try:
+                graph, self.spec, defaults = _read(dag_id, arguments)
+            except AuthoringError as error:
+                keep(error)
+                graph, self.spec, defaults = Graph(dag_id), DagSpec(dag_id=dag_id, file="", line=user_line()), {}
+            super().__init__(graph, group_id=None, prefix="", default_args=defaults)
+            _register(self)
 
     @property
     def dag_id(self) -> str:
@@ -73,6 +65,37 @@ class DAG(Scope):
 
     def __repr__(self) -> str:
         return f"<DAG {self.dag_id}>"
+
+
+def _read(dag_id: str, arguments: Mapping[str, Any]) -> tuple[Graph, DagSpec, dict[str, Any]]:
+    """An empty graph, what is said of the DAG itself, and the defaults of its tasks."""
+    what = f"DAG {dag_id!r}"
+    graph = Graph(dag_id, read_searchpath(what, arguments.get("template_searchpath")))
+    taken = DagArguments.__annotations__
+    given = without_idle(what, taken, IDLE_DAG, arguments, graph)
+    check_names(f"{what} takes no argument", taken, given)
+    defaults = read_defaults(what, given.pop("default_args", None), graph)
+    zone = given.pop("timezone", None)
+    given.pop("template_searchpath", None)
+    dates = {name: defaults.pop(name) for name in _DATES if name in defaults}
+    texts = {**given, "doc_md": given.get("doc_md") or ""}
+    fields = read_arguments(what, TAKES, texts, dates, graph.searchpath)
+    start = given.get("start_date", dates.get("start_date"))
+    own = fields.get(DagSpec, {})
+    timezone = read_zone(zone, own_zone(own.get("schedule")), start)
+    spec = DagSpec(dag_id=dag_id, file="", line=user_line(), timezone=timezone, **own)
+    _check_dates(spec)
+    return graph, spec, defaults | _of_tasks(dates, spec)
+
+
+#: What `default_args` may say of the DAG as well as of its tasks.
+_DATES = ("start_date", "end_date")
+
+
+def _of_tasks(dates: Mapping[str, Any], spec: DagSpec) -> dict[str, Any]:
+    """Of the dates in `default_args`, those that are not the DAG's own: it has others, and these are its tasks'."""
+    read = {name: read_date(f"default_args: {name}", written) for name, written in dates.items()}
+    return {name: date for name, date in read.items() if date != getattr(spec, name)}
 
 
 @overload
@@ -147,14 +170,12 @@ def _register(made: DAG) -> None:
     known = _registry.get()
     if known is None:
         return
-    for other in known:
-        if other.dag_id == made.dag_id:
-            raise fault(
-                f"this file has a DAG {made.dag_id!r} already (line {other.spec.line})",
-                rule=Rule.DUPLICATE_ID,
-                fix="give one of them another id",
-            )
-    known.append(made)
+    earlier = next((other for other in known if other.dag_id == made.dag_id), None)
+    if earlier is None:
+        known.append(made)
+        return
+    text = f"this file has a DAG {made.dag_id!r} already (line {earlier.spec.line})"
+    keep(fault(text, rule=Rule.DUPLICATE_ID, fix="give one of them another id"))
 
 
 def _check_dates(spec: DagSpec) -> None:

@@ -10,8 +10,9 @@ from orchestrator.authoring.faults import Rule, fault, user_line
 from orchestrator.authoring.mapped_calls import MappedCall
 from orchestrator.authoring.mapping import set_map
 from orchestrator.authoring.outputs import MappedArgument
-from orchestrator.authoring.reading import check_names, read_defaults, without_idle
+from orchestrator.authoring.reading import check_names, read_defaults
 from orchestrator.authoring.scope import Scope, scope_for
+from orchestrator.authoring.without_effect import without_idle
 from orchestrator.spec.dag import GroupSpec
 from orchestrator.spec.mapping import MAX_MAP_LENGTH, MapSpec
 

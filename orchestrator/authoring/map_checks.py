@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from orchestrator.authoring.faults import Rule, fault
+from orchestrator.authoring.faults import Rule, about, fault
 from orchestrator.authoring.graph import Graph
 from orchestrator.spec.dag import ContainerTemplate, TaskKind, TaskSpec
 from orchestrator.spec.mapping import MapSpec, length, results_in
@@ -13,24 +13,29 @@ def check_maps(graph: Graph) -> None:
     """`bad_argument` where something is mapped over the result of a task that hands on none, or where a task that
     is not mapped says what its instances are called."""
     for task in graph.tasks.values():
-        if task.map is not None:
-            _check_sources(graph, task.task_id, task.map, task.line)
-        template = task.container and task.container.map_index_template
-        if template and task.map is None and not any(graph.groups[each].map for each in graph.around(task.task_id)):
-            raise fault(
-                f"{task.operator} {task.task_id!r} has a map_index_template and is not mapped",
-                rule=Rule.BAD_ARGUMENT,
-                fix="leave it out, or map the task with .partial(...).expand(...)",
-                line=task.line,
-            )
+        with about(graph.dag_id, task.task_id):
+            if task.map is not None:
+                _check_sources(graph, task.task_id, task.map, task.line)
+            _check_label(graph, task)
     for group in graph.groups.values():
         if group.map is not None:
             _check_sources(graph, group.group_id, group.map, graph.line_of(group.group_id))
 
 
+def _check_label(graph: Graph, task: TaskSpec) -> None:
+    template = task.container and task.container.map_index_template
+    if template and task.map is None and not any(graph.groups[each].map for each in graph.around(task.task_id)):
+        raise fault(
+            f"{task.operator} {task.task_id!r} has a map_index_template and is not mapped",
+            rule=Rule.BAD_ARGUMENT,
+            fix="leave it out, or map the task with .partial(...).expand(...)",
+            line=task.line,
+        )
+
+
 def templates_of(task: TaskSpec) -> Iterator[ContainerTemplate | None]:
     """The container's template of each instance, as far as the DAG file tells it."""
-    if task.map is None or task.function is not None or needs_results(task):
+    if task.map is None or task.container is None or task.function is not None or needs_results(task):
         yield task.container
         return
     for index in range(length(task.map, lambda _: 0)):

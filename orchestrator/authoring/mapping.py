@@ -8,10 +8,11 @@ import msgspec
 from msgspec.structs import replace
 
 from orchestrator.authoring.elements import map_over, read_source, refuse_inner_map, sources_in
-from orchestrator.authoring.faults import Rule, fault
+from orchestrator.authoring.faults import Rule, about, fault, keep
 from orchestrator.authoring.graph import Graph
 from orchestrator.authoring.reading import field_of, read_elements
 from orchestrator.authoring.scope import Scope, scope_for
+from orchestrator.errors import AuthoringError
 from orchestrator.spec.dag import ContainerTemplate
 from orchestrator.spec.handles import handles_in
 from orchestrator.spec.mapping import MAX_MAP_LENGTH, Axis, MapSpec, Source
@@ -41,19 +42,25 @@ class Partial(Generic[_T]):
 
     def expand(self, **axes: Any) -> _T:
         """Define the task, with an instance for each element; of several arguments, for each combination."""
-        graph = self._scope().graph
-        found: dict[str, Axis] = {}
-        for name, written in axes.items():
-            field = field_of(self._what, name)
-            self._refuse_twice((field,), found)
-            found[field] = Axis(argument=field, source=self._source(name, field, written, graph))
-        return self._defined(graph, tuple(found.values()), found)
+
+        def read(graph: Graph) -> dict[str | None, Axis]:
+            found: dict[str | None, Axis] = {}
+            for name, written in axes.items():
+                field = field_of(self._what, name)
+                self._refuse_twice((field,), found)
+                found[field] = Axis(argument=field, source=self._source(name, field, written, graph))
+            return found
+
+        return self._defined(read)
 
     def expand_kwargs(self, elements: Any) -> _T:
         """Define the task, with an instance for each element: a dict of several arguments."""
-        graph = self._scope().graph
-        source = read_source(f"{self._what}: expand_kwargs", elements, graph, self._read_several)
-        return self._defined(graph, (Axis(argument=None, source=source),), ())
+
+        def read(graph: Graph) -> dict[str | None, Axis]:
+            source = read_source(f"{self._what}: expand_kwargs", elements, graph, self._read_several)
+            return {None: Axis(argument=None, source=source)}
+
+        return self._defined(read)
 
     def _source(self, name: str, field: str, written: Any, graph: Graph) -> Source:
         def read(place: str, element: Any) -> Any:
@@ -81,7 +88,7 @@ class Partial(Generic[_T]):
         found: dict[str, Any] = msgspec.to_builtins(read_elements(f"{self._what}: {place}", given))
         return found
 
-    def _refuse_twice(self, fields: Collection[str], others: Collection[str]) -> None:
+    def _refuse_twice(self, fields: Collection[str], others: Collection[str | None]) -> None:
         """`bad_argument` where one of these fields has a value already, or what excludes it has."""
         shared = {field_of(self._what, name, expanded=False) for name in self._given}
         for field in fields:
@@ -94,20 +101,31 @@ class Partial(Generic[_T]):
                     fix="give each argument once, and script or command, not both",
                 )
 
-    def _defined(self, graph: Graph, axes: tuple[Axis, ...], fields: Collection[str]) -> _T:
-        over = map_over(self._what, axes, self._max_length)
-        task = self._define(**self._given)
-        spec = graph.tasks[task.node_id]
+    def _defined(self, read: Callable[[Graph], Mapping[str | None, Axis]]) -> _T:
+        scope = self._scope()
+        with about(scope.graph.dag_id, f"{scope.prefix}{self._given.get('task_id')}"):
+            try:
+                axes = read(scope.graph)
+                over = map_over(self._what, tuple(axes.values()), self._max_length)
+            except AuthoringError as error:
+                keep(error)
+                return self._define(**self._given)
+            task = self._define(**self._given)
+            self._open(task, axes)
+            set_map(task.graph, task.node_id, over)
+            return task
+
+    def _open(self, task: Defined, fields: Collection[str | None]) -> None:
+        """Have the fields that are expanded, and what they exclude, be nobody's but the elements'."""
+        graph, spec = task.graph, task.graph.tasks[task.node_id]
         defaults, plain = ContainerTemplate(), spec.container or ContainerTemplate()
         unset = {
-            *fields,
+            *(field for field in fields if field is not None),
             *(("script",) if {*_PROCESS} & {*fields} else ()),
             *(_PROCESS if "script" in fields else ()),
         }
         plain = replace(plain, **{field: getattr(defaults, field) for field in unset})
         graph.tasks[task.node_id] = replace(spec, container=plain)
-        set_map(graph, task.node_id, over)
-        return task
 
 
 def set_map(graph: Graph, node_id: str, over: MapSpec) -> None:

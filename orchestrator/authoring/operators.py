@@ -2,38 +2,37 @@
 `TaskSpec` in the DAG's graph at once, and the operator stays as the handle that edges are written with."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, Unpack
+from typing import Any, ClassVar, NoReturn, Self, Unpack
 
 from msgspec.structs import replace
 
-from orchestrator.authoring.arguments import DockerArguments, PartialArguments, TaskArguments
+from orchestrator.authoring.arguments import AtOnceArguments, DockerArguments, PartialArguments
 from orchestrator.authoring.edges import Node, Nodes, connect, each_node
-from orchestrator.authoring.faults import Rule, fault, user_line
+from orchestrator.authoring.faults import Rule, about, fault, keep, user_line
 from orchestrator.authoring.mapping import Partial
 from orchestrator.authoring.outputs import Output, with_handles
-from orchestrator.authoring.reading import (
-    DOCKER,
-    EMPTY,
-    IDLE_DOCKER,
-    IDLE_EMPTY,
-    Argument,
-    Fields,
-    read_arguments,
-    without_idle,
-)
+from orchestrator.authoring.reading import Fields, read_arguments
 from orchestrator.authoring.scope import Scope, scope_for
+from orchestrator.authoring.taken import DOCKER, EMPTY, Argument
+from orchestrator.authoring.without_effect import IDLE_DOCKER, IDLE_EMPTY, without_idle
+from orchestrator.errors import AuthoringError
 from orchestrator.spec.dag import ContainerTemplate, RetryPolicy, TaskKind, TaskSpec, Teardown
 from orchestrator.spec.handles import handles_in
 
 
 class Operator(Node):
-    """A task of a DAG. What it takes is in `takes`, what it takes without effect in `idle`, what it is given where
-    nobody says otherwise in `presets`; `kind` says who does its work, `title` is how people are told of it."""
+    """A task of a DAG. What it takes is in `takes`, what it takes without effect in `idle`, what it refuses in
+    `refuses` with the reason, what it is given where nobody says otherwise in `presets`; `kind` says who does its
+    work, `title` is how people are told of it.
+
+    While a file is parsed, one that is given what cannot be is a task all the same, with nothing of what it was
+    given, so that all mistakes of a file are told together."""
 
     __slots__ = ("graph", "node_id")
     kind: ClassVar[TaskKind]
     takes: ClassVar[Mapping[str, Argument]]
     idle: ClassVar[Mapping[str, str]]
+    refuses: ClassVar[Mapping[str, str]] = {}
     presets: ClassVar[Mapping[str, Any]] = {}
     title: ClassVar[str]
 
@@ -41,22 +40,42 @@ class Operator(Node):
         cls.title = cls.__name__
 
     def __init__(self, **arguments: Any) -> None:
-        name = self.title
         given = dict(arguments)
         task_id = given.pop("task_id", None)
         if not isinstance(task_id, str):
-            raise fault(f"{name}: task_id is missing", rule=Rule.MISSING_ARGUMENT, fix='write task_id="..."')
-        what = f"{name} {task_id!r}"
+            raise fault(f"{self.title}: task_id is missing", rule=Rule.MISSING_ARGUMENT, fix='write task_id="..."')
+        what = f"{self.title} {task_id!r}"
         scope = scope_for(what, dag=given.pop("dag", None), group=given.pop("task_group", None))
-        given = without_idle(what, self.takes, self.idle, given, scope.graph, scope.prefix + task_id)
-        given = with_handles(what, given, scope.graph)
+        self.graph, self.node_id = scope.graph, scope.prefix + task_id
+        with about(self.graph.dag_id, self.node_id):
+            try:
+                spec = self._spec(scope, self._read(what, scope, given))
+            except AuthoringError as error:
+                keep(error)
+                spec = TaskSpec(
+                    task_id=self.node_id,
+                    kind=self.kind,
+                    operator=self.title,
+                    group=scope.group_id,
+                    line=user_line(),
+                )
+            self._add(spec)
+
+    def _read(self, what: str, scope: Scope, given: Mapping[str, Any]) -> Fields:
+        graph = scope.graph
+        given = without_idle(what, self.takes, self.idle, given, graph, self.node_id)
+        given = with_handles(what, given, graph)
         defaults = {**self.presets, **_without_rivals(given, scope.default_args)}
-        defaults = with_handles(what, defaults, scope.graph)
-        fields = read_arguments(what, self.takes, given, defaults, scope.graph.searchpath)
-        self.graph = scope.graph
-        self.node_id = scope.prefix + task_id
-        spec = self._spec(scope, fields)
-        self.graph.add_task(spec)
+        defaults = with_handles(what, defaults, graph)
+        return read_arguments(what, self.takes, given, defaults, graph.searchpath, self.refuses)
+
+    def _add(self, spec: TaskSpec) -> None:
+        try:
+            self.graph.add_task(spec)
+        except AuthoringError as error:
+            if self.node_id not in self.graph.tasks:
+                raise
+            keep(error)  # two tasks of one id
         for handle in handles_in(spec):
             if handle.task_id in self.graph.tasks:
                 self.graph.connect(handle.task_id, self.node_id)
@@ -135,16 +154,32 @@ class Operator(Node):
         self.graph.close_scope(self.node_id)
 
 
-class EmptyOperator(Operator):
+class AtOnceOperator(Operator):
+    """A task that is done in the moment in which it is ready. It runs no container."""
+
+    __slots__ = ()
+    takes = EMPTY
+    idle = IDLE_EMPTY
+
+    def __init__(self, **arguments: Unpack[AtOnceArguments]) -> None:
+        super().__init__(**arguments)
+
+    @classmethod
+    def partial(cls, **arguments: Any) -> NoReturn:
+        """It cannot be mapped: its instances would not differ in anything."""
+        raise fault(
+            f"{cls.title} {arguments.get('task_id')!r} cannot be mapped: there is nothing in which its instances"
+            " could differ",
+            rule=Rule.BAD_ARGUMENT,
+            fix=f"write {cls.title}(...) once, and map the task before it or after it",
+        )
+
+
+class EmptyOperator(AtOnceOperator):
     """A task without work: a place in the graph where edges meet. It runs no container."""
 
     __slots__ = ()
     kind = TaskKind.EMPTY
-    takes = EMPTY
-    idle = IDLE_EMPTY
-
-    def __init__(self, **arguments: Unpack[TaskArguments]) -> None:
-        super().__init__(**arguments)
 
 
 class DockerOperator(Operator):
@@ -156,13 +191,17 @@ class DockerOperator(Operator):
     idle = IDLE_DOCKER
 
     def __init__(self, **arguments: Unpack[DockerArguments]) -> None:
-        if arguments.get("script") is not None and any(arguments.get(name) is not None for name in _PROCESS):
+        super().__init__(**arguments)
+
+    def _spec(self, scope: Scope, fields: Fields) -> TaskSpec:
+        container = fields.get(ContainerTemplate, {})
+        if container.get("script") is not None and any(container.get(name) is not None for name in _PROCESS):
             raise fault(
-                f"DockerOperator {arguments.get('task_id')!r}: script excludes command and entrypoint",
+                f"{self.title} {self.node_id!r}: script excludes command and entrypoint",
                 rule=Rule.BAD_ARGUMENT,
                 fix="keep one of them; script runs `sh -ec`",
             )
-        super().__init__(**arguments)
+        return super()._spec(scope, fields)
 
     @classmethod
     def partial(cls, **arguments: Unpack[PartialArguments]) -> Partial[Self]:

@@ -5,29 +5,52 @@ python -m orchestrator.authoring.reference dags/README.md
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.authoring import arguments
-from orchestrator.authoring.reading import IDLE_DAG, IDLE_DOCKER, IDLE_SENSOR, IDLE_WAIT
+from orchestrator.authoring.without_effect import (
+    IDLE,
+    IDLE_APPROVAL,
+    IDLE_DAG,
+    IDLE_DOCKER,
+    IDLE_EMPTY,
+    IDLE_EXTERNAL,
+    IDLE_SENSOR,
+    IDLE_WAIT,
+)
 
 BEGIN, END = "<!-- arguments: begin -->", "<!-- arguments: end -->"
 #: Signatures by title, in the order shown.
 _SIGNATURES = {
     "DockerArguments": "DockerOperator",
+    "ShortCircuitArguments": "ShortCircuitDockerOperator takes besides",
     "SensorArguments": "DockerSensor takes besides",
     "TriggerArguments": "TriggerDagRunOperator",
     "ExternalArguments": "ExternalTaskSensor",
     "WaitArguments": "Both of these",
     "ApprovalArguments": "ApprovalOperator",
+    "RestingArguments": "These three",
+    "AtOnceArguments": "EmptyOperator and LatestOnlyOperator",
     "TaskArguments": "Every operator",
     "DagArguments": "DAG and @dag",
 }
 _CLASS = re.compile(r"class (\w+)\(")
 _GROUP = re.compile(r"    # (.+)")
 _ARGUMENT = re.compile(r"    (\w+): (.+?)(?:  #: (.+))?")
-_IDLE = {**IDLE_WAIT, **IDLE_DOCKER, **IDLE_SENSOR, **IDLE_DAG}
+#: Why what a signature accepts has no effect.
+_IDLE: Mapping[str, Mapping[str, str]] = {
+    "TaskArguments": IDLE,
+    "DockerArguments": IDLE_DOCKER,
+    "SensorArguments": IDLE_SENSOR,
+    "AtOnceArguments": IDLE_EMPTY,
+    "RestingArguments": IDLE_WAIT,
+    "WaitArguments": IDLE_WAIT,
+    "ExternalArguments": IDLE_EXTERNAL,
+    "ApprovalArguments": IDLE_APPROVAL,
+    "DagArguments": IDLE_DAG,
+}
 
 
 class Row(NamedTuple):
@@ -51,7 +74,8 @@ def rows() -> Iterator[Row]:
         elif (found := _ARGUMENT.fullmatch(line)) and signature in _SIGNATURES:
             name, kind, text = found.groups()
             required = kind.startswith("Required[")
-            why = f"accepted without effect: {_IDLE[name]}" if name in _IDLE else ""
+            idle = _IDLE.get(signature, {}).get(name)
+            why = f"accepted without effect: {idle}" if idle else ""
             yield Row(signature, group, name, kind[len("Required[") : -1] if required else kind, text or why)
 
 

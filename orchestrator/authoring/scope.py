@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from typing import Any, Self
 
-from orchestrator.authoring.faults import Rule, fault
+from orchestrator.authoring.faults import Rule, Subject, close_subject, fault, open_subject
 from orchestrator.authoring.graph import Graph
 
 
@@ -18,14 +18,16 @@ class Scope:
         self.group_id = group_id
         self.prefix = prefix
         self.default_args = dict(default_args)
-        self._tokens: list[Token[Scope | None]] = []
+        self._tokens: list[tuple[Token[Scope | None], Token[Subject | None]]] = []
 
     def __enter__(self) -> Self:
-        self._tokens.append(_current.set(self))
+        self._tokens.append((_current.set(self), open_subject(self.graph.dag_id)))
         return self
 
     def __exit__(self, *_: object) -> None:
-        _current.reset(self._tokens.pop())
+        current, subject = self._tokens.pop()
+        _current.reset(current)
+        close_subject(subject)
 
 
 _current: ContextVar[Scope | None] = ContextVar("orchestrator_scope", default=None)

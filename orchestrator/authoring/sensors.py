@@ -8,8 +8,10 @@ from msgspec.structs import replace
 from orchestrator.authoring.arguments import SensorArguments
 from orchestrator.authoring.faults import Rule, fault
 from orchestrator.authoring.operators import DockerOperator
-from orchestrator.authoring.reading import IDLE_SENSOR, SENSOR, Fields
+from orchestrator.authoring.reading import Fields
 from orchestrator.authoring.scope import Scope
+from orchestrator.authoring.taken import SENSOR
+from orchestrator.authoring.without_effect import IDLE_SENSOR
 from orchestrator.spec.dag import SensorSpec, TaskSpec
 
 
@@ -22,6 +24,9 @@ class DockerSensor(DockerOperator):
     presets: ClassVar[Mapping[str, Any]] = {"skip_on_exit_code": 99}
     takes = SENSOR
     idle = IDLE_SENSOR
+    refuses: ClassVar[Mapping[str, str]] = {
+        "cache": "each look sees what is there now; the task after it may have a cache"
+    }
 
     def __init__(self, **arguments: Unpack[SensorArguments]) -> None:
         super().__init__(**arguments)  # type: ignore[misc]  # a TypedDict with more keys than the parent's

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from orchestrator.authoring.dag import DAG
-from orchestrator.authoring.faults import Rule, fault
+from orchestrator.authoring.faults import Rule, about, fault, keep
 from orchestrator.authoring.graph import topological
 from orchestrator.authoring.map_checks import check_maps, templates_of
 from orchestrator.errors import FinalizeError
@@ -16,6 +16,11 @@ from orchestrator.spec.finalize import check_literals
 def to_spec(dag: DAG, file: str) -> DagSpec:
     """What the DAG file said of this DAG. `file` is relative to the `dags/` folder. Raises `AuthoringError`:
     a cycle, an edge of an empty group, a container argument that cannot be."""
+    with about(dag.dag_id):
+        return _spec_of(dag, file)
+
+
+def _spec_of(dag: DAG, file: str) -> DagSpec:
     graph = dag.graph
     edges = graph.task_edges()
     order = topological(graph.tasks, edges)
@@ -29,8 +34,8 @@ def to_spec(dag: DAG, file: str) -> DagSpec:
     tasks = tuple(_with_setups(graph.tasks, task) for task in tasks)
     check_maps(graph)
     for task in tasks:
-        for written in templates_of(task):
-            _check_container(replace(task, container=written))
+        with about(dag.dag_id, task.task_id):
+            _check(task)
     position = {task: index for index, task in enumerate(order)}
     labels = sorted(
         ((pair, label) for pair, label in edges.items() if label),
@@ -53,13 +58,23 @@ def _with_setups(tasks: Mapping[str, TaskSpec], task: TaskSpec) -> TaskSpec:
     return replace(task, teardown=replace(task.teardown, setups=setups))
 
 
-def _check_container(task: TaskSpec) -> None:
-    try:
-        check_literals(task)
-    except FinalizeError as error:
-        raise fault(
-            f"{task.operator} {task.task_id!r}: {error.message}",
-            rule=Rule.BAD_ARGUMENT,
-            fix=error.fix,
-            line=task.line,
-        ) from error
+def _check(task: TaskSpec) -> None:
+    _check_dates(task)
+    for written in templates_of(task):
+        try:
+            check_literals(replace(task, container=written))
+        except FinalizeError as error:
+            text = f"{task.operator} {task.task_id!r}: {error.message}"
+            keep(fault(text, rule=Rule.BAD_ARGUMENT, fix=error.fix, line=task.line))
+            return  # the other elements of a map would say the same
+
+
+def _check_dates(task: TaskSpec) -> None:
+    what = f"{task.operator} {task.task_id!r}"
+    if task.teardown is not None and (task.start_date or task.end_date):
+        text = f"{what} is a teardown, which has no dates of its own"
+        fix = "leave start_date and end_date out: it runs where its setups did"
+        keep(fault(text, rule=Rule.BAD_ARGUMENT, fix=fix, line=task.line))
+    if task.start_date is not None and task.end_date is not None and task.end_date < task.start_date:
+        text = f"{what} ends ({task.end_date.date()}) before it starts ({task.start_date.date()})"
+        keep(fault(text, rule=Rule.BAD_ARGUMENT, fix="correct start_date or end_date", line=task.line))

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, overload
 from msgspec.structs import replace
 
 from orchestrator.authoring.control import BranchDockerOperator, ShortCircuitDockerOperator
-from orchestrator.authoring.faults import Rule, fault
 from orchestrator.authoring.functions import bind, read_function
 from orchestrator.authoring.graph import Graph
 from orchestrator.authoring.mapped_calls import MappedCall
@@ -45,15 +44,10 @@ class FunctionTask(Operator):
         if "decorator" in cls.__dict__:
             cls.title = cls.decorator
             cls.takes = {name: each for name, each in cls.takes.items() if name not in _OF_THE_FUNCTION}
+            cls.refuses = {**cls.refuses, **_OF_THE_FUNCTION}
             cls.presets = {**cls.presets, "skip_on_exit_code": SKIPPED}
 
     def __init__(self, function: Function, call: Call, **arguments: Any) -> None:
-        for name in arguments.keys() & _OF_THE_FUNCTION.keys():
-            raise fault(
-                f"{self.decorator} {arguments.get('task_id')!r} takes no argument {name!r}",
-                rule=Rule.UNKNOWN_ARGUMENT,
-                fix=f"leave it out: {_OF_THE_FUNCTION[name]}",
-            )
         self._function = replace(function, not_ready_exit_code=self.not_ready)
         self._call = call
         super().__init__(**arguments)

@@ -2,17 +2,20 @@
 of another DAG, wait for one, or ask a person (spec authoring 4). None runs a container or takes a slot."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar, Self, Unpack
 
 from msgspec.structs import replace
 
 from orchestrator.authoring.arguments import ApprovalArguments, ExternalArguments, TriggerArguments
 from orchestrator.authoring.data import ParamText
 from orchestrator.authoring.faults import Rule, fault
+from orchestrator.authoring.mapped_waits import Expandable, WaitingPartial
 from orchestrator.authoring.operators import Operator
-from orchestrator.authoring.reading import APPROVAL, EXTERNAL, IDLE_EMPTY, IDLE_WAIT, TRIGGER, Fields
+from orchestrator.authoring.reading import Fields
 from orchestrator.authoring.scope import Scope
+from orchestrator.authoring.taken import APPROVAL, EXTERNAL, TRIGGER
 from orchestrator.authoring.waiting_forms import STATES
+from orchestrator.authoring.without_effect import IDLE_APPROVAL, IDLE_EXTERNAL, IDLE_WAIT
 from orchestrator.spec.control import Approval, Control, External, Trigger
 from orchestrator.spec.dag import TaskKind, TaskSpec
 from orchestrator.states import RunState
@@ -20,12 +23,18 @@ from orchestrator.states import RunState
 
 class WaitingOperator(Operator):
     """What these have in common. `part` is the value that their own arguments fill, `needs` are those of them that
-    have no default."""
+    have no default, `expands` those that may differ among the instances of a mapped task."""
 
     __slots__ = ()
     part: ClassVar[type[Control]]
     needs: ClassVar[Mapping[str, str]] = {}
+    expands: ClassVar[Expandable]
     idle = IDLE_WAIT
+
+    @classmethod
+    def partial(cls, **arguments: Any) -> WaitingPartial[Self]:
+        """The beginning of a mapped task: `partial(...)` with what all its instances share, then `.expand(...)`."""
+        return WaitingPartial(cls.title, cls.takes, cls.expands, arguments, cls)
 
     def _spec(self, scope: Scope, fields: Fields) -> TaskSpec:
         given = fields.get(self.part, {})
@@ -48,6 +57,11 @@ class TriggerDagRunOperator(WaitingOperator):
     part = Trigger
     takes = TRIGGER
     needs: ClassVar[Mapping[str, str]] = {"dag_id": "trigger_dag_id"}
+    expands: ClassVar[Expandable] = {
+        "trigger_dag_id": None,
+        "conf": "{}",
+        **dict.fromkeys(("logical_date", "execution_date", "run_id", "trigger_run_id"), '""'),
+    }
 
     def __init__(self, **arguments: Unpack[TriggerArguments]) -> None:
         given: dict[str, Any] = {**arguments}
@@ -70,7 +84,12 @@ class ExternalTaskSensor(WaitingOperator):
     kind = TaskKind.EXTERNAL
     part = External
     takes = EXTERNAL
+    idle = IDLE_EXTERNAL
     needs: ClassVar[Mapping[str, str]] = {"dag_id": "external_dag_id"}
+    expands: ClassVar[Expandable] = {
+        "external_dag_id": None,
+        **dict.fromkeys(("external_task_id", "external_task_group_id", "execution_date_fn"), '""'),
+    }
 
     def __init__(self, **arguments: Unpack[ExternalArguments]) -> None:
         super().__init__(**arguments)
@@ -100,7 +119,8 @@ class ApprovalOperator(WaitingOperator):
     kind = TaskKind.APPROVAL
     part = Approval
     takes = APPROVAL
-    idle = IDLE_EMPTY
+    expands: ClassVar[Expandable] = {"prompt": '""'}
+    idle = IDLE_APPROVAL
 
     def __init__(self, **arguments: Unpack[ApprovalArguments]) -> None:
         super().__init__(**arguments)

@@ -12,7 +12,7 @@ from orchestrator.templating.fields import strings
 
 def element_texts(unit: Unit, task: TaskSpec) -> Iterator[tuple[str, str]]:
     """Field and text of every string in the elements that a unit, one of whose tasks is given, is expanded over."""
-    of_operator = not unit.is_group and task.function is None
+    of_operator = not unit.is_group and task.container is not None and task.function is None
     for axis in unit.map.axes:
         if of_operator and isinstance(axis.source, Literal):
             for element in axis.source.values:

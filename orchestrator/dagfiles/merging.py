@@ -1,5 +1,6 @@
 """The elements of a mapped operator's instance in its container's template: those that stand in the DAG file before
 it is rendered, as if the operator had been given them; those that a task handed on after it, since they are data.
+An operator without container asks for its elements by templates.
 """
 
 from collections.abc import Mapping
@@ -9,10 +10,15 @@ import msgspec
 
 from orchestrator.authoring.reading import read_elements
 from orchestrator.errors import AuthoringError, RenderError
+from orchestrator.spec.control import Control
 from orchestrator.spec.dag import ContainerTemplate
 from orchestrator.spec.mapping import Written
+from orchestrator.spec.marks import has_templates
 from orchestrator.spec.merging import with_fields
 from orchestrator.templating.elements import Elements, is_written
+from orchestrator.templating.fields import strings
+from orchestrator.templating.names import nearest
+from orchestrator.templating.static import StaticTemplate
 from orchestrator.templating.values import fitted, takes_values
 
 
@@ -34,6 +40,26 @@ def with_handed(template: ContainerTemplate, elements: Elements) -> ContainerTem
             value = fitted(name, value) if name is not None and takes_values(name) else value
             template = msgspec.structs.replace(template, **_fields(template, _arguments(name, value)))
     return template
+
+
+def check_handed(control: Control, elements: Elements) -> None:
+    """RenderError where an element of `expand_kwargs` that a task handed on is no object, or has what `control`
+    does not ask for: its templates name all that may be in it."""
+    for axis, element in elements.picked:
+        if axis.argument is None:
+            asked = {
+                name
+                for field, text in strings(control)
+                if has_templates(text)
+                for name in StaticTemplate(field, text).element_names()
+            }
+            unknown = sorted(_arguments(None, elements.value(element, "element")).keys() - asked)
+            if unknown:
+                raise RenderError(
+                    f"expand_kwargs: an element has {unknown[0]!r}{nearest(unknown[0], asked)}",
+                    field="element",
+                    fix=f"these may be in it: {', '.join(sorted(asked))}",
+                )
 
 
 def _arguments(name: str | None, value: Any) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import orchestrator
 from orchestrator.authoring.dag import DAG, collecting
-from orchestrator.authoring.faults import Note
+from orchestrator.authoring.faults import Note, gathering
 from orchestrator.authoring.serialize import to_spec
 from orchestrator.clock import Clock
 from orchestrator.dagfiles.checks.book import finding
@@ -67,20 +67,30 @@ def _prepare(task: ParseTask, path: Path) -> Traces:
 
 
 def _run(source: bytes, path: Path, task: ParseTask) -> tuple[list[DagSpec], list[Problem]]:
+    """The DAGs, and what is wrong: all that is found, and last what ended the file, if anything did."""
+    specs: list[DagSpec] = []
     problems: list[Problem] = []
-    try:
-        tree = ast.parse(source, str(path))
-        dags = _execute(tree, path)
-        problems += [_noted(note, dag, task.file) for dag in dags for note in dag.graph.notes]
-        specs = [to_spec(dag, task.file) for dag in dags]
-        problems += check_source(tree, task.file, specs[0].dag_id if len(specs) == 1 else None)
-        for spec in specs:
-            problems += check(spec, frozenset(task.task_images), frozenset(task.bare_images))
-    except BaseException as error:  # noqa: BLE001 - a DAG file may raise anything, and hurts itself only
-        if isinstance(error, MemoryError):
-            use_reserve()
-        return [], [*problems, _problem(error, path, task)]
-    return specs, problems
+    with gathering() as mistakes, collecting(str(path)) as dags:
+        try:
+            tree = ast.parse(source, str(path))
+            _execute(tree, path)
+            problems += check_source(tree, task.file, dags[0].dag_id if len(dags) == 1 else None)
+            specs = [to_spec(dag, task.file) for dag in dags if _is_sound(dag.dag_id, mistakes)]
+            for spec in specs:
+                if _is_sound(spec.dag_id, mistakes):
+                    problems += check(spec, frozenset(task.task_images), frozenset(task.bare_images))
+        except BaseException as error:  # noqa: BLE001 - a DAG file may raise anything, and hurts itself only
+            if isinstance(error, MemoryError):
+                use_reserve()
+            problems.append(_problem(error, path, task))
+    told = [_problem(each, path, task) for each in mistakes]
+    noted = [_noted(note, dag, task.file) for dag in dags for note in dag.graph.notes]
+    return specs, list(dict.fromkeys([*told, *noted, *problems]))
+
+
+def _is_sound(dag_id: str, mistakes: list[AuthoringError]) -> bool:
+    """Whether it says what its author wrote: after a mistake further findings would be about what is left."""
+    return all(each.dag_id not in (None, dag_id) for each in mistakes)
 
 
 def _noted(note: Note, dag: DAG, file: str) -> Problem:
@@ -89,13 +99,11 @@ def _noted(note: Note, dag: DAG, file: str) -> Problem:
     )
 
 
-def _execute(tree: ast.Module, path: Path) -> list[DAG]:
+def _execute(tree: ast.Module, path: Path) -> None:
     module = ModuleType(f"dag_file_{path.stem}")  # a name of its own: a file may be called json.py
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
-    with collecting(str(path)) as dags:
-        exec(compile(tree, str(path), "exec"), module.__dict__)  # noqa: S102 - what a parse worker is for
-    return dags
+    exec(compile(tree, str(path), "exec"), module.__dict__)  # noqa: S102 - what a parse worker is for
 
 
 def _problem(error: BaseException, path: Path, task: ParseTask) -> Problem:
@@ -106,9 +114,11 @@ def _problem(error: BaseException, path: Path, task: ParseTask) -> Problem:
             break
     else:
         rule, text, fix = "exception", _words(error), "a DAG file is run to read it: make it run without an error"
+    dag_id = task_id = None
     if isinstance(error, AuthoringError):
-        line = error.line or line
-    return finding(rule, text + _elsewhere(error, path, task), fix, file=task.file, line=line)
+        line, dag_id, task_id = error.line or line, error.dag_id, error.task_id
+    text += _elsewhere(error, path, task)
+    return finding(rule, text, fix, file=task.file, line=line, dag_id=dag_id, task_id=task_id)
 
 
 def _syntax(error: SyntaxError, path: Path, _: ParseTask) -> tuple[str, str, str]:

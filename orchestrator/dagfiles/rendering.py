@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from orchestrator.dagfiles.ends import refusal
-from orchestrator.dagfiles.merging import with_handed, with_written
+from orchestrator.dagfiles.merging import check_handed, with_handed, with_written
 from orchestrator.dagfiles.wire import Ask, Done, Instances, Refused, Told
 from orchestrator.errors import RenderError
 from orchestrator.ids import RunKey, TaskKey
@@ -37,7 +37,10 @@ def render_try(facts: RenderFacts, ask: Callable[[Ask], Told]) -> Done | Refused
     template = facts.spec.container or ContainerTemplate()
     try:
         if facts.spec.control is not None:
-            return Done(control=render_control(facts.spec.control, context, native=facts.dag.native))
+            control = render_control(facts.spec.control, context, native=facts.dag.native)
+            if facts.spec.map is not None:
+                check_handed(facts.spec.control, context["element"])
+            return Done(control=control)
         if facts.spec.map is None or facts.spec.function is not None:
             return Done(container=render(template, context, native=facts.dag.native))
         written = with_written(template, context["element"])

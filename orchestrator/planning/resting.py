@@ -61,8 +61,9 @@ def wanted_of(awaits: Awaits | None) -> Wanted | None:
 
 
 def succeed(draft: Draft, task: TaskInstance, result: Any) -> None:
-    """It is done; `result` (None: none) is handed downstream."""
-    data = None if result is None else msgspec.json.encode(result)
+    """It is done; `result` (None: none) is handed downstream, unless its task keeps none."""
+    kept = None if not draft.world.task_spec(task.key).push_result else result
+    data = None if kept is None else msgspec.json.encode(kept)
     if data is not None:
         draft.do(PutResult(result=Result(key=task.key, data=data, created_at=draft.now)))
     sizes = sizes_of(data, draft.world.sizes_wanted(task.key))

@@ -5,6 +5,7 @@ for it. Reads the world, changes nothing.
 from collections.abc import Iterable
 
 from orchestrator.ids import UNMAPPED, TaskKey, instance_name
+from orchestrator.planning.lifetimes import outside
 from orchestrator.planning.outlook import outlook_of
 from orchestrator.planning.rows import Reason, TaskInstance
 from orchestrator.planning.rules import READY, Judgement, Verdict, judge
@@ -41,9 +42,11 @@ def judgement_of(world: View, key: TaskKey) -> Judgement:
 
 
 def _judgement(world: View, key: TaskKey) -> Judgement:
-    """A task before it that chose against it comes first, and is waited for, so that a verdict never depends on who
-    ends first; a teardown follows its setups, and every other task its rule, where no setup of its scope hinders
-    it."""
+    """Its own dates come first. A task before it that chose against it comes next, and is waited for, so that a
+    verdict never depends on who ends first; a teardown follows its setups, and every other task its rule, where no
+    setup of its scope hinders it."""
+    if (not_for_it := outside(world, key)) is not None:
+        return Judgement(verdict=Verdict.SKIPPED, reason=not_for_it)
     if (gate := gate_against(world, key)) is not None:
         return Judgement(verdict=Verdict.SKIPPED, reason=_chosen_against(world, gate))
     if gates_waited_for(world, key):

@@ -118,9 +118,8 @@ class ResultFrom(StrEnum):
 
 
 class ContainerTemplate(Value, frozen=True, kw_only=True):
-    """A DockerOperator's container arguments as written: every string, wherever it stands, may be a Jinja
-    template, which is why numbers and sizes are also allowed as strings. `spec.finalize` turns a rendered
-    one into a `ContainerSpec`."""
+    """A DockerOperator's container arguments as written: every string, wherever it stands, may be a Jinja template,
+    so numbers and sizes may be strings. `spec.finalize` turns a rendered one into a `ContainerSpec`."""
 
     image: str | None = None  #: None = setting `tasks.default_image`
     command: str | list[str] | None = None
@@ -226,8 +225,7 @@ class SensorSpec(Value, frozen=True, kw_only=True):
 
 
 class Teardown(Value, frozen=True, kw_only=True):
-    """What makes a task a teardown: the setups whose work it takes down, and whether a run in which it failed is
-    failed."""
+    """What makes a task a teardown: the setups whose work it takes down, and whether its failure is the run's."""
 
     setups: tuple[str, ...] = ()
     fails_run: bool = False
@@ -243,6 +241,8 @@ class TaskSpec(Value, frozen=True, kw_only=True):
     container: ContainerTemplate | None = None
     function: Function | None = None  #: what the container runs, in place of a command
     trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
+    start_date: datetime | None = None  #: in a run of an earlier logical date it is skipped
+    end_date: datetime | None = None  #: in a run of a later one, too
     retry: RetryPolicy = RetryPolicy()
     execution_timeout: timedelta | None = None
     start_timeout: timedelta | None = None

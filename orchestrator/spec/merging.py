@@ -11,7 +11,9 @@ from orchestrator.spec.mapping import Literal, MapSpec, places
 
 def needs_results(task: TaskSpec) -> bool:
     """Whether arguments of an operator are elements of results, whatever its template says."""
-    return task.map is not None and task.function is None and not _is_written(task.map)
+    return (
+        task.map is not None and task.container is not None and task.function is None and not _is_written(task.map)
+    )
 
 
 def written_template(task: TaskSpec, index: int) -> ContainerTemplate:

@@ -44,10 +44,15 @@ def render(template: ContainerTemplate, context: Mapping[str, Any], *, native: b
         return "".join(map(str, parts))
 
     outputs = context.get("output", Outputs())
-    if isinstance(elements := context.get("element"), Elements):
-        elements.render_by(lambda field, text: _element(field, text, context, native=native))
+    render_elements(context, native=native)
     made = with_strings(template, lambda field, text: outputs.settle(field, rendered(field, text)))
     return msgspec.structs.replace(made, sealed=made.sealed | sealed) if sealed else made
+
+
+def render_elements(context: Mapping[str, Any], *, native: bool) -> None:
+    """From now on templates in elements that stand in the DAG file are rendered where an element is asked for."""
+    if isinstance(elements := context.get("element"), Elements):
+        elements.render_by(lambda field, text: _element(field, text, context, native=native))
 
 
 def render_field(field: str, text: str, context: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator import DAG, DockerOperator, EmptyOperator, TaskGroup
-from orchestrator.authoring.reading import ENGINE_NAMES, IDLE_DAG, IDLE_DOCKER
+from orchestrator.authoring.without_effect import ENGINE_NAMES, IDLE_DAG, IDLE_DOCKER
 from orchestrator.errors import AuthoringError
 from orchestrator.spec.dag import ContainerTemplate, TaskSpec
 
@@ -34,7 +34,6 @@ def refusal(**arguments: Any) -> AuthoringError:
     [
         "on_failure_callback",
         "on_deadline_miss",
-        "start_date",
     ],
 )
 def test_what_cannot_be_had_yet_is_refused_and_says_what_to_do(name: str) -> None:

@@ -1,8 +1,9 @@
 """Arguments of operators: each reaches the spec, nothing else is taken, mistakes name their way out."""
 
 import inspect
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_type_hints
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pendulum
@@ -11,9 +12,10 @@ from docker.types import DeviceRequest as DockerDeviceRequest
 from docker.types import Ulimit
 
 from orchestrator import DAG, Asset, DockerOperator, EmptyOperator, Mount, TaskGroup, TriggerRule
-from orchestrator.authoring.arguments import DagArguments, DockerArguments, TaskArguments
-from orchestrator.authoring.reading import DAG as DAG_TABLE
-from orchestrator.authoring.reading import DOCKER, EMPTY, IDLE_DAG, IDLE_DOCKER, IDLE_EMPTY
+from orchestrator.authoring.arguments import AtOnceArguments, DagArguments, DockerArguments, TaskArguments
+from orchestrator.authoring.taken import DAG as DAG_TABLE
+from orchestrator.authoring.taken import DOCKER, EMPTY
+from orchestrator.authoring.without_effect import IDLE, IDLE_DAG, IDLE_DOCKER, IDLE_EMPTY
 from orchestrator.errors import AuthoringError
 from orchestrator.spec.assets import AssetSpec
 from orchestrator.spec.container import DeviceRequest
@@ -30,6 +32,7 @@ from orchestrator.spec.dag import (
 )
 from orchestrator.spec.params import ParamSpec
 
+MIDNIGHT = datetime(2024, 1, 2, tzinfo=UTC)
 GPUS = DeviceRequest(count=-1, capabilities=(("gpu",),))
 #: One way to write each argument, the field it fills, and what must stand there.
 WRITTEN: list[tuple[str, Any, str, Any]] = [
@@ -152,6 +155,8 @@ WRITTEN: list[tuple[str, Any, str, Any]] = [
     ("outputs", ["/out/*.csv"], "container.outputs", ("/out/*.csv",)),
     ("result_schema", {"type": "object"}, "result_schema", {"type": "object"}),
     ("owner", "ann", "owner", "ann"),
+    ("start_date", datetime(2024, 1, 2, 1, tzinfo=ZoneInfo("Europe/Berlin")), "start_date", MIDNIGHT),
+    ("end_date", MIDNIGHT, "end_date", MIDNIGHT),
     ("depends_on_past", True, "depends_on_past", True),
     ("wait_for_downstream", True, "wait_for_downstream", True),
     ("doc_md", "# Hi", "doc_md", "# Hi"),
@@ -189,7 +194,8 @@ def test_every_argument_is_written_once_above() -> None:
 def test_the_signature_names_just_what_is_read() -> None:
     where = {"task_id", "dag", "task_group"}
     assert get_type_hints(DockerArguments).keys() == DOCKER.keys() | IDLE_DOCKER.keys() | where
-    assert get_type_hints(TaskArguments).keys() == EMPTY.keys() | IDLE_EMPTY.keys() | where
+    assert get_type_hints(TaskArguments).keys() == EMPTY.keys() | IDLE.keys() | where
+    assert get_type_hints(AtOnceArguments).keys() == EMPTY.keys() | IDLE_EMPTY.keys() | where
     dag = DAG_TABLE.keys() | IDLE_DAG.keys() | {"timezone", "default_args", "template_searchpath"}
     assert get_type_hints(DagArguments).keys() == dag
 
@@ -290,8 +296,8 @@ def test_an_empty_operator_takes_only_what_has_an_effect_on_it() -> None:
     with DAG("d"):
         spec = EmptyOperator(task_id="e", trigger_rule="all_done", owner="ann", doc_md="x").spec
         assert (spec.kind, spec.operator, spec.container) == (TaskKind.EMPTY, "EmptyOperator", None)
-        with pytest.raises(AuthoringError, match="EmptyOperator 'f' takes no argument 'retries'"):
-            EmptyOperator(task_id="f", retries=3)  # type: ignore[call-arg]  # what a user might try
+        with pytest.raises(AuthoringError, match="EmptyOperator 'f' takes no argument 'image'"):
+            EmptyOperator(task_id="f", image="x:1")  # type: ignore[call-arg]  # what a user might try
 
 
 def test_a_task_outside_every_dag_is_refused() -> None:

@@ -18,15 +18,15 @@ from orchestrator import (
 from orchestrator.authoring import to_spec
 from orchestrator.authoring.arguments import ApprovalArguments, ExternalArguments, TriggerArguments
 from orchestrator.authoring.operators import Operator
-from orchestrator.authoring.reading import APPROVAL, EXTERNAL, IDLE_EMPTY, IDLE_WAIT, TRIGGER
+from orchestrator.authoring.taken import APPROVAL, EXTERNAL, TRIGGER
+from orchestrator.authoring.without_effect import IDLE_APPROVAL, IDLE_EXTERNAL, IDLE_WAIT
 from orchestrator.errors import AuthoringError
 from orchestrator.spec.control import Approval, Control, External, Trigger
-from orchestrator.spec.dag import TaskKind, TaskSpec
+from orchestrator.spec.dag import RetryPolicy, TaskKind, TaskSpec
 from orchestrator.spec.params import ParamSpec
 from orchestrator.states import RunState
 
 WHERE = {"task_id", "dag", "task_group"}
-WAITED = {"exponential_backoff", "max_wait"}
 
 
 def written(operator: type[Operator], **arguments: Any) -> TaskSpec:
@@ -46,9 +46,9 @@ def refusal(operator: type[Operator], **arguments: Any) -> AuthoringError:
 
 
 def test_the_signatures_name_just_what_is_read() -> None:
-    assert get_type_hints(TriggerArguments).keys() == TRIGGER.keys() | (IDLE_WAIT.keys() - WAITED) | WHERE
-    assert get_type_hints(ExternalArguments).keys() == EXTERNAL.keys() | IDLE_WAIT.keys() | WHERE
-    assert get_type_hints(ApprovalArguments).keys() == APPROVAL.keys() | IDLE_EMPTY.keys() | WHERE
+    assert get_type_hints(TriggerArguments).keys() == TRIGGER.keys() | IDLE_WAIT.keys() | WHERE
+    assert get_type_hints(ExternalArguments).keys() == EXTERNAL.keys() | IDLE_EXTERNAL.keys() | WHERE
+    assert get_type_hints(ApprovalArguments).keys() == APPROVAL.keys() | IDLE_APPROVAL.keys() | WHERE
 
 
 def test_they_have_no_container() -> None:
@@ -186,8 +186,10 @@ class TestApproval:
             timeout=timedelta(hours=1),
         )
 
-    def test_it_takes_no_retries(self) -> None:
-        assert "takes no argument 'retries'" in refusal(ApprovalOperator, retries=1).message
+    def test_it_is_tried_again_where_its_prompt_cannot_be_rendered(self) -> None:
+        assert written(ApprovalOperator, retries=1, retry_delay=3).retry == RetryPolicy(
+            retries=1, delay=timedelta(seconds=3)
+        )
 
 
 def test_default_args_of_containers_are_passed_over() -> None:

@@ -33,6 +33,22 @@ def param(checked: Checked) -> Iterator[Problem]:
                 yield checked.found("param", task, words, fix)
 
 
+def never_takes_part(checked: Checked) -> Iterator[Problem]:
+    """A task whose own dates leave it none of the dates of its DAG."""
+    start, end = checked.dag.start_date, checked.dag.end_date
+    for task in checked.dag.tasks:
+        if task.start_date is not None and end is not None and task.start_date > end:
+            text = (
+                f"it starts ({task.start_date.date()}) after its DAG ends ({end.date()}): no scheduled run has it"
+            )
+            yield checked.found("never_takes_part", task, text, "correct one of the two dates")
+        if task.end_date is not None and start is not None and task.end_date < start:
+            text = (
+                f"it ends ({task.end_date.date()}) before its DAG starts ({start.date()}): no scheduled run has it"
+            )
+            yield checked.found("never_takes_part", task, text, "correct one of the two dates")
+
+
 def result_schema(checked: Checked) -> Iterator[Problem]:
     for task in checked.dag.tasks:
         if task.result_schema is None:

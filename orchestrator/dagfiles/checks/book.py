@@ -59,6 +59,7 @@ _RULES = (
     Rule("policy", _ERROR, "it asks for what the site's `policy.toml` does not allow", "the line that would"),
     Rule("no_effect", _WARNING, "an argument is accepted and does nothing", "leave it out"),
     Rule("moving_start_date", _WARNING, "a start date is another one at every parse", "write a fixed date"),
+    Rule("never_takes_part", _WARNING, "a task's dates leave it no run of its DAG", "correct the dates"),
     Rule("single_brace", _WARNING, "`{ds}` is plain text", "`{{ ds }}`"),
     Rule("shell_syntax", _WARNING, "a `command` has shell signs, and no shell reads it", "`script=`"),
     Rule("data_in_command", _WARNING, "whoever sets conf or results can add words or commands", "`environment=`"),

@@ -21,6 +21,7 @@ _RULES: tuple[Callable[[Checked], Iterable[Problem]], ...] = (
     commands.shell_syntax,
     commands.data_in_command,
     commands.path_not_mounted,
+    arguments.never_takes_part,
     arguments.image_tag,
     arguments.log_rotation,
     templates.pull_not_upstream,
