@@ -25,8 +25,8 @@ HEAVY = {
 }
 
 
-#: 80 ms (spec authoring 1) where an interpreter without site-packages takes 8: a ratio of two things measured in one
-#: run, because the same import takes twice as long on a slow or busy machine, and so does everything else.
+#: 80 ms (spec authoring 1) where an interpreter without site-packages takes 8: a ratio of two things measured in
+#: one run, because the same import takes twice as long on a slow or busy machine, and so does everything else.
 INTERPRETERS = 10.0
 
 
