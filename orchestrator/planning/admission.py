@@ -2,17 +2,19 @@
 logical date, then topological order; never past a limit, since each intent counts before the next is looked at.
 
 What does not fit may be passed by what does, for a while; then what it lacks is kept for it (spec scheduling 4).
+Sensors that look again stand in a line of their own: where both wait for one limit, they take turns (`turns`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from orchestrator.ids import TaskKey, TryKey
 from orchestrator.planning import transitions
 from orchestrator.planning.changes import DropTry, Launch
 from orchestrator.planning.draft import Draft, PlanSettings
 from orchestrator.planning.flow import fail
-from orchestrator.planning.lanes import Head
+from orchestrator.planning.lanes import Head, Turn
 from orchestrator.planning.limits import SHARED, Claim, Lane, LimitKind, Scope
 from orchestrator.planning.retry import Failure
 from orchestrator.planning.rows import Reason, Try
@@ -48,6 +50,7 @@ class Room:
         self._settings = settings
         self._now = now
         self._kept: dict[Scope, int] = {}
+        self._kept_for: set[Head] = set()
 
     def first_binding(self, lane: Lane) -> Reason | None:
         """The first limit that holds back what makes these claims, None if it fits now."""
@@ -57,19 +60,50 @@ class Room:
         """Keep for who waits at the head of its lane what it lacks of what is shared, where nothing else is in its
         way and it has waited long enough."""
         (*_, key), lane = head
-        if self._now - self._world.ready[key].since < PATIENCE:
-            return
-        lacking = [claim for claim, _ in self._binding(lane)]
-        if all(claim.scope.kind in SHARED for claim in lacking):
-            for claim in lacking:
+        if head not in self._kept_for and self._now - self._world.ready[key].since >= PATIENCE:
+            lacking = self._lacking_shared(lane)
+            self._kept_for |= {head} if lacking else set()
+            for claim in lacking or ():
                 self._kept[claim.scope] = self._kept.get(claim.scope, 0) + claim.need
+
+    def is_kept_for(self, head: Head) -> bool:
+        """Whether who stands there has been looked at, and waits for what is kept for it."""
+        return head in self._kept_for
+
+    def wanted(self) -> dict[Scope, int]:
+        """How much of each limit those that begin would take next, one by one at most: what a sensor that looks
+        again may take from them. Those that other limits hold back are left out."""
+        found: dict[Scope, int] = {}
+        for (*_, key), lane in self._world.ready.heads(again=False):
+            if not self._world.dags[key.dag_id].held and self._lacking_shared(lane) is not None:
+                for claim in lane:
+                    found[claim.scope] = max(found.get(claim.scope, 0), claim.need)
+        return found
+
+    def gives_way(self, lane: Lane, wanted: Mapping[Scope, int]) -> bool:
+        """Whether what looks again would take from those that begin, of a limit of which a look was the last to
+        take."""
+        return any(
+            claim.scope in wanted
+            and claim.scope in self._world.looked
+            and self._over(claim, need=claim.need + wanted[claim.scope])
+            for claim in lane
+        )
+
+    def _lacking_shared(self, lane: Lane) -> list[Claim] | None:
+        """What these claims lack now, all of it shared with others; None where something else is in their way."""
+        lacking = [claim for claim, _ in self._binding(lane)]
+        return lacking if all(claim.scope.kind in SHARED for claim in lacking) else None
+
+    def _over(self, claim: Claim, *, need: int) -> bool:
+        cap = cap_of(self._world, claim, self._settings)
+        return cap is not None and self._world.used[claim.scope] + self._kept.get(claim.scope, 0) + need > cap
 
     def _binding(self, lane: Lane) -> Iterator[tuple[Claim, int | None]]:
         for claim in lane:
             cap = cap_of(self._world, claim, self._settings)
-            taken = self._world.used[claim.scope] + self._kept.get(claim.scope, 0)
             unknown = cap is None and claim.scope.kind in _ENGINE
-            if unknown or (cap is not None and taken + claim.need > cap):
+            if unknown or self._over(claim, need=claim.need):
                 yield claim, cap
 
     def _told(self, claim: Claim, cap: int | None) -> Reason:
@@ -88,14 +122,23 @@ class Room:
 def admit(draft: Draft) -> None:
     """Intend a try for every ready task instance that the limits let through. Limits only fill up meanwhile, so
     what was held back once need not be looked at again, nor anything behind it in its lane."""
-    world, room = draft.world, Room(draft.world, draft.settings, draft.now)
-    head = world.ready.first()
+    ready, room = draft.world.ready, Room(draft.world, draft.settings, draft.now)
+    if ready.first(again=True) is not None:
+        _let_in(draft, room, again=True, wanted=room.wanted())
+    _let_in(draft, room, again=False)
+    _let_in(draft, room, again=True)
+
+
+def _let_in(draft: Draft, room: Room, *, again: bool, wanted: Mapping[Scope, int] = MappingProxyType({})) -> None:
+    """Of those that look `again` or of the others, in order, all that fit; who has to give way waits."""
+    world = draft.world
+    head = world.ready.first(again=again)
     while head is not None:
         (*_, key), lane = head
         impossible = never_fits(world, lane, draft.settings)
         if impossible is not None:
             fail(draft, world.tasks[key], Failure(reason=impossible, ran=False))
-        elif not world.dags[key.dag_id].held:
+        elif not world.dags[key.dag_id].held and not room.is_kept_for(head) and not room.gives_way(lane, wanted):
             binding = room.first_binding(lane)
             if binding is None:
                 _intend(draft, key)
@@ -109,13 +152,25 @@ def admit(draft: Draft) -> None:
 def binding_limit(world: View, key: TaskKey, settings: PlanSettings, now: datetime) -> Reason | None:
     """What holds back a task instance that is ready; None if its turn comes with the next look."""
     room, ready = Room(world, settings, now), world.ready[key]
-    for head in world.ready.heads():
-        turn, lane = head
-        if turn >= ready.turn:
-            break
-        if not world.dags[turn[-1].dag_id].held and room.first_binding(lane) is not None:
-            room.keep(head)
+    again, *_ = ready.turn
+    wanted = room.wanted()
+    _keep_for_those_before(world, room, ready.turn if again else None, again=True, wanted=wanted)
+    if not again or room.gives_way(ready.lane, wanted):
+        _keep_for_those_before(world, room, None if again else ready.turn, again=False)
     return room.first_binding(ready.lane)
+
+
+def _keep_for_those_before(
+    world: View, room: Room, turn: Turn | None, *, again: bool, wanted: Mapping[Scope, int] = MappingProxyType({})
+) -> None:
+    """Keep for those of one line who stand before this turn, or for all of it."""
+    for head in world.ready.heads(again=again):
+        each, lane = head
+        if turn is not None and each >= turn:
+            return
+        held = world.dags[each[-1].dag_id].held
+        if not held and not room.gives_way(lane, wanted) and room.first_binding(lane) is not None:
+            room.keep(head)
 
 
 def never_fits(world: View, lane: Lane, settings: PlanSettings) -> Reason | None:

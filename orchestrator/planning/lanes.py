@@ -1,7 +1,7 @@
 """Task instances that are prepared and wait for the limits, in the order in which they are admitted.
 
 Those with equal claims share a lane, since the limits hold them back alike: who admits looks at the first of each
-lane only.
+lane only. Sensors that look again stand in lanes of their own.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ from orchestrator.planning.tables import Shelf, Table
 from orchestrator.spec.container import ContainerSpec
 from orchestrator.spec.value import Value
 
-#: Order of admission: whether a sensor looks again, priority (negative), logical date, topological order.
+#: Order of admission, of one of two lines. False: those that begin, by priority (negative), logical date, place in
+#: the graph. True: sensors that look again, by 0, since when they wait (`view.View.turn`), place in the graph.
 Turn = tuple[bool, int, datetime, int, TaskKey]
 Head = tuple[Turn, Lane]
 
@@ -35,8 +36,8 @@ class Lanes:
 
     def __init__(self) -> None:
         self._ready: Table[TaskKey, Ready] = Table()
-        self._lanes: Shelf[Lane, Turn] = Shelf()
-        self._heads: Shelf[None, Head] = Shelf()
+        self._lanes: Shelf[tuple[bool, Lane], Turn] = Shelf()
+        self._heads: Shelf[bool, Head] = Shelf()
 
     def fork(self) -> "Lanes":
         fork = Lanes()
@@ -63,37 +64,41 @@ class Lanes:
         """Get in line; whoever is there already takes this place instead."""
         self.drop(key)
         self._ready.put(key, ready)
-        before = self._lanes.first(ready.lane)
-        self._lanes.add(ready.lane, ready.turn)
-        self._lead(ready.lane, before)
+        before = self._lanes.first(_line(ready))
+        self._lanes.add(_line(ready), ready.turn)
+        self._lead(ready, before)
 
     def drop(self, key: TaskKey) -> None:
         """Leave the line, if it stands there."""
         ready = self._ready.get(key)
         if ready is not None:
             self._ready.drop(key)
-            before = self._lanes.first(ready.lane)
-            self._lanes.remove(ready.lane, ready.turn)
-            self._lead(ready.lane, before)
+            before = self._lanes.first(_line(ready))
+            self._lanes.remove(_line(ready), ready.turn)
+            self._lead(ready, before)
 
-    def first(self) -> Head | None:
-        """Whose turn comes first."""
-        return self._heads.first(None)
+    def first(self, *, again: bool) -> Head | None:
+        """Whose turn comes first, of those that look `again` or of the others."""
+        return self._heads.first(again)
 
     def after(self, head: Head) -> Head | None:
-        """The first of the lanes whose turn comes after this one, which need not be there any more."""
-        return self._heads.after(None, head)
+        """The first of the lanes of its kind whose turn comes after this one, which need not be there any more."""
+        again, *_ = head[0]
+        return self._heads.after(again, head)
 
-    def heads(self) -> list[Head]:
-        return list(self._heads.entries(None))
+    def heads(self, *, again: bool) -> list[Head]:
+        return list(self._heads.entries(again))
 
-    def in_order(self, lane: Lane) -> list[Turn]:
-        return list(self._lanes.entries(lane))
-
-    def _lead(self, lane: Lane, before: Turn | None) -> None:
-        after = self._lanes.first(lane)
+    def _lead(self, ready: Ready, before: Turn | None) -> None:
+        again, *_ = ready.turn
+        after = self._lanes.first(_line(ready))
         if before != after:
             if before is not None:
-                self._heads.remove(None, (before, lane))
+                self._heads.remove(again, (before, ready.lane))
             if after is not None:
-                self._heads.add(None, (after, lane))
+                self._heads.add(again, (after, ready.lane))
+
+
+def _line(ready: Ready) -> tuple[bool, Lane]:
+    again, *_ = ready.turn
+    return again, ready.lane

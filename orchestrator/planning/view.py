@@ -1,7 +1,7 @@
 """The read side of the world: what the leader knows now, indexed for the questions that `decide` asks."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from orchestrator.ids import RunKey, TaskKey, TryId, VersionId
@@ -20,6 +20,8 @@ from orchestrator.states import TaskState
 #: The name of the one engine there is.
 DEFAULT_ENGINE = "default"
 
+#: By how much priority puts a sensor that looks again before others of its kind at most, or behind them: seconds.
+_MOST_AHEAD = 3600
 
 class Moment(NamedTuple):
     """All runs of a DAG with one logical date."""
@@ -67,6 +69,7 @@ class View:
         self.ready: Lanes = Lanes()  #: prepared, waiting for the limits
         self.refused: Table[str, ParsedFile] = Table()  #: files that claim a DAG id another file holds
         self.answered: Table[int, bool] = Table()
+        self.looked: Table[Scope, RunKey] = Table()  #: of what a sensor that looked again was the last to take
         self.backfills: Table[int, Backfill] = Table()  #: those that have not ended
         self.backfilling: Tally[int] = Tally()  #: open runs of a backfill
         self.questions: Table[int | BackfillStep, Question] = Table()  #: of requests, by id, and of backfills
@@ -108,12 +111,14 @@ class View:
         return claims_of(blueprint.spec, blueprint.tasks[key.task_id], key, spec)
 
     def turn(self, key: TaskKey) -> Turn:
-        """A task instance's place in the order of admission. A sensor that has looked lets everybody else go first:
-        else a few that look often would keep the rest out for ever."""
-        blueprint = self.blueprint(key.run)
-        logical_date = self.runs[key.run].interval.start
-        looks_again = self.tasks[key].pokes > 0
-        return looks_again, -blueprint.priority[key.task_id], logical_date, blueprint.place[key.task_id], key
+        """A task instance's place in the order of admission. Of sensors that look again, the one that has waited
+        longest goes first; each point of priority counts for a second, up to an hour, so none waits for ever."""
+        blueprint, task = self.blueprint(key.run), self.tasks[key]
+        priority, place = blueprint.priority[key.task_id], blueprint.place[key.task_id]
+        if task.pokes and task.queued_at is not None:
+            ahead = max(-_MOST_AHEAD, min(_MOST_AHEAD, priority))
+            return True, 0, task.queued_at - timedelta(seconds=ahead), place, key
+        return False, -priority, self.runs[key.run].interval.start, place, key
 
     def instances(self, run: RunKey, task_id: str) -> list[TaskKey]:
         """A task's instances in a run, in order; without those that were removed."""

@@ -311,8 +311,11 @@ class Leader:
         ready = dict(self.world.ready.items())
         firsts: dict[Any, Any] = {}
         for each in ready.values():
-            firsts[each.lane] = min(firsts.get(each.lane, each.turn), each.turn)
-        assert self.world.ready.heads() == sorted((turn, lane) for lane, turn in firsts.items())
+            line = (each.turn[0], each.lane)
+            firsts[line] = min(firsts.get(line, each.turn), each.turn)
+        for again in (False, True):
+            heads = sorted((turn, lane) for (kind, lane), turn in firsts.items() if kind is again)
+            assert self.world.ready.heads(again=again) == heads
         holding = [key for key, task in self.rows["tasks"].items() if task.state.holds_slot]
         opened = [each.key.task for each in self.rows["tries"].values() if each.outcome is None]
         assert sorted(holding) == sorted(opened), "exactly the open tries hold slots"

@@ -92,25 +92,6 @@ def test_between_two_looks_it_holds_nothing() -> None:
     assert leader.world.open_tries() == ()
 
 
-def test_one_that_looks_again_lets_others_go_first_whatever_its_priority() -> None:
-    leader = Leader(pools=[Pool(name="one", slots=1)])
-    sensors = [container(f"s{number}", sensor=SensorSpec(), pool="one", priority_weight=9) for number in range(3)]
-    leader.parse(dag(*sensors, container("work", pool="one"), container("more", "work", pool="one")))
-    leader.trigger()
-    order = []
-    launches = leader.prepare_all()
-    for _ in range(6):
-        (launch,) = launches or leader.prepare_all()
-        name = launch.attempt.key.task.task_id
-        order.append(name)
-        leader.now += MINUTE  # by now all that looked before want to look again
-        leader.exit(launch, 75 if name.startswith("s") else 0)
-        collect(leader)
-        leader.wait(0)
-        launches = leader.prepare_all()
-    assert order == ["s0", "s1", "s2", "work", "s0", "more"]  # `more` was not ready when `work` ended
-
-
 def test_a_restart_forgets_no_wait() -> None:
     leader, _ = staged(sensor())
     look(leader, 75)
