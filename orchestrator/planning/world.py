@@ -10,7 +10,7 @@ from functools import reduce
 from typing import Any, ClassVar, Protocol
 
 from orchestrator.ids import RunKey, TaskKey, VersionId
-from orchestrator.planning import dues, lateness, looks, timeouts, turns, watching
+from orchestrator.planning import dues, lateness, looks, turns, watching
 from orchestrator.planning.blueprint import blueprint_of
 from orchestrator.planning.changes import (
     Answered,
@@ -189,11 +189,11 @@ class World(View):
         limit = self.dag_spec(run.key).dagrun_timeout
         over = run.state is not RunState.RUNNING or run.reason is not None
         return None if over or limit is None or run.started_at is None else run.started_at + limit
-        turns.run_left(self, run)
 
     def _drop_run(self, run: Run) -> None:
         watching.run_left(self, run)
         looks.run_left(self, run)
+        turns.run_left(self, run)
         for key in list(self.tasks_of.entries(run.key)):
             self._forget_task(key)
         self.runs.drop(run.key)
@@ -308,6 +308,14 @@ class World(View):
                 self.used.add(claim.scope, claim.need if holds else -claim.need)
             if holds:
                 turns.taken(self, attempt, claims)
+
+    def _deadline(self, attempt: Try) -> datetime | None:
+        task = self.task_spec(attempt.key.task)
+        if attempt.started_at is None:
+            since, limit = attempt.intended_at, task.start_timeout
+        else:
+            since, limit = attempt.started_at, task.execution_timeout
+        return None if limit is None or attempt.stop_requested_at is not None else since + limit
 
     # --- the rest -----------------------------------------------------------------------------------------
 
