@@ -1,0 +1,95 @@
+"""`python -m orchestrator.testing.simulate --seeds 1000`: histories of the shipped scheduler, each drawn from a
+number, and looked at after every step. `--seed K --trace` tells one of them. Needs the package `greenlet`.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import process_time
+
+from orchestrator.clock import SystemClock
+from orchestrator.testing.simulation.history import History, make_template
+from orchestrator.testing.simulation.invariants import Violation
+from orchestrator.testing.simulation.machine import Connections
+
+#: A folder in memory, where there is one: what is simulated outlives processes, not the machine.
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a new folder is made in it
+
+
+class Playground:
+    """Where histories are played, one after the other, in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._template = make_template(folder / "template")
+        self._connections = Connections()
+
+    def history(self, seed: int, *, trace: bool = False) -> History:
+        """One that is ready to be played."""
+        folder = self._folder / str(seed)
+        shutil.rmtree(folder, ignore_errors=True)
+        return History(seed, self._template, folder, self._connections, say=_say if trace else None)
+
+    def play(self, seed: int, *, trace: bool = False) -> str:
+        """What was violated in this history; empty where nothing was."""
+        history = self.history(seed, trace=trace)
+        try:
+            history.play()
+        except Violation as violation:
+            return f"seed {seed}: {violation} [{', '.join(sorted(history.kinds))}]"
+        except Exception:  # noqa: BLE001 - a defect of the simulation itself: told like what it looks for
+            return f"seed {seed}: the simulation broke: {traceback.format_exc()}"
+        finally:
+            shutil.rmtree(self._folder / str(seed), ignore_errors=True)
+        return ""
+
+
+@contextmanager
+def playground() -> Iterator[Playground]:
+    """In a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
+        yield Playground(Path(folder))
+
+
+def main() -> int:
+    """The command; returns its exit code: 1 where something was violated."""
+    parser = argparse.ArgumentParser(prog="python -m orchestrator.testing.simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1, help="how many histories")
+    parser.add_argument("--seed", type=int, default=0, help="the number of the first")
+    parser.add_argument("--trace", action="store_true", help="tell what happens in each")
+    options = parser.parse_args()
+    clock = SystemClock()
+    began, worked = clock.monotonic(), process_time()
+    found = 0
+    with playground() as ground:
+        for seed in range(options.seed, options.seed + options.seeds):
+            violation = ground.play(seed, trace=options.trace)
+            if violation:
+                found += 1
+                _say(violation)
+    took, worked = clock.monotonic() - began, process_time() - worked
+    each = f"{took / options.seeds:.3f} s each, {worked / options.seeds:.3f} s of it at work"
+    _say(f"{options.seeds} histories, {found} with a violation; {took:.1f} s, {each}")
+    return 1 if found else 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def same_every_time() -> None:
+    """Words are hashed the same in each process that plays a seed: this one begins anew where they are not."""
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        environment = {**os.environ, "PYTHONHASHSEED": "0"}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - itself
+
+
+if __name__ == "__main__":
+    same_every_time()
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Whole histories of a scheduler in one thread, each decided by one number; see the README of `testing`."""
