@@ -5,7 +5,7 @@ import heapq
 from collections.abc import Iterable
 from itertools import count, product
 
-from orchestrator.authoring.faults import Note, Rule, fault
+from orchestrator.authoring.faults import Note, Rule, about, fault
 from orchestrator.ids import is_identifier
 from orchestrator.spec.dag import GroupSpec, TaskSpec
 
@@ -45,6 +45,12 @@ class Graph:
 
     def connect(self, upstream: str, downstream: str, label: str = "") -> None:
         """Add an edge between tasks or groups; a repeated one is one edge, and keeps its label."""
+        with about(self.dag_id):
+            self._check_edge(upstream, downstream)
+        pair = (upstream, downstream)
+        self.edges[pair] = label or self.edges.get(pair, "")
+
+    def _check_edge(self, upstream: str, downstream: str) -> None:
         if upstream == downstream:
             raise fault(
                 f"{upstream!r} cannot wait for itself: {upstream} -> {downstream}",
@@ -58,8 +64,6 @@ class Graph:
                     rule=Rule.BAD_EDGE,
                     fix="connect it to what stands outside the group",
                 )
-        pair = (upstream, downstream)
-        self.edges[pair] = label or self.edges.get(pair, "")
 
     def open_scope(self) -> None:
         """From here on tasks are in the scope of a teardown, until it is closed."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, overload
 from msgspec.structs import replace
 
 from orchestrator.authoring.control import BranchDockerOperator, ShortCircuitDockerOperator
+from orchestrator.authoring.faults import about, keep
 from orchestrator.authoring.functions import bind, read_function
 from orchestrator.authoring.graph import Graph
 from orchestrator.authoring.mapped_calls import MappedCall
@@ -19,6 +20,7 @@ from orchestrator.authoring.reading import Fields
 from orchestrator.authoring.scope import Scope, scope_for
 from orchestrator.authoring.sensors import DockerSensor
 from orchestrator.authoring.template_files import with_texts
+from orchestrator.errors import AuthoringError
 from orchestrator.spec.dag import ContainerTemplate, SensorSpec, TaskSpec
 from orchestrator.spec.functions import NOT_READY, SKIPPED, Call, Function
 from orchestrator.spec.mapping import MAX_MAP_LENGTH, MapSpec, placeholder
@@ -110,8 +112,13 @@ class Decorated:
     def __call__(self, *args: Any, **kwargs: Any) -> Output:
         """Define the task. Arguments may be whatever JSON can say, templates, and results of other tasks."""
         scope = self._scope()
-        call, filled = self._bound(scope.graph, args, kwargs)
         task_id = scope.graph.free_id(scope.prefix + self._task_id).removeprefix(scope.prefix)
+        with about(scope.graph.dag_id, scope.prefix + task_id):
+            try:
+                call, filled = self._bound(scope.graph, args, kwargs)
+            except AuthoringError as error:
+                keep(error)
+                call, filled = Call(), []
         given = {"doc_md": getdoc(self._function), **self._arguments, "task_id": task_id}
         return self._operator(replace(self._source, filled=tuple(filled)), call, **given).output
 

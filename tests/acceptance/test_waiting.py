@@ -2,6 +2,7 @@
 another's run, one waits for it, one waits for its own past, one waits for somebody to approve it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from cli_project import LONG, CliProject
@@ -44,6 +45,20 @@ with DAG("report", schedule="@daily", **common):
 with DAG("steps", schedule="@daily", catchup=True, **common):
     DockerOperator(task_id="step", depends_on_past=True, command=["echo", "{{ ds }}"])
 
+with DAG("many", schedule="@daily", **common):
+    given = DockerOperator(
+        task_id="given", environment={"RUNS": "{{ dag_run.conf.runs | tojson }}"},
+        script='printf %s "$RUNS" > "$ORCHESTRATOR_RESULT"',
+    )
+    handed = TriggerDagRunOperator.partial(
+        task_id="handed", trigger_dag_id="load", wait_for_completion=True
+    ).expand(conf=given.output)
+    TriggerDagRunOperator.partial(task_id="written", trigger_dag_id="load").expand_kwargs(
+        [{"conf": {"n": 3, "text": "{{ ds }}"}, "run_id": "{{ ds }}-extra"}]
+    )
+    DockerOperator(task_id="count", command=["echo", "{{ result('handed') | length }}"]) << handed
+    DockerOperator(task_id="gone", end_date=datetime(2024, 4, 30, tzinfo=UTC), command=["false"])
+
 with DAG("all", schedule="@daily", **common):
     make = TriggerDagRunOperator(task_id="make", trigger_dag_id="load", conf={"n": 1})
     wait = ExternalTaskSensor(task_id="wait", external_dag_id="load")
@@ -66,11 +81,11 @@ def app(project: CliProject) -> Iterator[App]:
     """Of a project whose scheduler runs."""
     with project.start("up") as up:
         up.wait_line("scheduler.running")
-        project.wait_dags(["load", "start", "report", "steps", "all"])
+        project.wait_dags(["load", "start", "report", "steps", "all", "many"])
         yield App(open_project(project.folder, project.environment))
 
 
-def trigger(app: App, dag_id: str, conf: dict[str, str] | None = None) -> RunKey:
+def trigger(app: App, dag_id: str, conf: dict[str, Any] | None = None) -> RunKey:
     with app.actions() as actions:
         answer = actions.trigger(dag_id, logical_date=DAY, conf=conf).answer
     assert answer is not None
@@ -129,6 +144,25 @@ def test_a_run_makes_another_and_a_third_waits_for_that_and_for_a_person(project
     assert isinstance(asked, ApprovalWait)
     assert asked.decision is not None
     assert (asked.decision.approved, asked.decision.note) == (True, "looks well")
+
+
+def test_a_mapped_task_makes_a_run_for_each_conf_and_one_of_other_dates_is_skipped(app: App) -> None:
+    key = trigger(app, "many", {"runs": [{"n": 1, "text": NASTY}, {"n": 2}]})
+    view = wait_until(app, key, count="success", written="success", gone="skipped")
+    assert view.results["count"] == "2"
+    made = [shown(app, RunKey(**result)) for result in view.results["handed"]]
+    assert [each.run.conf for each in made] == [{"n": 1, "text": NASTY}, {"n": 2}]
+    assert [each.run.state for each in made] == ["success", "success"]
+    assert made[0].results["fetch"] == str(["1", NASTY])
+    extra = shown(app, RunKey("load", f"{DAY}-extra")).run
+    assert (extra.conf, extra.triggered_by) == (
+        {"n": 3, "text": DAY},
+        TaskKey("many", key.run_id, "written", 0),
+    )
+    told = why(app, key, "gone")
+    assert told.reason is not None
+    assert told.reason.code == "outside_dates"
+    assert told.text.endswith("is after its end_date 2024-04-30T00:00:00+00:00")
 
 
 def test_a_run_waits_for_the_one_before(project: CliProject, app: App) -> None:
