@@ -29,9 +29,10 @@ class ByteStream(Protocol):
     """A connection that delivers a container's output frames; made for `selectors`.
 
     `recv` never blocks: it returns raw bytes of the engine's stream, b"" at the end, or None where nothing is
-    there yet. Read until None before waiting for the first time: bytes may be here already. What it returns has
-    no HTTP framing left; without a tty it is multiplexed in frames of an 8-byte head (stream number, 3 zero
-    bytes, big-endian length). `close` is idempotent."""
+    there yet; `EngineUnavailableError` where the connection broke, so that more may have been written. Read until
+    None before waiting for the first time: bytes may be here already. What it returns has no HTTP framing left;
+    without a tty it is multiplexed in frames of an 8-byte head (stream number, 3 zero bytes, big-endian length).
+    `close` is idempotent."""
 
     tty: bool
 

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from orchestrator.clock import Clock
+from orchestrator.errors import EngineUnavailableError
 from orchestrator.ports import ByteStream
 from orchestrator.scheduler.backlog import Backlog
 from orchestrator.scheduler.heartbeat import Beat
@@ -117,6 +118,10 @@ class Intake(Generic[S]):
     def _read(self, source: S) -> None:
         try:
             data = source.stream.recv()
+        except EngineUnavailableError as trouble:
+            _log.warning("log.stream_broke", trouble=trouble.message)
+            self._give_up(source)
+            return
         except Exception:  # noqa: BLE001 - a loop's shell: one stream's fault must not stop the others
             _log.exception("log.read_broke")
             self._give_up(source)

@@ -107,14 +107,19 @@ class LogPump:
             self._leave(key)
             self._add(LogFlow(key, self._logs, stream, attached=True, part=part, mask=self._mask))
 
-    def adopt(self, key: TryKey, engine: Engine, container: ContainerId, *, part: int = 1) -> None:
+    def adopt(
+        self, key: TryKey, engine: Engine, container: ContainerId, *, part: int = 1, runs: bool = False
+    ) -> None:
         """Go on with the log of a container that runs or has exited from what is stored of it, unless its stream
-        is still open or its log known to be whole. Reads the stored log once.
+        is still open or its log known to be whole. Reads the stored log once. `runs`: it does by the engine's own
+        account, so a stream that has ended broke.
 
         Raises `NoSuchContainerError`, `EngineUnavailableError`. Where the disk does not serve, only a warning
         tells: `complete` makes up for it."""
         with self._turn(key):
             known = self._find(key)
+            if known is not None and runs and known.ended.is_set():
+                known.trusted = False
             if known is None or (known.ended.is_set() and not known.whole):
                 stream = engine.follow_logs(container)
                 self._follow(LogFlow(key, self._logs, stream, attached=False, part=part, mask=self._mask))

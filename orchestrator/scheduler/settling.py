@@ -98,9 +98,9 @@ class Settling:
             self._endings.vanished(entry)
             return Settled.DONE
 
-    def follow(self, entry: OpenAttempt, container: ContainerId) -> None:
+    def follow(self, entry: OpenAttempt, container: ContainerId, *, runs: bool) -> None:
         """Go on with the log of a try that runs or has exited, unless its log was closed in between."""
-        self._pump.adopt(entry.attempt.key, self._engine, container, part=entry.attempt.look)
+        self._pump.adopt(entry.attempt.key, self._engine, container, part=entry.attempt.look, runs=runs)
         if not self._attempts.is_open(entry):
             with contextlib.suppress(LogUnavailableError):
                 self._pump.close(entry.attempt.key)
@@ -123,7 +123,7 @@ class Settling:
         if not entry.told_started:
             _log.info("try.adopted", try_id=entry.try_id, container=container, state=facts.state)
             self._tell_started(entry, facts)  # before its log, which takes a while to find its place
-        self.follow(entry, container)
+        self.follow(entry, container, runs=facts.state is ContainerState.RUNNING)
 
     def _tell_started(self, entry: OpenAttempt, facts: ContainerFacts) -> None:
         """Once, however often the engine was away. A start of our own that was not answered is no adoption."""

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Mapping
 
 from orchestrator.engines.docker.client import Client, Reply, read_head, read_rest
-from orchestrator.errors import EngineTimeoutError
+from orchestrator.errors import EngineTimeoutError, EngineUnavailableError
 
 #: Large enough for a whole TLS record, so that none of one stays behind unseen by `selectors`.
 _READ = 64 * 1024
@@ -33,7 +33,7 @@ class SocketStream:
         return self._sock.fileno()
 
     def recv(self) -> bytes | None:
-        """See the port. A broken connection is an end: who needs to know more asks the engine."""
+        """See the port."""
         if self._closed:
             return b""
         try:
@@ -42,8 +42,8 @@ class SocketStream:
                 data += self._sock.recv(_READ)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
-        except OSError:
-            return b""
+        except OSError as error:
+            raise EngineUnavailableError(f"the connection to a container's output broke: {error!r}") from error
         return data
 
     def close(self) -> None:
