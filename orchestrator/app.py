@@ -3,9 +3,11 @@
 import dataclasses
 import getpass
 import os
+import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -20,15 +22,17 @@ from orchestrator.engines.docker.address import Address, find_address
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.docker.places import EnginePlaces
 from orchestrator.engines.owners import OWNER_LABEL, own_identity
+from orchestrator.errors import AuthoringServerError, EngineError
 from orchestrator.explanations import Explanations
-from orchestrator.ids import DeploymentId, new_deployment_id, new_test_deployment_id
+from orchestrator.ids import DeploymentId, Epoch, new_deployment_id, new_test_deployment_id
 from orchestrator.images.calls import ImageApi
 from orchestrator.images.service import DockerImages
 from orchestrator.planning.rows import Pool
-from orchestrator.ports import ImageRecord, Store
+from orchestrator.ports import Engine, ImageRecord, Store
 from orchestrator.pulses import Pulse
 from orchestrator.queries import Queries
 from orchestrator.scheduler.heartbeat import Heartbeat
+from orchestrator.scheduler.leadership import Leadership
 from orchestrator.scheduler.local_socket import LocalSocket
 from orchestrator.scheduler.scheduler import Parts, Scheduler
 from orchestrator.secrets.environment import EnvironmentSecrets
@@ -60,6 +64,11 @@ class App:
         return database_of(self.project)
 
     @property
+    def has_standbys(self) -> bool:
+        """Whether more than one scheduler may run over this database."""
+        return self.database.lock() is None
+
+    @property
     def socket(self) -> Path:
         """The scheduler's local socket."""
         return self.project.socket
@@ -73,12 +82,13 @@ class App:
         finally:
             store.close()
 
-    def logs(self) -> FileLogStore:
-        return FileLogStore(self.project.logs_folder)
+    def logs(self, leads: Callable[[], bool] | None = None) -> FileLogStore:
+        """Logs of tries; `leads` where other schedulers may write them before or after this process."""
+        return FileLogStore(self.project.logs_folder, leads)
 
-    def artifacts(self) -> FileArtifactStore:
+    def artifacts(self, leads: Callable[[], bool] = lambda: True) -> FileArtifactStore:
         """What is kept of the files of tries."""
-        return FileArtifactStore(self.project.artifacts_folder)
+        return FileArtifactStore(self.project.artifacts_folder, leads)
 
     @contextmanager
     def queries(self) -> Iterator[Queries]:
@@ -107,8 +117,9 @@ class App:
         """Where the engine listens; `EngineUnavailableError` tells everything that was tried."""
         return find_address(self.project.settings.engine.address, self.project.engine_environment).require()
 
-    def engine(self) -> DockerEngine:
-        return DockerEngine(self.find_engine, self.clock, timeout=self.project.settings.engine.timeout)
+    def engine(self, may_change: Callable[[], bool] = lambda: True) -> DockerEngine:
+        timeout = self.project.settings.engine.timeout
+        return DockerEngine(self.find_engine, self.clock, timeout=timeout, may_change=may_change)
 
     def images(
         self,
@@ -185,20 +196,37 @@ class App:
         return EnginePlaces(self.find_engine, self.deployment())
 
     @contextmanager
-    def scheduler(self) -> Iterator[Scheduler]:
-        """The scheduler of this home, in the lead, with its local socket. Raises `SchedulerRunningError`,
-        `SchemaError`."""
+    def scheduler(self, stop: threading.Event) -> Iterator[Scheduler | None]:
+        """A scheduler of this home in the lead, with its local socket; waits for the lead as a standby while
+        another one has it. None once `stop` is set. Raises `SchedulerRunningError` where the database has room for
+        one scheduler only, `SchemaError`."""
         with self.store() as store, self.authoring() as authoring:
-            epoch = store.take_lead(f"pid {os.getpid()}", self.clock.now())
-            with self._parts(store, authoring, DagFolder(self.project, self.clock)) as parts:
-                socket = LocalSocket(self.socket)
-                scheduler = Scheduler(parts, epoch, socket.publish)
-                socket.start(scheduler.wake, scheduler.ask)
-                store.listen(scheduler.wake)
+            lead = Leadership(store, self.clock, f"{socket.gethostname()} (process {os.getpid()})")
+            folder = DagFolder(self.project, self.clock)
+            with self._parts(store, authoring, folder, lead.holds if self.has_standbys else None) as parts:
+                parts.heartbeat.start()
+                epoch = lead.wait(stop, lambda: _aside(lambda: _warm(authoring, parts.engine)))
                 try:
-                    yield scheduler
+                    if epoch is None:
+                        yield None
+                    else:
+                        with self._leading(parts, epoch, lead) as scheduler:
+                            yield scheduler
                 finally:
-                    socket.close()
+                    lead.close()
+
+    @contextmanager
+    def _leading(self, parts: Parts, epoch: Epoch, lead: Leadership) -> Iterator[Scheduler]:
+        """A scheduler, and whoever has it look at something: faces of this machine, the database, its own lead."""
+        local = LocalSocket(self.socket)
+        scheduler = Scheduler(parts, epoch, local.publish)
+        local.start(scheduler.wake, scheduler.ask)
+        parts.store.listen(scheduler.wake)
+        lead.keep(scheduler.fenced)
+        try:
+            yield scheduler
+        finally:
+            local.close()
 
     @contextmanager
     def trial(self) -> Iterator[Parts]:
@@ -219,16 +247,24 @@ class App:
                 store.close()
 
     @contextmanager
-    def _parts(self, store: Store, authoring: AuthoringServer, folder: DagFolder | None) -> Iterator[Parts]:
-        """The parts of a scheduler; their connections to the engine are closed afterwards."""
-        engine = self.engine()
+    def _parts(
+        self,
+        store: Store,
+        authoring: AuthoringServer,
+        folder: DagFolder | None,
+        leads: Callable[[], bool] | None = None,
+    ) -> Iterator[Parts]:
+        """The parts of a scheduler; their connections to the engine are closed afterwards. `leads` where there may
+        be others."""
+        known = leads or (lambda: True)
+        engine = self.engine(known)
         images = self.images(store.deployment(), self.record_image if folder is None else store.record_image)
         try:
             yield Parts(
                 store=store,
                 engine=engine,
-                logs=self.logs(),
-                artifacts=self.artifacts(),
+                logs=self.logs(leads),
+                artifacts=self.artifacts(known),
                 images=images,
                 renderer=authoring,
                 checker=authoring,
@@ -269,6 +305,18 @@ class App:
         folder = self.project.data_root(name)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def _aside(act: Callable[[], None]) -> None:
+    threading.Thread(target=act, name="warm-up", daemon=True).start()
+
+
+def _warm(authoring: AuthoringServer, engine: Engine) -> None:
+    """What a standby does ahead, so that it goes on at once when it leads; what is not there now may be then."""
+    with suppress(AuthoringServerError):
+        authoring.warm()
+    with suppress(EngineError):
+        engine.ping()
 
 
 def _without_builds(project: Project) -> Project:

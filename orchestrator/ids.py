@@ -25,6 +25,8 @@ DEPLOYMENT_LABEL = "orchestrator.deployment"
 KIND_LABEL = "orchestrator.kind"
 #: Label that names the try a container belongs to.
 TRY_LABEL = "orchestrator.try_id"
+#: Label that names the leadership in which a container was made; of an intent, in which that was committed.
+EPOCH_LABEL = "orchestrator.epoch"
 #: Of a helper: the try that it serves.
 SERVES_LABEL = "orchestrator.serves"
 #: Of what belongs to one process: `<boot id>:<pid>:<start time in clock ticks since boot>`.

@@ -18,7 +18,7 @@ from orchestrator.planning.backfills import wanted_by as range_of
 from orchestrator.planning.blueprint import Blueprint, blueprint_of
 from orchestrator.planning.rows import Backfill, Dag, DagVersion, Interval, Run, TaskInstance, Try
 from orchestrator.planning.selection import Selection
-from orchestrator.ports import FileRecord, LogRecord, LogStore, Page, Store
+from orchestrator.ports import FileRecord, Leading, LogRecord, LogStore, Page, Store
 from orchestrator.selection_views import Meant, meant_by, why_none
 from orchestrator.spec.dag import DagSpec, Problem
 from orchestrator.spec.value import Value
@@ -250,6 +250,10 @@ class Queries:
             running=states.get(RunState.RUNNING, 0),
             failed=failed,
         )
+
+    def leading(self) -> Leading:
+        """Who leads, and who stands by."""
+        return self._store.leading()
 
     def pools(self, default_slots: int) -> tuple[PoolView, ...]:
         """Every pool, the default one included, with what open tries take of it."""

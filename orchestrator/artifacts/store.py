@@ -6,10 +6,12 @@ appears by one rename.
 """
 
 import contextlib
+import glob
 import hashlib
 import os
+import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -32,13 +34,15 @@ class _Index(Value, frozen=True, kw_only=True):
 
 
 class FileArtifactStore:
-    """Harvests of tries under `folder`."""
+    """Harvests of tries under `folder`. Where several schedulers use it, `leads` tells whether this is the one that
+    writes there now."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, leads: Callable[[], bool] = lambda: True) -> None:
         self._folder = folder
+        self._leads = leads
 
     def draft(self, key: TryKey) -> "FileDraft":
-        return FileDraft(self._place(key))
+        return FileDraft(self._place(key), self._leads)
 
     def harvest(self, key: TryKey) -> Harvest | None:
         index = self._index(key)
@@ -63,7 +67,7 @@ class FileArtifactStore:
         place = self._place(key)
         with _faults(place):
             _remove(place)
-            _remove(_draft_of(place))
+            _remove_drafts(place)
             with contextlib.suppress(OSError):  # the first one that is not empty
                 for folder in place.parents:
                     if folder == self._folder:
@@ -89,13 +93,15 @@ class FileArtifactStore:
 class FileDraft:
     """See `ports.ArtifactDraft`."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, leads: Callable[[], bool]) -> None:
         self._place = place
-        self._draft = _draft_of(place)
+        self._leads = leads
+        self._draft = place.with_name(f"{place.name}.{secrets.token_hex(4)}.part")
         self._made = 0
         self._kept: dict[str, tuple[Artifact, int]] = {}
+        self._check_lead()
         with _faults(self._draft):
-            _remove(self._draft)
+            _remove_drafts(place)  # of a process that died, or leads no more
             self._draft.mkdir(parents=True)
 
     def add(self, path: str, content: IO[bytes], *, mode: int) -> int:
@@ -123,6 +129,7 @@ class FileDraft:
         whole = msgspec.structs.replace(harvest, artifacts=tuple(artifact for artifact, _ in kept))
         index = _Index(harvest=whole, contents=tuple(number for _, number in kept))
         path = self._draft / _INDEX
+        self._check_lead()
         with _faults(path):
             with path.open("xb") as file:
                 file.write(msgspec.json.encode(index))
@@ -137,9 +144,18 @@ class FileDraft:
         with _faults(self._draft):
             _remove(self._draft)
 
+    def _check_lead(self) -> None:
+        if not self._leads():
+            raise ArtifactsUnavailableError(
+                f"{self._place} is not this scheduler's: another one leads, or may do so",
+                fix="nothing is to be done: who leads brings in what is missing",
+            )
 
-def _draft_of(place: Path) -> Path:
-    return place.with_name(f"{place.name}.part")
+
+def _remove_drafts(place: Path) -> None:
+    """All that were begun for a try and not put in its place."""
+    for draft in place.parent.glob(f"{glob.escape(place.name)}.*part"):
+        _remove(draft)
 
 
 def _remove(folder: Path) -> None:

@@ -15,7 +15,7 @@ from orchestrator.errors import OrchestratorError
 #: Command -> where it lives, and what `--help` says of it.
 _COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("orchestrator.cli.up:up", "Run everything on this machine: the scheduler, kept alive."),
-    "scheduler": ("orchestrator.cli.up:scheduler", "Run the scheduler alone, in the foreground."),
+    "scheduler": ("orchestrator.cli.scheduler:scheduler", "Run the scheduler alone, in the foreground; who leads."),
     "health": ("orchestrator.cli.health:health", "Tell by the exit code whether the scheduler runs and answers."),
     "doctor": ("orchestrator.cli.doctor:doctor", "Check this machine; with --fix, repair what can be repaired."),
     "dags": ("orchestrator.cli.dags:dags", "List, check, test, trigger and pause DAGs."),

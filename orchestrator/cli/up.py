@@ -1,18 +1,12 @@
-"""`orchestrator up` and `orchestrator scheduler`."""
-
-import os
-import sys
+"""`orchestrator up`: everything on this machine."""
 
 import click
 
-from orchestrator import oplog
-from orchestrator.app import App
 from orchestrator.bootstrap.steps import Status
 from orchestrator.cli.doctor import examine
 from orchestrator.cli.session import open_app, say
-from orchestrator.errors import FencedError, SchedulerRunningError, SchemaError
 from orchestrator.store.migrate import upgrade
-from orchestrator.supervisor import HOPELESS, become_supervisor, on_stop_signals
+from orchestrator.supervisor import become_supervisor
 
 
 @click.command()
@@ -30,25 +24,3 @@ def up(fix: bool, yes: bool) -> None:
     say(f"project {app.project.root}, home {app.project.home}")
     say("watch a run in another terminal: orchestrator runs list; orchestrator runs watch DAG_ID")
     become_supervisor()
-
-
-@click.command()
-@click.option("--upgrade", "upgrade_first", is_flag=True, help="First bring the database up to this program.")
-def scheduler(upgrade_first: bool) -> None:
-    """Run the scheduler alone, in the foreground. TERM stops it in order; its containers keep running."""
-    app = open_app()
-    oplog.configure()
-    if upgrade_first:
-        upgrade(app.database)
-    sys.exit(_run(app))
-
-
-def _run(app: App) -> int:
-    try:
-        with app.scheduler() as running:
-            on_stop_signals(running.quit)
-            running.run()
-    except (SchedulerRunningError, SchemaError, FencedError) as error:
-        say(f"error: {error}")
-        return HOPELESS
-    return os.EX_OK

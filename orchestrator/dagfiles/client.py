@@ -146,6 +146,10 @@ class AuthoringServer:
             return said.words("looking at it", self._render_limits)
         raise _wrong(said)
 
+    def warm(self) -> None:
+        """Have the server ready before the first request. `AuthoringServerError` where there can be none."""
+        self._process.warm()
+
     def close(self) -> None:
         """End the server and all it started; idempotent."""
         self._process.close()

@@ -43,6 +43,12 @@ class ServerProcess:
         finally:
             alone.close()
 
+    def warm(self) -> None:
+        """Have a server ready, so that the first to ask need not wait for it. `AuthoringServerError`."""
+        with self._lock:
+            if self._server is None:
+                self._server = self._start()
+
     def close(self) -> None:
         """End the server and everything it started; idempotent."""
         with self._lock:

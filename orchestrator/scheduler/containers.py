@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from orchestrator.errors import StoreUnavailableError
 from orchestrator.ids import DeploymentId, Epoch, TryKey
 from orchestrator.planning.changes import Collect, Launch, Stop
 from orchestrator.planning.world import World
@@ -57,7 +58,7 @@ class Containers:
         self.unsealing = Unsealing(parts.secrets)
         self._masks = Masks(self.unsealing, self._spec_of)
         self._pump = self._make_pump()
-        self._provisions = Provisions(engine, self.unsealing, self._masks, parts.artifacts.open)
+        self._provisions = Provisions(engine, self.unsealing, self._masks, parts.artifacts.open, epoch)
         self._endings = Endings(attempts, post)
         self._collector = self._make_collector()
         self.harvester = self._make_harvester()
@@ -134,6 +135,13 @@ class Containers:
         """Of a try that an earlier process may have launched."""
         return next((each.spec for each in self._parts.store.tries(key.task) if each.key == key), None)
 
+    def _leads(self) -> bool:
+        """Whether the database says so."""
+        try:
+            return self._parts.store.epoch() == self._epoch
+        except StoreUnavailableError:
+            return False
+
     # --- wiring ---------------------------------------------------------------------------------------
 
     def _make_pump(self) -> LogPump:
@@ -184,6 +192,7 @@ class Containers:
             self._attempts,
             self._endings,
             self._pump,
+            leads=self._leads,
             found_exited=self._collector.found_exited,
             post=self._post,
             clock=self._parts.clock,

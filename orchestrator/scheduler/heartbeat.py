@@ -67,7 +67,8 @@ class Heartbeat:
         return made
 
     def start(self) -> None:
-        if self._pulse is not None:
+        """Idempotent."""
+        if self._pulse is not None and self._thread.ident is None:
             self._thread.start()
 
     def look(self) -> bool:

@@ -6,6 +6,7 @@ only listens. The socket's folder is the owner's alone (0700).
 """
 
 import os
+import secrets
 import selectors
 import socket
 import struct
@@ -74,6 +75,7 @@ class LocalSocket:
         self._on_question: Asked = lambda _question, _answer: None
         self._selector = selectors.DefaultSelector()
         self._listener = _bound(path)
+        self._inode = path.stat().st_ino
         self._accepting = False
         self._accepts_at = 0.0
         self._clock = SystemClock()
@@ -113,7 +115,9 @@ class LocalSocket:
         for each in (*(client.connection for client in self._clients), self._listener, self._bell, self._ear):
             each.close()
         self._selector.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if self._path.stat().st_ino == self._inode:  # else it is of who leads now
+                self._path.unlink()
 
     def _ring(self) -> None:
         with suppress(OSError):
@@ -352,13 +356,16 @@ def _connected(path: Path) -> socket.socket:
 
 
 def _bound(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)  # of a dead scheduler: the lock says that no other lives
+    """A socket that listens at `path`, in place of that of a leader before, dead or woken up again."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    own = path.with_name(f".{secrets.token_hex(4)}")
     try:
-        with _short(path) as name:
+        with _short(own) as name:
             listener.bind(name)
         listener.listen()
+        own.rename(path)
     except OSError:
+        own.unlink(missing_ok=True)
         listener.close()
         raise
     return listener

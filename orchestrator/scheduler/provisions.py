@@ -5,8 +5,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import IO, NamedTuple
 
+import msgspec
+
 from orchestrator.errors import NoSuchFileError
-from orchestrator.ids import ContainerId
+from orchestrator.ids import EPOCH_LABEL, ContainerId, Epoch
 from orchestrator.planning.rows import Try
 from orchestrator.ports import Engine
 from orchestrator.scheduler.masking import Patterns
@@ -27,12 +29,19 @@ class Given(NamedTuple):
 
 
 class Provisions:
-    """Gives containers what they need; any thread. `artifact` opens a kept file that is to be copied in."""
+    """Gives containers what they need; any thread. `epoch` is that of the leadership that makes them, `artifact`
+    opens a kept file that is to be copied in."""
 
     def __init__(
-        self, engine: Engine, unsealing: Unsealing, masks: Masks, artifact: Callable[[ArtifactId], IO[bytes]]
+        self,
+        engine: Engine,
+        unsealing: Unsealing,
+        masks: Masks,
+        artifact: Callable[[ArtifactId], IO[bytes]],
+        epoch: Epoch,
     ) -> None:
         self._engine = engine
+        self._epoch = epoch
         self._unsealing = unsealing
         self._masks = masks
         self._artifact = artifact
@@ -41,7 +50,9 @@ class Provisions:
         """Look its secrets up; from here on its log does not show them. `SecretError`."""
         unsealed = self._unsealing.of(attempt.spec)
         patterns = self._masks.learn(attempt.key, unsealed.values)
-        return Given(unsealed.given_to(attempt.spec), unsealed, patterns)
+        spec = unsealed.given_to(attempt.spec)
+        labels = {**spec.labels, EPOCH_LABEL: str(self._epoch)}  # an earlier one may have committed the intent
+        return Given(msgspec.structs.replace(spec, labels=labels), unsealed, patterns)
 
     def copy_in(self, given: Given, container: ContainerId) -> None:
         """Put the files into a created container; raises as `Engine.put_files`."""

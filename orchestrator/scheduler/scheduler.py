@@ -16,7 +16,7 @@ from orchestrator.scheduler.attempts import OpenAttempts
 from orchestrator.scheduler.containers import Containers
 from orchestrator.scheduler.dag_watch import DagWatch
 from orchestrator.scheduler.history import History
-from orchestrator.scheduler.inbox import Asked, Inbox, Wake
+from orchestrator.scheduler.inbox import Asked, Fenced, Inbox, Wake
 from orchestrator.scheduler.loop import Loop
 from orchestrator.scheduler.notices import LogGrew, Notice
 from orchestrator.scheduler.parts import Parts as Parts
@@ -79,6 +79,10 @@ class Scheduler:
     def quit(self) -> None:
         """Have `run` return; from any thread or a signal handler."""
         self._loop.quit()
+
+    def fenced(self) -> None:
+        """Have `run` end: somebody else leads; from any thread."""
+        self._inbox.post(Fenced())
 
     def post(self, event: Event) -> None:
         """Hand an event to the loop, as `dags test` does with the file it parsed."""

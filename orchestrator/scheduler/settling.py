@@ -1,6 +1,7 @@
 """What to do with a container that is already there for an open try: the fence of invariants I1 and I3.
 
-A container of ours is never started by anybody but the process that created it. Running or exited: adopted.
+One that a later leader made is not touched: this process leads no more, whether it knows or not. Of the others none
+is ever started by anybody but the process that created it. Running or exited: adopted.
 Created only: removed without force and created anew. If anybody may have sent its start (an earlier process, or
 this one without an answer), its `destroy` event is awaited first; where a `start` event came before that, or the
 event stream broke meanwhile, the try may have run and is lost.
@@ -20,13 +21,22 @@ from orchestrator.errors import (
     NameTakenError,
     NoSuchContainerError,
 )
-from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, TRY_KIND, TRY_LABEL, ContainerId, DeploymentId, Epoch
+from orchestrator.ids import (
+    DEPLOYMENT_LABEL,
+    EPOCH_LABEL,
+    KIND_LABEL,
+    TRY_KIND,
+    TRY_LABEL,
+    ContainerId,
+    DeploymentId,
+    Epoch,
+)
 from orchestrator.planning.events import Started
 from orchestrator.planning.rows import Reason
 from orchestrator.ports import Engine
 from orchestrator.scheduler.attempts import Fate, OpenAttempt, OpenAttempts
 from orchestrator.scheduler.endings import Endings
-from orchestrator.scheduler.inbox import Message
+from orchestrator.scheduler.inbox import Fenced, Message
 from orchestrator.scheduler.pump import LogPump
 from orchestrator.spec.container import ContainerFacts, ContainerState
 from orchestrator.states import ReasonCode
@@ -58,6 +68,7 @@ class Settling:
         endings: Endings,
         pump: LogPump,
         *,
+        leads: Callable[[], bool],
         found_exited: Callable[[OpenAttempt, ContainerFacts], None],
         post: Callable[[Message], None],
         clock: Clock,
@@ -68,6 +79,7 @@ class Settling:
         self._attempts = attempts
         self._endings = endings
         self._pump = pump
+        self._leads = leads
         self._found_exited = found_exited
         self._post = post
         self._clock = clock
@@ -83,6 +95,8 @@ class Settling:
             text = f"{taken.message}, which is not ours. Remove or rename it: docker rm {facts.name}"
             self._endings.refused(entry, Reason(code=ReasonCode.CREATE_REFUSED, text=text))
             return Settled.DONE
+        if self._is_of_a_later_leader(facts):
+            return Settled.DONE
         if facts.labels.get(TRY_LABEL) != entry.try_id:
             _log.warning("container.older_life_removed", container=facts.id, name=facts.name)
             self._engine.remove(ContainerId(facts.id), force=True)
@@ -92,6 +106,8 @@ class Settling:
     def settle(self, entry: OpenAttempt, facts: ContainerFacts) -> Settled:
         """A container that carries this try's id and name was found. Raises `EngineUnavailableError`: try again
         later."""
+        if self._is_of_a_later_leader(facts):
+            return Settled.DONE
         try:
             return self._settle(entry, facts)
         except NoSuchContainerError:  # it was removed by others, under our hands
@@ -104,6 +120,16 @@ class Settling:
         if not self._attempts.is_open(entry):
             with contextlib.suppress(LogUnavailableError):
                 self._pump.close(entry.attempt.key)
+
+    def _is_of_a_later_leader(self, facts: ContainerFacts) -> bool:
+        """Whether somebody who leads after us made it, and has not come here from an older copy of the database:
+        then this process was stopped for a while, has not been told yet, and touches nothing any more."""
+        epoch = facts.labels.get(EPOCH_LABEL, "")
+        if not epoch.isdigit() or int(epoch) <= self._epoch or self._leads():
+            return False
+        _log.error("container.of_a_later_leader", container=facts.id, epoch=epoch)
+        self._post(Fenced())
+        return True
 
     def _settle(self, entry: OpenAttempt, facts: ContainerFacts) -> Settled:
         match facts.state:
@@ -141,7 +167,7 @@ class Settling:
 
     def _clear(self, entry: OpenAttempt, facts: ContainerFacts) -> Settled:
         container = ContainerId(facts.id)
-        if facts.labels.get("orchestrator.epoch") == str(self._epoch) and not entry.start_sent:
+        if facts.labels.get(EPOCH_LABEL) == str(self._epoch) and not entry.start_sent:
             self._engine.remove(container)  # ours alone, and we never sent a start
         elif not self._attempts.listening:
             raise EngineUnavailableError("the event stream, which tells whether a container started, is away")

@@ -14,6 +14,7 @@ import msgspec
 from orchestrator.errors import FinalizeError as FinalizeError
 from orchestrator.ids import (
     DEPLOYMENT_LABEL,
+    EPOCH_LABEL,
     KIND_LABEL,
     LABEL_PREFIX,
     TRY_KIND,
@@ -189,7 +190,7 @@ def with_try(
         "orchestrator.map_index": str(task.map_index),
         "orchestrator.try_number": str(key.number),
         TRY_LABEL: try_id,
-        "orchestrator.epoch": str(epoch),
+        EPOCH_LABEL: str(epoch),
     }
     labels = spec.labels | labels
     return msgspec.structs.replace(

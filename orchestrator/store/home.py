@@ -39,7 +39,8 @@ class HomeLock:
             os.close(descriptor)
             raise SchedulerRunningError(
                 f"a scheduler{f' (process {holder})' if holder else ''} runs for {self._home} already",
-                fix="use that one, or end it first: Ctrl-C where `up` or `scheduler` was started",
+                fix="use that one, or end it first: Ctrl-C where `up` or `scheduler` was started"
+                " (schedulers that stand by for each other need PostgreSQL: setting database.url)",
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

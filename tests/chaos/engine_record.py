@@ -65,6 +65,12 @@ class EngineRecord:
         with self._changed:
             return sum(event.kind is kind for event in self._events)
 
+    def count_of(self, kind: EngineEventKind, epoch: int) -> int:
+        """How often this happened to containers that were made in one leadership."""
+        with self._changed:
+            made = [event for event in self._events if event.labels.get("orchestrator.epoch") == str(epoch)]
+            return sum(event.kind is kind for event in made)
+
     def wait_until(self, told: Callable[[], bool], what: str) -> None:
         """Until this holds, looked at with each event; `what` says it in words."""
         self._until(told, what)

@@ -5,7 +5,6 @@ results and logs are whole; nothing is left, nothing foreign is touched (invaria
 A round is one life of the scheduler: it is killed while it starts, or some events of the engine later.
 """
 
-import hashlib
 import random
 import threading
 from collections.abc import Iterator
@@ -14,24 +13,20 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from crowd_record import check_crowd, check_nothing_left, end_long_ones
 from engine_record import CREATED, DIED, GONE, STARTED
 from orphans import Orphans
-from output_streams import wait_output
 from stage import Stage
 
 from orchestrator.clock import SystemClock
 from orchestrator.engines.docker.address import Address
 from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, TRY_KIND, TRY_LABEL, ContainerId, new_deployment_id
-from orchestrator.planning.rows import Try, TryOutcome
-from orchestrator.ports import Stream
-from orchestrator.queries import RunView
 from orchestrator.spec.container import ContainerFacts, ContainerSpec
 
 pytestmark = pytest.mark.engine
 
 #: Seconds of a start-up in which a kill may fall, and after an event.
 _STARTING, _MOMENT = 1.5, 0.2
-_GIVEN = hashlib.sha256(b"copied in before the start\n" * 3000).hexdigest()
 
 
 def test_whatever_kills_it_every_try_runs_once_and_nothing_is_lost(
@@ -64,18 +59,12 @@ def _play(folder: Path, address: Address, image: str, *, seed: int, rounds: int,
         stage.begin()
         while stage.record.count(DIED) < short:
             _wait_for_events(stage, short, 1)
-        for number in range(long):
-            container = stage.record.wait(STARTED, f"long{number}")
-            wait_output(stage.engine, container, b"line 1 ")
-            stage.engine.signal(container, "USR1")
+        end_long_ones(stage, long)
         ended = stage.wait_end()
-        for attempt in ended.tries:
-            _ran_once(stage, attempt)
-            _is_whole(stage, ended, attempt)
-        assert len(ended.tries) == short + long
+        check_crowd(stage, ended, short + long)
         assert stage.scheduler.stop() == 0
         orphans.wait_gone()
-        _nothing_is_left(stage, ended)
+        check_nothing_left(stage, ended, lambda container: _is_copy(stage, container))
         assert [stage.engine.inspect(ContainerId(each.id)) for each in foreign] == foreign
 
 
@@ -137,60 +126,5 @@ def _foreign(stage: Stage, image: str) -> Iterator[list[ContainerFacts]]:
             stage.engine.remove(container, force=True)
 
 
-# --- what always holds ----------------------------------------------------------------------------------
-
-
-def _ran_once(stage: Stage, attempt: Try) -> None:
-    """One container, started once, adopted where it was, and its exit is the outcome."""
-    task_id = attempt.key.task.task_id
-    code = _exit_code(task_id)
-    assert attempt.key.number == 1, (task_id, attempt)
-    assert attempt.exit is not None
-    assert (attempt.exit.exit_code, attempt.outcome) == (code, TryOutcome.FAILED if code else TryOutcome.SUCCESS)
-    assert stage.record.containers(STARTED, task_id) == [attempt.container_id], task_id
-    assert stage.record.containers(DIED, task_id) == [attempt.container_id], task_id
-    assert stage.record.containers(CREATED, task_id)[-1] == attempt.container_id, task_id
-    assert stage.record.try_ids(task_id) == {attempt.try_id}, task_id
-
-
-def _is_whole(stage: Stage, ended: RunView, attempt: Try) -> None:
-    """What it handed on, and its log byte by byte."""
-    task_id, container = attempt.key.task.task_id, str(attempt.container_id)[:12]
-    said = stage.log(attempt.key)
-    assert attempt.log_complete, task_id
-    if task_id.startswith("long"):
-        sums = {"out": _sum(said[Stream.STDOUT]), "err": _sum(said[Stream.STDERR])}
-        assert ended.results[task_id] == {"container": container, **sums}, task_id
-        assert said[Stream.STDOUT].endswith(b"ends here")
-    else:
-        assert said == _output(task_id), task_id
-        assert ended.results.get(task_id) == (None if _exit_code(task_id) else {"container": container}), task_id
-
-
-def _nothing_is_left(stage: Stage, ended: RunView) -> None:
-    for attempt in ended.tries:
-        for container in stage.record.containers(CREATED, attempt.key.task.task_id):
-            stage.record.wait_for(GONE, container)
-    copies = [each for each in stage.leftovers.containers() if not _is_copy(stage, each)]
-    assert (copies, stage.leftovers.volumes()) == ([], [])
-
-
 def _is_copy(stage: Stage, container: str) -> bool:
     return stage.engine.inspect(ContainerId(container)).name.startswith("copy-")
-
-
-def _exit_code(task_id: str) -> int:
-    number = int(task_id.removeprefix("short")) if task_id.startswith("short") else 0
-    return 1 + number % 100 if number % 10 == 3 else 0
-
-
-def _output(task_id: str) -> dict[Stream, bytes]:
-    """What a short one writes."""
-    given = f"{_GIVEN}  -\n" if task_id.endswith("1") else ""
-    out = [f"{task_id} {part} out {line} für dich\n" for part in ("first", "second") for line in range(1, 201)]
-    err = [f"{part} err {line}\n" for part in ("first", "second") for line in range(1, 101)]
-    return {Stream.STDOUT: (given + "".join(out)).encode(), Stream.STDERR: "".join(err).encode()}
-
-
-def _sum(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -64,6 +64,7 @@ class Bench:
             self.attempts,
             endings,
             self.pump,
+            leads=lambda: True,
             found_exited=self.collector.found_exited,
             post=self.told.put,
             clock=clock,

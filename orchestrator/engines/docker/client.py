@@ -29,6 +29,8 @@ OLDEST_API, NEWEST_API = (1, 41), (1, 47)
 #: What is sent with a call: bytes, or a file that can be sought in.
 Body = bytes | IO[bytes] | None
 
+#: A signal is sent by whoever was asked to stop a try: two of them do not hurt, and none may come late.
+_SIGNALS = "/kill"
 _MAX_IDLE = 16
 _MAX_HEAD = 64 * 1024
 
@@ -52,10 +54,14 @@ class Reply(Value, frozen=True, kw_only=True):
 class Client:
     """Speaks HTTP to one engine. Safe for many threads: a call never waits for another's connection."""
 
-    def __init__(self, find: Callable[[], Address], timeout: float) -> None:
-        """`find` is asked until it names an address; `timeout` is how many seconds one answer may take."""
+    def __init__(
+        self, find: Callable[[], Address], timeout: float, may_change: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`find` is asked until it names an address; `timeout` is how many seconds one answer may take; without
+        `may_change` nothing is sent that makes, starts or removes anything."""
         self._find = find
         self._timeout = timeout
+        self._may_change = may_change
         self._lock = threading.Lock()
         self._address: Address | None = None
         self._idle: list[_Connection] = []
@@ -96,6 +102,11 @@ class Client:
     ) -> Reply:
         """One call, its answer whole; a file is sent from its beginning. `EngineUnavailableError` where it was not
         sent, `EngineTimeoutError` where it was sent and not answered."""
+        if method != "GET" and not path.endswith(_SIGNALS) and not self._may_change():
+            raise EngineUnavailableError(
+                f"{method} {path} was not sent: this scheduler cannot tell that it leads",
+                fix="it goes on by itself once the database says so; if another one leads, that one does it",
+            )
         headers = {"Content-Type": content_type}
         if body is not None and not isinstance(body, bytes):
             headers["Content-Length"] = str(body.seek(0, io.SEEK_END))

@@ -50,11 +50,19 @@ class DockerEngine:
     """See `orchestrator.ports.Engine` for what each verb promises.
 
     `find` names the engine's address (`find_address(...).require`); it is asked again until it does, so the
-    engine may come up later than we do. `timeout` is in seconds, for one answer."""
+    engine may come up later than we do. `timeout` is in seconds, for one answer. While `may_change` says no,
+    nothing is made, started or removed (`EngineUnavailableError`)."""
 
-    def __init__(self, find: Callable[[], Address], clock: Clock, *, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        find: Callable[[], Address],
+        clock: Clock,
+        *,
+        timeout: float = 60.0,
+        may_change: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._clock = clock
-        self._client = Client(find, timeout)
+        self._client = Client(find, timeout, may_change)
         self._events = EventStreams(self._client, clock)
         self._volumes = Volumes(self._client, clock)
         self._files = Files(self._client, clock)
