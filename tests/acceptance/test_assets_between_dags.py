@@ -8,8 +8,8 @@ from cli_project import CliProject
 
 pytestmark = pytest.mark.engine
 
-#: What no shell, template or JSON reader may take for its own.
-NASTY = """{{ ds }} {% raw %} $(id) `id` '; "x" \\n \N{SNOWMAN}"""
+#: What no shell, template, database or JSON reader may take for its own.
+NASTY = """{{ ds }} {% raw %} $(id) `id` '; DROP TABLE told; -- "x" \\n \N{SNOWMAN}"""
 DAG_FILE = r"""
 from orchestrator import DAG, Asset, DockerOperator
 
@@ -27,8 +27,14 @@ with DAG("report", schedule=orders & prices, is_paused_upon_creation=False):
     DockerOperator(
         task_id="write",
         environment={"SEEN": "{{ triggering_asset_events.orders[-1].extra }}"},
+        inputs={"/in/q.sql": "CREATE TABLE t AS SELECT {{ triggering_asset_events.orders[-1].extra | sql_quote }}"},
         script='''
 {% set updates = triggering_asset_events.orders %}
+python3 -c '
+import os, sqlite3
+database = sqlite3.connect(":memory:")
+database.executescript(open("/in/q.sql").read())
+assert database.execute("SELECT * FROM t").fetchall() == [(os.environ["SEEN"],)]'
 test "$SEEN" = {{ updates[-1].extra }}
 echo {{ updates | length }} {{ updates[0].source_task_id }} {{ triggering_asset_events.prices[0].extra.of }}
 printf '%s\n' "$SEEN"
