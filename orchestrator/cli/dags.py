@@ -1,7 +1,8 @@
 """`orchestrator dags`: what DAGs there are, whether their files are sound, and asking for runs."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
+from datetime import datetime, time
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from orchestrator.cli.trial import test
 from orchestrator.queries import DagView
 from orchestrator.spec.control import Approval, Control, External, Trigger
 from orchestrator.spec.dag import Severity, TaskSpec
+from orchestrator.spec.marks import has_templates
 from orchestrator.spec.params import ParamSpec
 from orchestrator.timetables import schedule_in_words
 
@@ -89,8 +91,8 @@ def show_dag(dag_id: str, output: str | None) -> None:
         return
     describe(_row(app, view, {view.dag.file} if broken else ()))
     click.echo()
-    role = role_column(view.spec.tasks)
-    show([task_row(task) for task in view.spec.tasks], ["task_id", "after", "image", *role, "trigger_rule"], output)
+    told = told_columns(view.spec.tasks)
+    show([task_row(task) for task in view.spec.tasks], ["task_id", "after", "image", *told, "trigger_rule"], output)
     if view.spec.params:
         click.echo()
         show([param_row(*each) for each in view.spec.params.items()], ["param", "default", "must be"], output)
@@ -123,28 +125,49 @@ def task_row(task: TaskSpec) -> dict[str, Any]:
         "does": _does(task.control),
         "looks": _looks(task),
         "role": "teardown" if task.teardown else "setup" if task.setup else "",
+        "dates": _dates(task),
         "trigger_rule": "" if task.teardown else task.trigger_rule.value,  # a teardown waits for all in its scope
         "retries": task.retry.retries,
         "pool": task.pool,
     }
 
 
-def role_column(tasks: Iterable[TaskSpec]) -> list[str]:
-    """The column of setups and teardowns, where there are any."""
-    return ["role"] if any(task.setup or task.teardown for task in tasks) else []
+def told_columns(tasks: Sequence[TaskSpec]) -> list[str]:
+    """The columns that are told where something is in them: of setups and teardowns, and of tasks' own dates."""
+    role = any(task.setup or task.teardown for task in tasks)
+    dates = any(task.start_date or task.end_date for task in tasks)
+    return [*(["role"] if role else []), *(["dates"] if dates else [])]
+
+
+def _dates(task: TaskSpec) -> str:
+    """Of which logical dates a task is, in words; nothing where of all."""
+    start = "" if task.start_date is None else f"from {_day(task.start_date)}"
+    end = "" if task.end_date is None else f"until {_day(task.end_date)}"
+    return f"{start} {end}".strip()
+
+
+def _day(moment: datetime) -> str:
+    """A date, and the time (UTC) where it is not its beginning."""
+    midnight = moment.time() == time()
+    return moment.date().isoformat() if midnight else moment.isoformat(timespec="minutes")
 
 
 def _does(control: Control | None) -> str:
     """What the scheduler itself does, in words."""
     match control:
         case Trigger():
-            return f"triggers {control.dag_id}{' and waits' if control.wait else ''}"
+            return f"triggers {_dag(control.dag_id)}{' and waits' if control.wait else ''}"
         case External():
-            return f"waits for {control.dag_id}"
+            return f"waits for {_dag(control.dag_id)}"
         case Approval():
             return "waits for approval"
         case None:
             return ""
+
+
+def _dag(dag_id: str) -> str:
+    """A DAG by its id, as far as that is known before its template is rendered."""
+    return "the DAG of its template" if has_templates(dag_id) else dag_id
 
 
 def _looks(task: TaskSpec) -> str:

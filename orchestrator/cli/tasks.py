@@ -9,7 +9,7 @@ from rich.tree import Tree
 
 from orchestrator.cli.approvals import approve_task, waits_for_approval
 from orchestrator.cli.artifacts import artifacts
-from orchestrator.cli.dags import role_column, task_row
+from orchestrator.cli.dags import task_row, told_columns
 from orchestrator.cli.explain import explain_task
 from orchestrator.cli.folding import line_of
 from orchestrator.cli.output import describe, output_option, show, show_json
@@ -66,8 +66,8 @@ def list_tasks(dag_id: str, tree: bool, output: str | None) -> None:
     rows = [{**task_row(task), "mapped": _mapped(units.get(task.task_id))} for task in spec.tasks]
     mapped = ["mapped"] if units else []
     does = ["does"] if any(task.control for task in spec.tasks) else []
-    role = role_column(spec.tasks)
-    columns = ["task_id", "after", "image", *does, *mapped, *looks, *role, "trigger_rule", "retries", "pool"]
+    told = told_columns(spec.tasks)
+    columns = ["task_id", "after", "image", *does, *mapped, *looks, *told, "trigger_rule", "retries", "pool"]
     show(rows, columns, output)
     for key in asking:
         say(f"{name_of(key)} waits for approval: orchestrator tasks approve {dag_id} {key.task_id} {key.run_id}")
