@@ -30,7 +30,7 @@ USER, PASSWORD = "orchestrator", "sw rd/fish@%"
 _PATIENCE = 60
 #: Nothing needs to outlive the machine here.
 _QUICK = ("fsync=off", "full_page_writes=off")
-_TEMPLATE = "upgraded"
+TEMPLATE = "upgraded"
 #: One that sorts as no program does, and needs nothing of the machine.
 _LANGUAGE = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")
 #: Debian's package would make and start a server of its own.
@@ -197,13 +197,13 @@ def _children(pid: int) -> list[int]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """One for all tests, none of which may stop it, with a database to copy: `_TEMPLATE`."""
+    """One for all tests, none of which may stop it, with a database to copy: `TEMPLATE`."""
     server = PostgresServer()
     try:
         server.start()
         with tempfile.TemporaryDirectory() as home, server.admin() as admin:
-            admin.execute(f"CREATE DATABASE {_TEMPLATE}".encode())
-            upgrade(PostgresDatabase(Path(home) / "home", server.url(_TEMPLATE)))
+            admin.execute(f"CREATE DATABASE {TEMPLATE}".encode())
+            upgrade(PostgresDatabase(Path(home) / "home", server.url(TEMPLATE)))
         yield server
     finally:
         server.remove()
@@ -220,7 +220,7 @@ def empty_postgres(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[
 @pytest.fixture
 def postgres_database(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[PostgresDatabase]:
     """An upgraded database of this test's own; all of them are of one deployment."""
-    name = postgres_server.make_database(_TEMPLATE)
+    name = postgres_server.make_database(TEMPLATE)
     (tmp_path / "home").mkdir(exist_ok=True)
     yield PostgresDatabase(tmp_path / "home", postgres_server.url(name))
     postgres_server.drop_database(name)

@@ -4,11 +4,22 @@ import click
 
 from orchestrator.cli.session import open_app
 from orchestrator.store.migrate import upgrade as migrate
+from orchestrator.store.schema import HEAD
 
 
 @click.group()
 def db() -> None:
     """Look after the database."""
+
+
+@db.command()
+def check() -> None:
+    """See whether the database can be used: reached, read and written, of this program's schema and this home.
+    Exit code 1, with what to do, where it cannot."""
+    app = open_app()
+    with app.store() as store:
+        store.probe()
+        click.echo(f"{app.database.name}: schema {HEAD}, deployment {store.deployment()}; can be read and written")
 
 
 @db.command()

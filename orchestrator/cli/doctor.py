@@ -67,7 +67,8 @@ def _print(check: Check) -> None:
 
 def _database(app: App) -> Finding:
     try:
-        with app.store():
+        with app.store() as store:
+            store.probe()
             return ok(f"{app.database.name} is current")
     except SchemaError as error:
         return fail(error.message, error.fix, repairable=True)

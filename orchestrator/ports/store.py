@@ -105,6 +105,9 @@ class Store(Protocol):
 
     def deployment(self) -> DeploymentId: ...
 
+    def probe(self) -> None:
+        """Raises where nothing can be written to the database now; writes nothing."""
+
     def take_lead(self, owner: str, at: datetime) -> Epoch:
         """Become the leader: a committed epoch greater than all before. `SchedulerRunningError` where another
         live process holds this home."""

@@ -6,12 +6,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import SchedulerRunningError, StoreError
 from orchestrator.ids import new_deployment_id
 from orchestrator.store import leadership
 from orchestrator.store.database import Database
 from orchestrator.store.faults import told_as_ours
-from orchestrator.store.home import HomeLock, begin_home, claim_home, deployment_file, read_claim, told_of_home
+from orchestrator.store.home import begin_home, claim_home, deployment_file, read_claim, told_of_home
 from orchestrator.store.schema import HEAD, refuse_foreign_tables, refuse_newer, revision
 from orchestrator.store.sqlite import SqliteDatabase
 
@@ -55,13 +55,26 @@ def _migrate(connection: Connection, database: Database) -> bool:
         refuse_foreign_tables(connection)
     else:
         refuse_newer(found)
-    lock = HomeLock(database.home)
-    lock.take()
+    lock = database.lock()
+    if lock is not None:
+        lock.take()
+    elif found is not None:
+        _refuse_led(connection)
     try:
         command.upgrade(configuration(connection), "head")
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
     return True
+
+
+def _refuse_led(connection: Connection) -> None:
+    leading = leadership.led(connection)
+    if leading is not None:
+        raise SchedulerRunningError(
+            f"{leading.owner} leads and would have the schema changed under it",
+            fix="end all schedulers of this database first, or, where it was killed, wait a minute",
+        )
 
 
 def configuration(connection: Connection) -> Config:

@@ -119,4 +119,4 @@ def _on_connect(engine: Engine, limits: dict[str, int], level: IsolationLevel, *
         connection.execute(words.encode())
         connection.autocommit = False
         connection.isolation_level = level
-        connection.read_only = read_only
+        connection.read_only = read_only or None  # None: as the server says, which may be a replica

@@ -104,6 +104,10 @@ class SqlStore:
         if self._lock is not None:
             self._lock.release()
 
+    def probe(self) -> None:
+        with self._trying() as connection:
+            leadership.mark(connection)
+
     def deployment(self) -> DeploymentId:
         with self._reading() as connection:
             found = leadership.deployment_id(connection)

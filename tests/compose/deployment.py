@@ -22,6 +22,9 @@ PATIENCE = 280
 #: How a deployment under test differs from everybody's: names, quicker checks, one data root on the host.
 _OVERRIDE = """
 services:
+  postgres:
+    healthcheck:
+      interval: 1s
   scheduler:
     environment:
       ORCHESTRATOR__ENGINE__NETWORK: {network}
@@ -41,15 +44,17 @@ networks:
 
 
 class Deployment:
-    """One project of `docker compose`. `variables` are those that make it work on this machine."""
+    """One project of `docker compose`, of these local images in the place of those that a registry has. `variables`
+    are those that make it work on this machine."""
 
-    def __init__(self, folder: Path, base: str, variables: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, base: str, postgres: str, variables: Mapping[str, str]) -> None:
         self.name = f"orctest{secrets.token_hex(4)}"
         self.network = f"{self.name}-tasks"
         self.folder = folder
         self.results = folder.parent / "results"
         self.results.mkdir()
-        self._variables = {**os.environ, **variables, "ORCHESTRATOR_BASE": base}
+        images = {"ORCHESTRATOR_BASE": base, "ORCHESTRATOR_POSTGRES": postgres}
+        self._variables = {**os.environ, **variables, **images}
         self._engine = docker.from_env()
         _copy_repository(folder)
         for probe in PROBES.glob("*.py"):
@@ -85,7 +90,7 @@ class Deployment:
 
     def up(self) -> None:
         """Deployed, and healthy."""
-        self.compose("up", "--detach", "--wait", "--wait-timeout", "60")
+        self.compose("up", "--detach", "--wait", "--wait-timeout", "120")
 
     def orchestrator(self, *arguments: str) -> str:
         """A command inside, as a user calls it."""
@@ -98,7 +103,12 @@ class Deployment:
 
     @property
     def scheduler(self) -> Container:
-        (container,) = self._engine.containers.list(filters={"label": f"com.docker.compose.project={self.name}"})
+        return self.service("scheduler")
+
+    def service(self, name: str) -> Container:
+        """Its container, running or ended."""
+        labels = [f"com.docker.compose.project={self.name}", f"com.docker.compose.service={name}"]
+        (container,) = self._engine.containers.list(all=True, filters={"label": labels})
         return container
 
     @contextmanager
@@ -111,12 +121,17 @@ class Deployment:
     @contextmanager
     def starts_of_scheduler(self) -> Iterator[Iterator[str]]:
         """Ids, as the scheduler's container starts, from now on."""
-        with self._started(f"com.docker.compose.project={self.name}") as ids:
+        ours = (f"com.docker.compose.project={self.name}", "com.docker.compose.service=scheduler")
+        with self._started(*ours) as ids:
             yield ids
 
-    def _started(self, label: str) -> AbstractContextManager[Iterator[str]]:
+    def _started(self, *labels: str) -> AbstractContextManager[Iterator[str]]:
         since = str(SystemClock().now().timestamp())
-        filters = ("--filter", "event=start", "--filter", f"label={label}")
+        filters = [
+            "--filter",
+            "event=start",
+            *(word for label in labels for word in ("--filter", f"label={label}")),
+        ]
         return _lines("docker", "events", "--since", since, *filters, "--format", "{{.ID}}")
 
     def output(self, container: Container) -> AbstractContextManager[Iterator[str]]:
@@ -156,8 +171,11 @@ class Deployment:
 
     def left(self) -> list[str]:
         """What is on the engine but volumes and images: containers in any state, and networks."""
-        containers = _docker("ps", "--all", "--filter", f"network={self.network}", "--format", "{{.Names}}")
-        return containers + _docker("network", "ls", "--filter", f"name={self.network}", "--format", "{{.Name}}")
+        listed = ("ps", "--all", "--format", "{{.Names}}", "--filter")
+        tasks = _docker(*listed, f"network={self.network}")
+        services = _docker(*listed, f"label=com.docker.compose.project={self.name}")
+        networks = _docker("network", "ls", "--filter", f"name={self.name}", "--format", "{{.Name}}")
+        return [*dict.fromkeys([*tasks, *services]), *networks]
 
     def volumes(self) -> list[str]:
         ours = f"label=com.docker.compose.project={self.name}"
@@ -166,7 +184,7 @@ class Deployment:
     def end(self) -> list[str]:
         """Take everything down by force; what is left in spite of that."""
         for name in self.left():
-            if name not in (self.network, f"{self.name}-scheduler-1"):
+            if not name.startswith(self.name):
                 self._engine.containers.get(name).remove(v=True, force=True)
         self.compose("down", "--volumes", "--rmi", "local", "--timeout", "5")
         left = [*self.left(), *self.volumes()]

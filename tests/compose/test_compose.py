@@ -45,11 +45,12 @@ def test_down_in_mid_run_leaves_the_task_to_the_next_up(deployed: Deployment) ->
     finish_gated(deployed, waiting)
 
 
-def test_down_with_no_run_active_leaves_the_volume_only(deployed: Deployment) -> None:
+def test_down_with_no_run_active_leaves_volumes_only(deployed: Deployment) -> None:
     with deployed.imitation() as imitation:
         deployed.compose("down")
         assert deployed.left() == []
-        assert deployed.volumes() == [f"{deployed.name}_home"]
+        volumes = ("database", "database-password", "home")
+        assert sorted(deployed.volumes()) == [f"{deployed.name}_{name}" for name in volumes]
         deployed.up()
         imitation.reload()
         assert imitation.status == "running"

@@ -18,7 +18,8 @@ HARMLESS = {
 }
 #: The same, tried by the scheduler's own user.
 ABLE = (
-    "engine", "scheduler's socket", "database", "home", "secrets", "task images", "scheduler's environment",
+    "engine", "scheduler's socket", "database", "database's password", "home", "secrets", "task images",
+    "scheduler's environment",
     "signals to the first process", "being the scheduler",
 )  # fmt: skip
 REFUSALS = {"PermissionError", "OperationalError", "OSError"}
@@ -75,8 +76,14 @@ def test_the_container_starts_anew_when_its_authoring_processes_are_lost(deploye
 
 def test_nothing_is_published_and_nobody_else_gets_the_socket(deployed: Deployment) -> None:
     config = json.loads(deployed.compose("config", "--format", "json", files=["docker-compose.yml"]))
-    assert list(config["services"]) == ["scheduler"]
-    assert "ports" not in config["services"]["scheduler"]
+    services = config["services"]
+    assert sorted(services) == ["migrate", "postgres", "scheduler"]
+    assert not [name for name, service in services.items() if service.get("ports")]
+    mounted = {name: {each["target"] for each in service["volumes"]} for name, service in services.items()}
+    assert [name for name, targets in mounted.items() if "/var/run/docker.sock" in targets] == ["scheduler"]
+    on_network = {name: sorted(service["networks"]) for name, service in services.items()}
+    assert on_network == {"migrate": ["database"], "postgres": ["database"], "scheduler": ["database", "tasks"]}
+    assert config["networks"]["database"]["internal"] is True
     assert config["networks"]["tasks"]["name"] == "orchestrator-tasks"
     assert config["services"]["scheduler"]["environment"]["ORCHESTRATOR__ENGINE__NETWORK"] == "orchestrator-tasks"
 

@@ -76,16 +76,22 @@ class StoredWitness(StoredLeader, Witness):
     """Looks at everything, and at the store."""
 
 
+def live_wildly(store: SqlStore, seed: int) -> None:
+    """A history of people, of an engine, and of refused turns."""
+    random = Random(seed)  # noqa: S311 - a history, no secret
+    leader = StoredWitness(store, random)
+    wilderness = Wilderness(leader, random)
+    wilderness.live(40)
+    wilderness.calm()
+    assert all(store.answer(number) == answer for number, answer in leader.answers.items())
+    assert all(store.run(key) == run for key, run in leader.rows["runs"].items())
+    assert not store.load().runs
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_store_takes_whatever_happens(seed: int) -> None:
-    random, store = Random(seed), SqlStore.in_memory(DeploymentId("0123abcd"))  # noqa: S311 - a history, no secret
+    store = SqlStore.in_memory(DeploymentId("0123abcd"))
     try:
-        leader = StoredWitness(store, random)
-        wilderness = Wilderness(leader, random)
-        wilderness.live(40)
-        wilderness.calm()
-        assert all(store.answer(number) == answer for number, answer in leader.answers.items())
-        assert all(store.run(key) == run for key, run in leader.rows["runs"].items())
-        assert not store.load().runs
+        live_wildly(store, seed)
     finally:
         store.close()

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from postgres_server import PASSWORD, PostgresServer
 from sqlalchemy import Connection, inspect, text
-from store_rows import NOW
+from store_rows import DAY, NOW
 
-from orchestrator.errors import SchemaError, StoreError
+from orchestrator.errors import SchedulerRunningError, SchemaError, StoreError
 from orchestrator.planning.changes import PutPool
 from orchestrator.planning.rows import Pool
-from orchestrator.store import SqlStore, upgrade
+from orchestrator.store import SqlStore, leadership, migrate, schema, upgrade
 from orchestrator.store.postgresql import PostgresDatabase
 from orchestrator.store.tables import METADATA
 
@@ -141,6 +141,23 @@ def test_another_schema_is_refused_with_the_command(
     with pytest.raises(SchemaError, match=what) as refusal:
         SqlStore.open(postgres_database)
     assert "orchestrator db upgrade" in refusal.value.fix
+
+
+def test_no_schema_is_changed_under_a_leader(
+    postgres_database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (migrate, schema):
+        monkeypatch.setattr(module, "HEAD", "9998")  # of a program that comes later
+    engine = postgres_database.writer()
+    with engine.begin() as connection:
+        epoch = leadership.bid(connection, "the other", NOW, DAY)
+    with pytest.raises(SchedulerRunningError, match="the other leads"):
+        upgrade(postgres_database)
+    assert isinstance(epoch, int)
+    with engine.begin() as connection:
+        leadership.give_up(connection, epoch)
+    engine.dispose()
+    assert upgrade(postgres_database)
 
 
 def test_a_home_and_a_database_of_different_deployments_are_refused(postgres_database: PostgresDatabase) -> None:

@@ -64,7 +64,7 @@ class StoreModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.store = SqlStore.in_memory(DeploymentId("0123abcd"))
+        self.store = self.open_store()
         self.epoch = self.store.take_lead("test", NOW)
         self.turn: list[Row] = []
         self.dags: dict[str, Dag] = {}
@@ -76,6 +76,10 @@ class StoreModel(RuleBasedStateMachine):
         self.results: dict[TaskKey, bytes] = {}
         self.asked: dict[int, Request] = {}
         self.answers: dict[int, Answer] = {}
+
+    def open_store(self) -> SqlStore:
+        """An empty one."""
+        return SqlStore.in_memory(DeploymentId("0123abcd"))
 
     def teardown(self) -> None:
         self.store.close()

@@ -1,0 +1,105 @@
+"""`orchestrator db`, over SQLite and over a server that the setting `database.url` names."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from cli_project import CliProject
+from postgres_server import PASSWORD, PostgresServer
+from sqlalchemy import URL
+
+from orchestrator.errors import SettingsError, StoreError
+from orchestrator.settings import open_project
+from orchestrator.store.locating import database_of
+
+SECRET = "s3cret-word"  # noqa: S105 - of a role of this test's
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> CliProject:
+    return CliProject(tmp_path / "project")
+
+
+def shown(url: URL) -> str:
+    """A URL as the setting holds it."""
+    return url.render_as_string(hide_password=False)
+
+
+def test_a_file_is_made_and_checked(project: CliProject) -> None:
+    before = project.run("db", "check")
+    assert before.code == 1
+    assert "orchestrator db upgrade" in before.stderr
+    project.ok("db", "upgrade")
+    assert "orchestrator.db: schema 0" in project.ok("db", "check").stdout
+
+
+def test_a_database_on_a_server_is_made_and_checked(project: CliProject, postgres_server: PostgresServer) -> None:
+    name = postgres_server.make_database()
+    project.environment["ORCHESTRATOR__DATABASE__URL"] = shown(postgres_server.url(name))
+    try:
+        before = project.run("db", "check")
+        assert (before.code, "the database is empty" in before.stderr) == (1, True)
+        upgraded = project.ok("db", "upgrade").stdout
+        assert upgraded.endswith(f"/{name}: upgraded\n")
+        assert project.ok("db", "upgrade").stdout.endswith(f"/{name}: is current\n")
+        checked = project.ok("db", "check").stdout
+        deployment = (project.home / "deployment").read_text().strip()
+        assert f"deployment {deployment}; can be read and written" in checked
+        listed = project.ok("config", "list").stdout
+        assert PASSWORD not in upgraded + checked + listed
+        assert ":***@" in listed
+        assert not (project.home / "orchestrator.db").exists()
+    finally:
+        postgres_server.drop_database(name)
+
+
+def test_a_replica_is_told_to_be_one(project: CliProject, postgres_server: PostgresServer) -> None:
+    name = postgres_server.make_database()
+    project.environment["ORCHESTRATOR__DATABASE__URL"] = shown(postgres_server.url(name))
+    try:
+        project.ok("db", "upgrade")
+        with postgres_server.admin() as admin:
+            admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+        told = project.run("db", "check")
+        assert told.code == 1
+        assert "a replica" in told.stderr
+    finally:
+        postgres_server.drop_database(name)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (f"postgresql://me:{SECRET}@127.0.0.1:1", "names no database"),
+        (f"mysql://me:{SECRET}@127.0.0.1/x", "names mysql, not postgresql"),
+        (f"me:{SECRET}@127.0.0.1/x", "is no URL"),
+        (f"postgresql://me:{SECRET}@127.0.0.1:port/x", "is no URL"),
+    ],
+)
+def test_a_wrong_url_is_told_without_its_password(project: CliProject, url: str, told: str) -> None:
+    opened = open_project(project.folder, {"ORCHESTRATOR__DATABASE__URL": url})
+    with pytest.raises(SettingsError, match=told) as refusal:
+        database_of(opened)
+    assert "database.url" in refusal.value.message
+    assert SECRET not in f"{refusal.value!r} {refusal.value} {refusal.value.__cause__!r}"
+
+
+def test_a_server_that_is_not_there_is_told_by_the_command(project: CliProject) -> None:
+    project.environment["ORCHESTRATOR__DATABASE__URL"] = f"postgresql://me:{SECRET}@127.0.0.1:1/x"
+    said = project.run("db", "check")
+    assert said.code == 1
+    assert "refused" in said.stderr
+    assert "fix: start it" in said.stderr
+    assert "Traceback" not in said.stderr
+    assert SECRET not in said.stdout + said.stderr
+
+
+def test_a_missing_driver_is_told_with_the_extra_that_brings_it(
+    project: CliProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("psycopg", "orchestrator.store.postgresql"):
+        monkeypatch.setitem(sys.modules, name, None)
+    opened = open_project(project.folder, {"ORCHESTRATOR__DATABASE__URL": "postgresql://me@host/x"})
+    with pytest.raises(StoreError, match="driver") as refusal:
+        database_of(opened)
+    assert "orchestrator[postgres]" in refusal.value.fix
