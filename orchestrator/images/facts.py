@@ -16,6 +16,8 @@ from orchestrator.spec.container import ImageFacts
 
 #: Bits of a mode as the engine's archive header writes them (Go's `os.FileMode`).
 _DIRECTORY, _STICKY, _PERMISSIONS = 1 << 31, 1 << 20, 0o777
+#: Images whose facts are remembered: the newest ones.
+_REMEMBERED = 4096
 
 
 class FactsReader:
@@ -36,6 +38,8 @@ class FactsReader:
             with self._lock:
                 self._sweep()
                 known = self._known[image_id] = self._ask(inspected)
+                while len(self._known) > _REMEMBERED:
+                    del self._known[next(iter(self._known))]
         return known
 
     def _ask(self, inspected: dict[str, Any]) -> ImageFacts:

@@ -28,6 +28,7 @@ class Source:
         self.stream = stream
         self.live = live
         self.given_up = False  #: ended by us at the backlog's limit, or by an error
+        self.received = 0  #: bytes that came so far
 
 
 S = TypeVar("S", bound=Source)
@@ -126,6 +127,7 @@ class Intake(Generic[S]):
             _log.exception("log.read_broke")
             self._give_up(source)
             return
+        source.received += len(data or b"")
         if data is None:
             self._readable.discard(source)
         elif not data:

@@ -25,8 +25,9 @@ _log = structlog.get_logger()
 
 #: Bytes of one try that may wait for the disk before its stream is given up, and read back later.
 BACKLOG_LIMIT = 64 << 20
-#: Seconds that a stream may outlive its container before its log is read back instead.
-_END_SECONDS = 10.0
+#: Seconds that a stream may say nothing and yet not end, after its container's exit, before its log is read back
+#: instead: what is read back is not exact where it is no text, so that an engine that is slow is waited for.
+_END_SECONDS, _LONGEST_END_SECONDS = 30.0, 600.0
 #: Bytes that are read back before they are stored together, about.
 _READ_BACK_BYTES = 256 << 10
 
@@ -144,7 +145,7 @@ class LogPump:
         with self._turn(key):
             flow = self._find(key)
             if flow is not None:
-                self._clock.wait(flow.ended, _END_SECONDS)
+                self._await_end(flow)
                 self._end(flow)
             elif self._logs.ended(key, part):
                 return True  # an earlier life finished it, and may have removed the container since
@@ -243,6 +244,14 @@ class LogPump:
                 dropping.pop_all()
                 self._add(flow)
 
+    def _await_end(self, flow: LogFlow) -> None:
+        """As long as anything comes of a stream, and for a while longer; not for ever, should its container have
+        been started again by others."""
+        received, until = -1, self._clock.monotonic() + _LONGEST_END_SECONDS
+        while received != flow.received and not flow.ended.is_set() and self._clock.monotonic() < until:
+            received = flow.received
+            self._clock.wait(flow.ended, _END_SECONDS)
+
     def _end(self, flow: LogFlow) -> None:
         if not flow.ended.is_set():
             flow.closing = True
@@ -326,7 +335,7 @@ class LogPump:
         if flow.broken:
             return
         grown = flow.store(batch.data, batch.at)
-        if batch.ended and flow.exact and not flow.closing:
+        if batch.ended and flow.exact:
             grown = flow.flush(batch.at) or grown
         if grown:
             self._on_grown(flow.key)

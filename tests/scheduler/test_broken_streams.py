@@ -1,15 +1,21 @@
 """One log stream that breaks by itself, while engine and events are there: what comes after is followed again, and
 what was lost on the way is read back (invariant I7)."""
 
+import contextlib
+import socket
+import threading
 from pathlib import Path
 
 import pytest
-from pump_stage import KEY, OUT, Scene
+from pump_stage import KEY, OUT, SOON, Disk, Scene, Watched
 from scheduler_stage import Stage, dag, task
 
+from orchestrator.clock import SystemClock
 from orchestrator.errors import EngineUnavailableError
 from orchestrator.ids import ContainerId
 from orchestrator.ports import ByteStream
+from orchestrator.scheduler.masking import Patterns
+from orchestrator.scheduler.masks import Mask
 from orchestrator.states import TaskState
 from orchestrator.testing.programs import Program
 
@@ -67,6 +73,82 @@ def test_a_stream_that_broke_just_before_the_exit_is_made_up_for(scene: Scene) -
         scene.engine.finish("box")
         assert scene.finish(pump)
     assert scene.stored() == b"lost on the way\n"
+
+
+def test_a_stream_that_is_behind_its_container_is_waited_for_while_anything_comes(tmp_path: Path) -> None:
+    """An engine that is slow: each wait is in vain, but something came meanwhile."""
+    scene = Scene(tmp_path, piece=300)
+    stream = Lagging(scene.engine.attach_logs(scene.container))
+    scene.clock = stream
+    with scene.pump() as pump:
+        pump.attach(KEY, stream)
+        scene.engine.start(scene.container)
+        scene.write([(OUT, b"no text: \xff\n" * 100)])
+        scene.engine.finish("box")
+        assert scene.finish(pump)
+    assert scene.stored() == b"no text: \xff\n" * 100
+    assert scene.engine.calls.count("read_logs") == 0
+
+
+class Lagging(SystemClock):
+    """A stream, and a clock: each wait lets one piece more through, and is over once that was taken in."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.tty, self._stream = stream.tty, stream
+        self._bell, self._ear = socket.socketpair()
+        self._ear.setblocking(False)
+        self._allowed, self._taken = threading.Semaphore(0), threading.Event()
+
+    def fileno(self) -> int:
+        return self._ear.fileno()
+
+    def recv(self) -> bytes | None:
+        if self._allowed.acquire(blocking=False):
+            return self._stream.recv()
+        with contextlib.suppress(BlockingIOError):
+            self._ear.recv(100)
+        self._taken.set()
+        return None
+
+    def close(self) -> None:
+        self._stream.close()
+        self._bell.close()
+        self._ear.close()
+        self._taken.set()
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self._taken.clear()
+        self._allowed.release()
+        with contextlib.suppress(OSError):  # it has ended
+            self._bell.send(b"!")
+        assert self._taken.wait(SOON)
+        return event.is_set()
+
+
+def test_an_end_that_might_have_begun_a_secret_is_stored_however_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream has ended, the disk is behind, and nobody waits any longer."""
+    disk = Disk(tmp_path)
+    scene = Scene(tmp_path, logs=disk)
+    disk.free.clear()
+    with scene.pump(impatient=True, mask=lambda _: Mask(Patterns([b"correct horse"]))) as pump:
+        stream, given_up = Watched(scene.engine.attach_logs(scene.container)), threading.Event()
+        drop = pump._intake.drop
+        monkeypatch.setattr(pump._intake, "drop", lambda flow: (drop(flow), given_up.set()))
+        pump.attach(KEY, stream)
+        scene.engine.start(scene.container)
+        scene.write([(OUT, b"it is correct horse, it ends in corr")])
+        scene.engine.finish("box")
+        assert stream.closed.wait(SOON)
+        whole: list[bool] = []
+        finishing = threading.Thread(target=lambda: whole.append(scene.finish(pump)))
+        finishing.start()
+        assert given_up.wait(SOON)
+        disk.free.set()
+        finishing.join(SOON)
+    assert whole == [True]
+    assert scene.stored() == b"it is ***, it ends in corr"
 
 
 def test_a_scheduler_looks_whether_a_container_whose_stream_ended_still_runs(
