@@ -91,11 +91,11 @@ class Leadership:
         return found
 
     def _say_there(self, led: Led, since: datetime, *, new: bool) -> None:
-        if new:
-            _log.info("scheduler.standby", leader=led.owner, epoch=led.epoch, seconds=led.left.total_seconds())
         if self._clock.monotonic() - self._said >= _SAY_AGAIN:
             self._said = self._clock.monotonic()
             self._store.stand_by(self._owner, since)
+        if new:
+            _log.info("scheduler.standby", leader=led.owner, epoch=led.epoch, seconds=led.left.total_seconds())
 
     def _stand_down(self) -> None:
         try:

@@ -109,3 +109,33 @@ def test_what_is_removed_leaves_no_folder(store: FileArtifactStore, tmp_path: Pa
     store.remove(KEY)
     assert store.harvest(KEY) is None
     assert not list((tmp_path / "artifacts").iterdir())
+
+
+def test_who_leads_no_more_brings_nothing_in(tmp_path: Path) -> None:
+    leads = True
+    before = FileArtifactStore(tmp_path / "artifacts", lambda: leads)
+    now = FileArtifactStore(tmp_path / "artifacts")
+    stalled = before.draft(KEY)
+    stalled.add("/out/a", io.BytesIO(b"half"), mode=0o600)
+    leads = False
+    bring_in(now, {"/out/a": b"whole", "/out/b": b"too"})
+    with pytest.raises(ArtifactsUnavailableError, match="another one leads"):
+        stalled.commit(Harvest(try_id=TryId("1"), at=AT))
+    with pytest.raises(ArtifactsUnavailableError, match="another one leads"):
+        before.draft(KEY)
+    assert content(now, "/out/a") == b"whole"
+    assert content(now, "/out/b") == b"too"
+
+
+def test_drafts_of_two_processes_do_not_mix(store: FileArtifactStore, tmp_path: Path) -> None:
+    """Where one stood still between being asked whether it leads and what it does then."""
+    stalled = FileArtifactStore(tmp_path / "artifacts").draft(KEY)
+    stalled.add("/out/a", io.BytesIO(b"half"), mode=0o600)
+    draft = store.draft(KEY)
+    draft.add("/out/a", io.BytesIO(b"whole"), mode=0o600)
+    with pytest.raises(ArtifactsUnavailableError):
+        stalled.add("/out/b", io.BytesIO(b"more"), mode=0o600)
+    draft.commit(Harvest(try_id=TryId("1"), at=AT))
+    with pytest.raises(ArtifactsUnavailableError):
+        stalled.commit(Harvest(try_id=TryId("1"), at=AT))
+    assert content(store, "/out/a") == b"whole"

@@ -173,3 +173,20 @@ def test_nothing_is_sent_after_close(serve: Serve) -> None:
     with pytest.raises(EngineUnavailableError, match="closed"):
         client.call("GET", "/info")
     assert len(engine.requests) == 2
+
+
+def test_who_may_change_nothing_sends_nothing_but_questions_and_signals(tmp_path: Path, serve: Serve) -> None:
+    engine, _ = serve(says({}))
+    client = Client(lambda: engine.address, 10, may_change=lambda: False)
+    for method, path in (
+        ("POST", "/containers/x/start"),
+        ("PUT", "/containers/x/archive"),
+        ("DELETE", "/volumes/x"),
+    ):
+        with pytest.raises(EngineUnavailableError, match="cannot tell that it leads") as error:
+            client.call(method, path)
+        assert not isinstance(error.value, EngineTimeoutError)
+    client.call("GET", "/info")
+    client.call("POST", "/containers/x/kill")
+    client.close()
+    assert [request.split(" ")[1].rpartition("/")[2] for request in engine.requests] == ["version", "info", "kill"]

@@ -270,6 +270,16 @@ def test_the_socket_of_a_dead_scheduler_is_replaced(tmp_path: Path) -> None:
     served.socket.close()
 
 
+def test_of_two_at_one_home_the_later_one_is_reached_whatever_becomes_of_the_other(tmp_path: Path) -> None:
+    """As when one leads, stands still, and wakes up when another one leads."""
+    before, now = Served(tmp_path / "s.sock"), Served(tmp_path / "s.sock")
+    now.is_well()
+    before.socket.close()
+    now.is_well()
+    now.socket.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_a_scheduler_there_is_nobody_to_wake_or_follow(tmp_path: Path) -> None:
     assert not wake(tmp_path / "none.sock")
     with Following.if_any(tmp_path / "none.sock") as following:
