@@ -29,6 +29,8 @@ _log = structlog.get_logger()
 
 #: Bytes of notices that may wait for one follower before it is cut off (it then starts anew from the database).
 _BACKLOG = 8 * 1024 * 1024
+#: The same for all followers together: beyond it the slowest are cut off.
+_BACKLOGS = 64 * 1024 * 1024
 #: Bytes that a client may say at one time.
 _LONGEST_HELLO = 4096
 #: Connections at one time; more wait until one ends.
@@ -173,6 +175,13 @@ class LocalSocket:
             for client in [each for each in self._clients if each.follows]:
                 client.unsent += queued
                 self._send(client)
+            self._cut_off_slowest()
+
+    def _cut_off_slowest(self) -> None:
+        while sum(len(each.unsent) for each in self._clients) > _BACKLOGS:
+            slowest = max(self._clients, key=lambda each: len(each.unsent))
+            _log.warning("socket.followers_too_slow", waiting=len(slowest.unsent))
+            self._drop(slowest)
 
     def _serve_safely(self, client: _Client) -> None:
         try:
