@@ -3,7 +3,7 @@
 import difflib
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,10 +16,10 @@ from orchestrator.planning.admission import DEFAULT_POOL
 from orchestrator.planning.backfills import Asked, Step, doubts_of, plan_of, problem_of
 from orchestrator.planning.backfills import wanted_by as range_of
 from orchestrator.planning.blueprint import Blueprint, blueprint_of
-from orchestrator.planning.rows import Backfill, Dag, DagVersion, Interval, Run, TaskInstance, Try
+from orchestrator.planning.rows import Backfill, Dag, DagVersion, Interval, RequestKind, Run, TaskInstance, Try
 from orchestrator.planning.selection import Selection
 from orchestrator.ports import FileRecord, Leading, LogRecord, LogStore, Page, Store
-from orchestrator.selection_views import Meant, meant_by, why_none
+from orchestrator.selection_views import Meant, meant_by, warnings_of, why_none
 from orchestrator.spec.dag import DagSpec, Problem
 from orchestrator.spec.value import Value
 from orchestrator.states import RunState, TaskState
@@ -204,14 +204,20 @@ class Queries:
         zone = zone_named(self._version(dag_id, dag.version).timezone)
         return read_date(start, zone), read_date(end, zone)
 
-    def meant(self, selection: Selection, *, clearing: bool = False) -> tuple[Meant, ...]:
-        """The task instances that a selection means, by the rules by which the leader takes it; where they are to
-        be cleared, also what runs again with them."""
-        return meant_by(self._store, selection, clearing=clearing)
+    def meant(self, selection: Selection, kind: RequestKind) -> tuple[Meant, ...]:
+        """The task instances that a request means, by the rules by which the leader takes it; where they are to be
+        cleared, also what runs again with them."""
+        return meant_by(self._store, selection, kind)
 
-    def unmeant(self, selection: Selection) -> str:
+    def unmeant(self, selection: Selection, kind: RequestKind) -> str:
         """What is to be said of a selection that means nothing."""
-        return why_none(self._store, selection)
+        return why_none(self._store, selection, kind)
+
+    def rerun_doubts(
+        self, selection: Selection, kind: RequestKind, kept: Mapping[RunState, timedelta], now: datetime
+    ) -> tuple[str, ...]:
+        """Warnings about what is meant; `kept`: how long the volumes of runs stay after their end."""
+        return warnings_of(self._store, selection, kind, kept, now)
 
     def backfill_plan(self, asked: Asked) -> tuple[Step, ...]:
         """What a backfill would do, by the rules by which the leader does it. `RequestRefusedError`."""

@@ -11,6 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ from orchestrator.setting_sources import PREFIX, said_by_environment
 from orchestrator.spec.dag import ScheduleMode
 from orchestrator.spec.policy import Policy
 from orchestrator.spec.value import Value
+from orchestrator.states import RunState
 
 #: Where a setting's value came from: default, file, environment, environment (file), environment (command).
 Source = str
@@ -105,6 +107,12 @@ class RetentionSettings(Value, frozen=True, kw_only=True):
 
     run_volume_success: Seconds = 3600.0  #: seconds that the volume of a successful run stays
     run_volume_failed: Seconds = 86400.0  #: seconds that the volume of a failed run stays
+
+    @property
+    def run_volumes(self) -> Mapping[RunState, timedelta]:
+        """How long the volume of a run that ended so stays."""
+        success, failed = timedelta(seconds=self.run_volume_success), timedelta(seconds=self.run_volume_failed)
+        return {RunState.SUCCESS: success, RunState.FAILED: failed}
 
 
 class ImagesSettings(Value, frozen=True, kw_only=True):

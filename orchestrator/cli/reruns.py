@@ -12,6 +12,7 @@ from orchestrator.actions import Outcome
 from orchestrator.app import App
 from orchestrator.cli.output import output_option, show
 from orchestrator.cli.session import changed_run, on_terminal, open_app, say, tell
+from orchestrator.planning.rows import RequestKind
 from orchestrator.planning.selection import Selection
 from orchestrator.planning.verdicts import name_of
 from orchestrator.queries import Queries
@@ -76,7 +77,7 @@ _AS_RUN = click.option(
 def clear_runs(dag_id: str, run: str | None, *, as_run: bool | None, **options: Any) -> None:
     """Have a run (the newest), or the runs of a range, run again."""
     act = partial(_clear, as_run=as_run)
-    _change(dag_id, run, options, act, "run again", clearing=True, as_run=as_run)
+    _change(dag_id, run, options, act, "run again", RequestKind.CLEAR, as_run=as_run)
 
 
 @click.command("clear")
@@ -90,7 +91,7 @@ def clear_runs(dag_id: str, run: str | None, *, as_run: bool | None, **options: 
 def clear_tasks(dag_id: str, run: str | None, *, as_run: bool | None, **options: Any) -> None:
     """Have tasks run again. TASK is a regular expression for whole ids, as in `load_.*`."""
     act = partial(_clear, as_run=as_run)
-    _change(dag_id, run, options, act, "run again", clearing=True, as_run=as_run)
+    _change(dag_id, run, options, act, "run again", RequestKind.CLEAR, as_run=as_run)
 
 
 @click.command("mark")
@@ -100,7 +101,7 @@ def clear_tasks(dag_id: str, run: str | None, *, as_run: bool | None, **options:
 @_changing
 def mark_runs(dag_id: str, run: str | None, *, state: str, **options: Any) -> None:
     """Have all tasks of a run be what you say they are."""
-    _change(dag_id, run, options, lambda app, meant: _mark(app, meant, state), f"be {state}")
+    _change(dag_id, run, options, lambda app, meant: _mark(app, meant, state), f"be {state}", RequestKind.MARK)
 
 
 @click.command("mark")
@@ -113,7 +114,7 @@ def mark_runs(dag_id: str, run: str | None, *, state: str, **options: Any) -> No
 @_changing
 def mark_tasks(dag_id: str, run: str | None, *, state: str, **options: Any) -> None:
     """Have tasks be what you say they are; one that runs is stopped first."""
-    _change(dag_id, run, options, lambda app, meant: _mark(app, meant, state), f"be {state}")
+    _change(dag_id, run, options, lambda app, meant: _mark(app, meant, state), f"be {state}", RequestKind.MARK)
 
 
 @click.command("kill")
@@ -124,7 +125,7 @@ def mark_tasks(dag_id: str, run: str | None, *, state: str, **options: Any) -> N
 @_changing
 def kill_tasks(dag_id: str, run: str | None, **options: Any) -> None:
     """Stop tasks, whatever they are doing: they fail, and are not tried again."""
-    _change(dag_id, run, options, _kill, "be killed")
+    _change(dag_id, run, options, _kill, "be killed", RequestKind.KILL)
 
 
 @click.command("cancel")
@@ -151,18 +152,22 @@ def _change(
     options: dict[str, Any],
     act: Callable[[App, Selection], Outcome],
     becomes: str,
+    kind: RequestKind,
     *,
-    clearing: bool = False,
     as_run: bool | None = None,
 ) -> None:
     output, yes, dry_run = options.pop("output"), options.pop("yes"), options.pop("dry_run")
     app = open_app()
     selection = _selection(app, dag_id, run, options)
     with app.queries() as queries:
-        meant = queries.meant(selection, clearing=clearing)
-        empty = "" if meant else queries.unmeant(selection)
-        version = _version_again(app, queries, dag_id, as_run) if clearing and meant else ""
-    columns = ["run_id", "task", "state", *(["why"] if clearing else [])]
+        meant = queries.meant(selection, kind)
+        empty = "" if meant else queries.unmeant(selection, kind)
+        version = _version_again(app, queries, dag_id, as_run) if kind is RequestKind.CLEAR and meant else ""
+        kept = app.project.settings.retention.run_volumes
+        doubts = queries.rerun_doubts(selection, kind, kept, app.clock.now())
+    columns = ["run_id", "task", "state", *(["why"] if kind is RequestKind.CLEAR else [])]
+    for doubt in doubts:
+        say(f"warning: {doubt}")
     if version and (dry_run or on_terminal()):
         say(version)
     if dry_run:

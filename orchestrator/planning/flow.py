@@ -4,6 +4,7 @@ follows, and a run ends with its last instance.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 import msgspec
 
@@ -88,16 +89,17 @@ def prepare(draft: Draft, task: TaskInstance) -> None:
         draft.do(Prepare(run=run, task=task, spec=spec, number=task.next_number))
 
 
-def end_if_over(draft: Draft, key: RunKey) -> None:
-    """End a run whose task instances have all ended: failed where a leaf is, or where it was doomed."""
+def end_if_over(draft: Draft, key: RunKey, *, at: datetime | None = None) -> None:
+    """End a run whose task instances have all ended: failed where a leaf is, or where it was doomed. `at`: when it
+    ended, where that is not now."""
     if draft.world.unfinished[key]:
         return
     run = draft.world.runs[key]
     reason = run.reason or _failure_of(draft, run)
     ended = (
-        transitions.run_succeeded(run, draft.now)
+        transitions.run_succeeded(run, at or draft.now)
         if reason is None
-        else transitions.run_failed(run, draft.now, reason)
+        else transitions.run_failed(run, at or draft.now, reason)
     )
     draft.put_run(ended)
     _count_failures(draft, ended)

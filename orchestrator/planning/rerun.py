@@ -3,6 +3,7 @@ tries stay as they are; an instance whose try is open is stopped first, and beco
 """
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 
 from orchestrator.ids import UNMAPPED, RunKey, TaskKey
 from orchestrator.planning import transitions
@@ -49,13 +50,15 @@ def clear(draft: Draft, run: RunKey, keys: Iterable[TaskKey], actor: str, *, as_
 
 
 def mark(draft: Draft, run: RunKey, keys: Iterable[TaskKey], state: TaskState, actor: str) -> None:
-    """Have these be what somebody says they are. What follows from it follows; a run that had ended ends anew."""
+    """Have these be what somebody says they are. What follows from it follows; a run that had ended is judged anew,
+    and ran from when to when it did."""
     reason = Reason(code=ReasonCode.MARKED_BY, text=f"marked {state} by {actor}")
-    if draft.world.runs[run].state.final:
-        draft.put_run(transitions.run_cleared(draft.world.runs[run], draft.now))
+    before = draft.world.runs[run]
+    if before.state.final:
+        draft.put_run(transitions.run_reopened(before))
     for key in keys:
         _become(draft, draft.world.tasks[key], state, reason)
-    _go_on(draft, run)
+    _go_on(draft, run, ended_at=before.ended_at)
 
 
 def kill(draft: Draft, run: RunKey, keys: Iterable[TaskKey], actor: str) -> None:
@@ -74,15 +77,17 @@ def arrive(draft: Draft, task: TaskInstance, state: TaskState, reason: Reason) -
     _go_on(draft, task.key.run)
 
 
-def _go_on(draft: Draft, run: RunKey) -> None:
-    """What follows, in a run that has begun. One that is held back waits, but for one of which all has ended."""
+def _go_on(draft: Draft, run: RunKey, *, ended_at: datetime | None = None) -> None:
+    """What follows, in a run that has begun. One that is held back waits, but for one of which all has ended, now
+    or at `ended_at`."""
     if draft.world.runs[run].state is RunState.RUNNING:
         spread(draft, draft.world.waiting(run))
     elif not draft.world.unfinished[run]:
-        draft.put_run(transitions.run_started(draft.world.runs[run], draft.now))
+        started_at = draft.world.runs[run].started_at or ended_at or draft.now
+        draft.put_run(transitions.run_started(draft.world.runs[run], started_at))
     else:
         return
-    end_if_over(draft, run)
+    end_if_over(draft, run, at=ended_at)
 
 
 def _become(draft: Draft, task: TaskInstance, state: TaskState, reason: Reason) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning import rerun
-from orchestrator.planning.blueprint import blueprint_of
+from orchestrator.planning.blueprint import Blueprint, blueprint_of
 from orchestrator.planning.changes import Answered, LookBack
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.events import Seen
@@ -20,6 +20,7 @@ from orchestrator.planning.selection import (
     nearest_task,
     run_keys,
     selected,
+    still_up,
     with_setups,
 )
 from orchestrator.planning.verdicts import name_of
@@ -83,9 +84,20 @@ def wanted_by(selection: Selection) -> Wanted:
     return RunsNamed(keys=run_keys(selection))
 
 
-def chosen_of(selection: Selection, past: PastRun) -> tuple[TaskKey, ...]:
-    """The task instances of one run that a selection means, as the database has it."""
-    return selected(selection, blueprint_of(past.version), past.tasks)
+def chosen_of(kind: RequestKind, selection: Selection, past: PastRun) -> tuple[TaskKey, ...]:
+    """The task instances of one run that are meant, as the database has it."""
+    return _meant(kind, selection, blueprint_of(past.version), {task.key: task for task in past.tasks})
+
+
+def spared_in(kind: RequestKind, selection: Selection, past: PastRun) -> str:
+    """What is to be said of teardowns that a mark of a whole run leaves alone; empty where there are none."""
+    tasks = {task.key: task for task in past.tasks}
+    spared = _spared(kind, selection, blueprint_of(past.version), tasks)
+    names = [name_of(key) for key in spared if not tasks[key].state.final]
+    text = (
+        f"in {past.run.key.run_id} what was set up is still taken down, by {', '.join(names)}: name that to mark it"
+    )
+    return text if names else ""
 
 
 def added_of(past: PastRun, keys: Collection[TaskKey]) -> tuple[TaskKey, ...]:
@@ -102,28 +114,45 @@ def unmeant(selection: Selection, runs: Iterable[PastRun], *, killing: bool = Fa
     return "no task instance is meant: see `orchestrator runs show`, and widen what you name"
 
 
+def _meant(
+    kind: RequestKind, selection: Selection, blueprint: Blueprint, tasks: Mapping[TaskKey, TaskInstance]
+) -> tuple[TaskKey, ...]:
+    """A kill means what has not ended; a mark that names no task leaves alone what is up, to be taken down."""
+    keys = selected(selection, blueprint, tasks.values())
+    if kind is RequestKind.KILL:
+        return tuple(key for key in keys if not tasks[key].state.final)
+    spared = _spared(kind, selection, blueprint, tasks)
+    return tuple(key for key in keys if key not in spared)
+
+
+def _spared(
+    kind: RequestKind, selection: Selection, blueprint: Blueprint, tasks: Mapping[TaskKey, TaskInstance]
+) -> tuple[TaskKey, ...]:
+    marks_whole = kind is RequestKind.MARK and selection.tasks is None
+    return still_up(blueprint, selected(selection, blueprint, tasks.values()), tasks) if marks_whole else ()
+
+
 def _answer(draft: Draft, request: Request, selection: Selection, runs: Collection[PastRun]) -> Answer:
     doomed, chosen = [], {}
     for past in runs:
         known = draft.world.runs.get(past.run.key)
         if known is not None and known.reason is not None:
             doomed.append(past.run.key.run_id)
-        elif known is None and request.kind is RequestKind.KILL:
-            continue  # it has ended: nothing of it runs
-        elif keys := _chosen(draft, selection, past):
+        elif keys := _chosen(draft, request.kind, selection, past):
             chosen[past.run.key] = (past, keys)
     if doomed:
         return Answer(ok=False, error=f"{', '.join(doomed)}: being ended; ask again once it has")
     if not chosen:
         return Answer(ok=False, error=unmeant(selection, runs, killing=request.kind is RequestKind.KILL))
     named, added = [], list[str]()
+    told_of = [spared for past, _ in chosen.values() if (spared := spared_in(request.kind, selection, past))]
     for key, (past, keys) in chosen.items():
         rerun.recall(draft, past)
         besides = _added(draft, key, keys) if request.kind is RequestKind.CLEAR else ()
         _DO[request.kind](draft, request, key, keys)
         named += _names((*keys, *besides))
         added += _names(besides)
-    told = {"tasks": named[:_NAMED], "added": added[:_NAMED]}
+    told = {"tasks": named[:_NAMED], "added": added[:_NAMED], "warnings": told_of[:_NAMED]}
     return Answer(ok=True, data={"dag_id": selection.dag_id, "runs": len(chosen), **told})
 
 
@@ -131,12 +160,11 @@ def _names(keys: Iterable[TaskKey]) -> list[str]:
     return [f"{key.run_id}: {name_of(key)}" for key in keys]
 
 
-def _chosen(draft: Draft, selection: Selection, past: PastRun) -> tuple[TaskKey, ...]:
+def _chosen(draft: Draft, kind: RequestKind, selection: Selection, past: PastRun) -> tuple[TaskKey, ...]:
     """Of an open run by what the world knows, which is newer."""
     if past.run.key not in draft.world.runs:
-        return chosen_of(selection, past)
-    tasks = _tasks(draft, past.run.key)
-    return selected(selection, draft.world.blueprint(past.run.key), tasks.values())
+        return chosen_of(kind, selection, past)
+    return _meant(kind, selection, draft.world.blueprint(past.run.key), _tasks(draft, past.run.key))
 
 
 def _added(draft: Draft, run: RunKey, keys: Collection[TaskKey]) -> tuple[TaskKey, ...]:

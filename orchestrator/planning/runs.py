@@ -83,6 +83,7 @@ def doom(draft: Draft, run: Run, reason: Reason, *, teardowns: bool = True) -> N
     """Have a run fail: what has not started fails now, open tries are stopped and the run ends with the last.
     `teardowns` of setups that succeeded still run."""
     if run.state is RunState.QUEUED:
+        _make_tasks_once(draft, run)  # so that they can be cleared
         for key in list(draft.world.tasks_of.entries(run.key)):
             if not draft.world.tasks[key].state.final:
                 draft.put_task(transitions.failed(draft.world.tasks[key], draft.now, reason))
@@ -171,10 +172,14 @@ def _startable(draft: Draft, dag_id: str) -> Iterator[Run]:
 def start(draft: Draft, run: Run) -> None:
     """Make its task instances; those of a run that was cleared are there."""
     draft.put_run(transitions.run_started(run, draft.now))
-    if draft.world.tasks_of.first(run.key) is None:
-        _make_tasks(draft, run)
+    _make_tasks_once(draft, run)
     spread(draft, draft.world.waiting(run.key))
     end_if_over(draft, run.key)
+
+
+def _make_tasks_once(draft: Draft, run: Run) -> None:
+    if draft.world.tasks_of.first(run.key) is None:
+        _make_tasks(draft, run)
 
 
 def _make_tasks(draft: Draft, run: Run) -> None:

@@ -47,6 +47,21 @@ def selected(selection: Selection, blueprint: Blueprint, tasks: Iterable[TaskIns
     return _in_order(blueprint, found)
 
 
+def still_up(
+    blueprint: Blueprint, keys: Iterable[TaskKey], tasks: Mapping[TaskKey, TaskInstance]
+) -> tuple[TaskKey, ...]:
+    """Of these the teardowns that have something to take down yet, and the setups that did it: whoever marks a
+    whole run does not mean them."""
+    found: dict[TaskKey, None] = {}
+    for key in keys:
+        teardown = blueprint.tasks[key.task_id].teardown
+        if teardown is not None and not tasks[key].state.final:
+            setups = [each for each in tasks if each.task_id in teardown.setups and _belongs(blueprint, key, each)]
+            done = [each for each in setups if tasks[each].state is TaskState.SUCCESS]
+            found |= dict.fromkeys((key, *done) if done else ())
+    return tuple(found)
+
+
 def added_by_clearing(
     blueprint: Blueprint, keys: Collection[TaskKey], tasks: Mapping[TaskKey, TaskInstance]
 ) -> tuple[TaskKey, ...]:

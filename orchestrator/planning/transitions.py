@@ -185,6 +185,11 @@ def run_cleared(run: Run, at: datetime) -> Run:
     return _run_moved(run, RunState.QUEUED, **again)
 
 
+def run_reopened(run: Run) -> Run:
+    """What it came to is to be judged again; nothing of it runs again."""
+    return _run_moved(run, RunState.QUEUED, ended_at=None, reason=None)
+
+
 def run_renewed(run: Run, version: VersionId, images: dict[str, str] | None) -> Run:
     """It goes on with another version of its DAG; `images` None: to be looked up."""
     return msgspec.structs.replace(run, version=version, images=images)

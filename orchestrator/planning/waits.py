@@ -55,6 +55,8 @@ def on_seen(draft: Draft, key: TaskKey, event: Seen) -> None:
     if task is None or not _rests(task) or wanted_of(task.awaits) != event.wanted:
         return
     match task.awaits:
+        case TriggerWait() if (question := draft.world.questions.get(key)) is None or question.overtaken:
+            draft.do(_question(task))  # said to an earlier process, or of what has moved since
         case TriggerWait() as wait:
             triggers.on_looked(draft, wake(draft, task), wait, _newest(event.runs))
         case RunWait() as wait if triggers.decides(wait, _newest(event.runs)):

@@ -152,6 +152,7 @@ class World(View):
         if change.before is None:
             watching.run_made(self, run)
         self._keep_run(run)
+            looks.run_made(self, run)
         self.timers.set(TimerKind.RUN_TIMEOUT, run.key, self._run_deadline(run))
         lateness.watch_run(self, before, run)
         if run.state.final:
@@ -208,6 +209,7 @@ class World(View):
             self.tasks_of.add(key.run, key)
         self._count_instance(before, task)
         self.ready.drop(key)
+        looks.task_put(self, key, task)
         self.tasks.put(key, task)
         self._wait(task)
         lateness.watch_task(self, task)
@@ -218,6 +220,7 @@ class World(View):
         self._stand_in_line(key, None if before is None else before.state, task.state)
         self._tell_children(key, None if before is None else before.state, task.state)
 
+        looks.task_put(self, key, None)
     def _forget_task(self, key: TaskKey) -> None:
         if self.tasks[key].state is not TaskState.REMOVED:
             self.indexes.remove((key.run, key.task_id), key.map_index)

@@ -2,8 +2,7 @@
 them, and tidy up after them."""
 
 import os
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Callable
 
 from orchestrator.errors import StoreUnavailableError
 from orchestrator.ids import DeploymentId, Epoch, TryKey
@@ -29,9 +28,8 @@ from orchestrator.scheduler.settling import Settling
 from orchestrator.scheduler.stopper import Stopper
 from orchestrator.scheduler.tidier import Tidier
 from orchestrator.scheduler.unsealing import Unsealing
-from orchestrator.settings import Settings
+from orchestrator.scheduler.vigil import Vigil
 from orchestrator.spec.container import ContainerSpec
-from orchestrator.states import RunState
 
 
 class Containers:
@@ -66,7 +64,7 @@ class Containers:
         self._stopper = Stopper(engine, attempts, post=post, clock=clock)
         self._idleness = Idleness(attempts, post=post, clock=clock)
         self._memory = MemoryWatch(engine, attempts, clock)
-        volumes = _volume_retention(parts.settings)
+        volumes = parts.settings.retention.run_volumes
         self._keeping = Keeping(engine, parts.store, self._deployment, volumes=volumes, clock=clock)
         settling = self._make_settling()
         self._launcher = self._make_launcher(settling)
@@ -240,11 +238,3 @@ class Containers:
             clock=self._parts.clock,
             beat=self._parts.heartbeat.beat("engine-events"),
         )
-
-
-def _volume_retention(settings: Settings) -> Mapping[RunState, timedelta]:
-    retention = settings.retention
-    return {
-        RunState.SUCCESS: timedelta(seconds=retention.run_volume_success),
-        RunState.FAILED: timedelta(seconds=retention.run_volume_failed),
-    }

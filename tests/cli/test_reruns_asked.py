@@ -1,8 +1,10 @@
 """`clear`, `mark`, `kill` and `cancel`, as far as they only look and ask: what is shown beforehand, which run is
 meant, and who is asked."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -14,17 +16,20 @@ from store_rows import DAY, NOW, run, task, write
 from orchestrator.actions import Outcome
 from orchestrator.cli import approvals, reruns
 from orchestrator.cli.session import shown_run
-from orchestrator.clock import SystemClock
+from orchestrator.clock import Clock, SystemClock
 from orchestrator.errors import RequestRefusedError
 from orchestrator.ids import DeploymentId
 from orchestrator.planning.changes import PutDag, PutRun, PutTask, PutVersion
 from orchestrator.planning.rows import Dag, DagVersion, Interval
+from orchestrator.ports import Page
 from orchestrator.queries import Queries
 from orchestrator.settings import Project, Settings
-from orchestrator.spec.dag import DagSpec, TaskSpec, Teardown, version_of
+from orchestrator.spec.container import Mount, MountType
+from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec, Teardown, version_of
 from orchestrator.states import RunState, RunType, TaskState
 from orchestrator.store import SqlStore
 from orchestrator.tasklogs.store import FileLogStore
+from orchestrator.testing.manual_clock import ManualClock
 
 SPEC = DagSpec(
     dag_id="shop",
@@ -45,15 +50,17 @@ class Shop:
         self.store = SqlStore.in_memory(DeploymentId("0a1b2c3d"))
         self.store.take_lead("test", NOW)
         self._folder = folder
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
         self.project = Project(root=folder, home=folder, settings=Settings(), sources={}, engine_environment={})
         self.acted: list[str] = []
         dag = Dag(dag_id="shop", version=VERSION.version, file="shop.py", paused=False, since=NOW)
         write(self.store, PutVersion(version=VERSION), PutDag(dag=dag))
 
-    def put_run(self, run_id: str) -> None:
-        made = run("shop", run_id, RunState.SUCCESS, version=VERSION.version)
-        tasks = [task(made, each.task_id, TaskState.SUCCESS) for each in SPEC.tasks]
+    def put_run(self, run_id: str, state: RunState = RunState.SUCCESS, **tasks_are: TaskState) -> None:
+        """All its tasks have succeeded, but for those that are said to be something else."""
+        made = run("shop", run_id, state, version=VERSION.version)
+        states = {each.task_id: tasks_are.get(each.task_id, TaskState.SUCCESS) for each in SPEC.tasks}
+        tasks = [task(made, task_id, state) for task_id, state in states.items()]
         write(self.store, PutRun(run=made, before=None), *(PutTask(task=each, before=None) for each in tasks))
 
     def put_dated(self, run_id: str, day: int) -> None:
@@ -112,6 +119,66 @@ def test_a_mark_touches_nothing_else() -> None:
     assert "drop" not in said.stdout
 
 
+def test_a_kill_shows_nothing_that_has_ended(shop: Shop) -> None:
+    shop.put_run("manual__2", RunState.RUNNING, total=TaskState.RUNNING, drop=TaskState.WAITING)
+    said = CliRunner().invoke(reruns.kill_tasks, ["shop", ".*", "manual__2", "--dry-run"])
+    assert [line.split()[1:] for line in said.stdout.splitlines()[1:]] == [
+        ["total", "running"],
+        ["drop", "waiting"],
+    ]
+    ended = CliRunner().invoke(reruns.kill_tasks, ["shop", ".*", "manual__1", "--dry-run"])
+    assert "nothing that runs is meant" in ended.output
+
+
+def test_a_mark_of_a_whole_run_says_what_is_taken_down_all_the_same(shop: Shop) -> None:
+    shop.put_run("manual__2", RunState.RUNNING, total=TaskState.RUNNING, drop=TaskState.WAITING)
+    words = ["shop", "manual__2", "--as", "failed", "--dry-run"]
+    said = CliRunner().invoke(reruns.mark_runs, words)
+    assert [line.split()[1:] for line in said.stdout.splitlines()[1:]] == [["total", "running"]]
+    assert "what was set up is still taken down, by drop: name that to mark it" in said.stderr
+
+
+class TestVolumeThatIsGone:
+    """`up` writes into the run's volume, `total` reads from it."""
+
+    @pytest.fixture(autouse=True)
+    def mounted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        writes, reads = (
+            ContainerTemplate(mounts=(Mount(type=MountType.RUN, target="/data", read_only=read_only),))
+            for read_only in (False, True)
+        )
+        tasks = (
+            TaskSpec(task_id="up", container=writes),
+            TaskSpec(task_id="total", upstream=("up",), container=reads),
+            TaskSpec(task_id="drop", upstream=("total",)),
+        )
+        spec = DagSpec(dag_id="shop", file="shop.py", tasks=tasks)
+        version = DagVersion(dag_id="shop", version=version_of(spec), spec=spec, created_at=NOW)
+        monkeypatch.setattr(sys.modules[__name__], "SPEC", spec)
+        monkeypatch.setattr(sys.modules[__name__], "VERSION", version)
+
+    def test_who_misses_what_was_in_it_is_told_and_how_to_have_it_written_again(self, shop: Shop) -> None:
+        said = CliRunner().invoke(reruns.clear_tasks, ["shop", "total", "--dry-run"])
+        ended, gone = NOW + DAY, NOW + DAY + timedelta(hours=1)
+        assert shop.store.runs("shop", Page(limit=1))[0].ended_at == ended
+        assert said.stderr.splitlines()[0] == (
+            "warning: the volume of the run manual__1, which ended as success, was kept for 1:00:00 and is gone "
+            f"since {gone.isoformat(timespec='seconds')}: total will find it empty, and what wrote into it does not run again (up). "
+            "Clear both: `orchestrator tasks clear shop 'up|total' manual__1`"
+        )
+
+    @pytest.mark.parametrize("words", [["total", "--upstream"], ["up|total"], ["drop"], ["up"]])
+    def test_where_nothing_is_missed_nothing_is_said(self, shop: Shop, words: list[str]) -> None:
+        del shop
+        said = CliRunner().invoke(reruns.clear_tasks, ["shop", *words, "--dry-run"])
+        assert said.exit_code == 0
+        assert "volume" not in said.output
+
+    def test_while_it_is_kept_nothing_is_said(self, shop: Shop) -> None:
+        shop.clock = ManualClock(NOW + DAY + timedelta(minutes=59))
+        assert "volume" not in CliRunner().invoke(reruns.clear_tasks, ["shop", "total", "--dry-run"]).output
+
+
 DATE = "2024-02-28"
 
 
@@ -167,6 +234,7 @@ class TestAsking:
         self, shop: Shop, change: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(reruns, "on_terminal", lambda: True)
+        shop.put_run("manual__2", RunState.RUNNING, total=TaskState.RUNNING)
         command, words = CHANGES[change]
         said = CliRunner().invoke(command, words, input="n\n")
         assert said.exit_code == 1

@@ -1,9 +1,11 @@
 """Clearing, marking and killing, in every state a task instance can be in; old tries stay as they are."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import msgspec
 import pytest
+from mapped_dags import mapped
 from planning_past import Staged, ask
 from planning_sim import SETTINGS, Leader, container, dag, empty, played
 
@@ -11,10 +13,11 @@ from orchestrator.ids import RunKey
 from orchestrator.planning.changes import PinImages, Stop
 from orchestrator.planning.rows import RequestKind
 from orchestrator.spec.dag import BranchChoice, DagSpec, Teardown
+from orchestrator.spec.mapping import Axis, FromResult, MapSpec
 from orchestrator.states import ReasonCode, RunState, TaskState, TriggerRule
 
 S = TaskState
-#: Every state but `removed`, which nobody selects.
+#: Every state but `removed`, which nobody can mean (`TestRemoved`).
 STATES = tuple(state for state in TaskState if state is not S.REMOVED)
 OPEN_TRY = (S.STARTING, S.RUNNING)
 
@@ -84,6 +87,46 @@ class TestMatrix:
             reason = stage.leader.task(stage.run, "t").reason
             assert reason is not None
             assert reason.code is ReasonCode.KILLED_BY
+
+
+@pytest.mark.parametrize("over", [True, False])
+@pytest.mark.parametrize("kind", [RequestKind.CLEAR, RequestKind.MARK, RequestKind.KILL])
+class TestRemoved:
+    """One that is `removed` stands for nothing any more: nobody can mean it, and its tries stay as they were."""
+
+    def check(self, leader: Leader, kind: RequestKind, key: RunKey, *, over: bool) -> None:
+        if over:
+            played(leader, {}, {})
+            assert leader.run(key).state.final
+        before, gone = dict(leader.rows["tries"]), leader.task(key, "t")
+        for selection in (meant(key, tasks="t", map_indexes=[-1]), meant(key, tasks="t|gone")):
+            state = {"state": "success"} if kind is RequestKind.MARK else {}
+            ask(leader, kind, selection=selection, **state)
+            assert leader.task(key, "t") == gone
+        assert gone.state is S.REMOVED
+        assert {try_id: leader.rows["tries"][try_id] for try_id in before} == before
+
+    def test_one_that_its_dag_has_no_more(self, kind: RequestKind, *, over: bool) -> None:
+        leader, key = ended(dag(container("a"), container("t", "a"), container("b", "t")), {"b": 1})
+        leader.parse(dag(container("a"), container("b", "a")))
+        assert ask(leader, RequestKind.CLEAR, selection=meant(key, tasks="a|b")).ok
+        assert leader.task(key, "t").tries == 1
+        self.check(leader, kind, key, over=over)
+
+    def test_what_stood_for_a_mapped_task_until_it_was_expanded(self, kind: RequestKind, *, over: bool) -> None:
+        leader = Leader()
+        leader.parse(
+            dag(
+                container("source"),
+                mapped("t", MapSpec(axes=(Axis(argument="n", source=FromResult(task_id="source", key="")),))),
+                container("b", "t"),
+            )
+        )
+        key = leader.trigger()
+        (source,) = leader.prepare_all()
+        leader.exit(source, result=b"[1, 2]")
+        assert leader.task(key, "t").tries == 0
+        self.check(leader, kind, key, over=over)
 
 
 def ended(spec: DagSpec, codes: dict[str, int], results: dict[str, bytes] | None = None) -> tuple[Leader, RunKey]:
@@ -195,6 +238,21 @@ class TestClear:
         played(leader, {}, {})
         assert leader.run(key).state is RunState.SUCCESS
 
+    def test_a_run_that_was_cancelled_before_it_began_can_be_cleared(self) -> None:
+        leader = Leader()
+        leader.parse(dag(container("a"), container("b", "a"), max_active_runs=1))
+        first, held = leader.trigger(), leader.trigger()
+        leader.ask_cancel(held)
+        assert leader.states(held) == {"a": S.FAILED, "b": S.FAILED}
+        reason = leader.task(held, "a").reason
+        assert reason is not None
+        assert (reason.code, leader.run(held).started_at) == (ReasonCode.KILLED_BY, None)
+        answer = ask(leader, RequestKind.CLEAR, selection=meant(held))
+        assert len(answer.data["tasks"]) == 2
+        played(leader, {}, {})
+        assert {leader.run(key).state for key in (first, held)} == {RunState.SUCCESS}
+        assert set(leader.states(held).values()) == {S.SUCCESS}
+
     def test_a_run_that_is_being_ended_cannot_be_cleared_yet(self) -> None:
         leader = Leader()
         leader.parse(self.chain)
@@ -212,6 +270,32 @@ class TestMark:
         assert leader.run(key).state is RunState.SUCCESS
         ask(leader, RequestKind.MARK, selection=meant(key, tasks="a"), state="failed")
         assert leader.run(key).state is RunState.FAILED
+
+    def test_an_ended_run_keeps_the_times_at_which_it_ran(self) -> None:
+        leader, key = ended(dag(container("a"), container("b")), {"b": 1})
+        before = leader.run(key)
+        leader.now += timedelta(days=30)
+        ask(leader, RequestKind.MARK, selection=meant(key, tasks="b"), state="success")
+        after = leader.run(key)
+        assert (after.state, after.started_at, after.ended_at) == (
+            RunState.SUCCESS,
+            before.started_at,
+            before.ended_at,
+        )
+        assert after.cleared_at is None
+        ask(leader, RequestKind.CLEAR, selection=meant(key, tasks="b"))
+        played(leader, {}, {})
+        assert leader.run(key).started_at == leader.run(key).ended_at == leader.now
+
+    def test_one_that_never_began_ran_at_no_time(self) -> None:
+        leader = Leader()
+        leader.parse(dag(container("a"), max_active_runs=1))
+        _, held = leader.trigger(), leader.trigger()
+        leader.ask_cancel(held)
+        before = leader.run(held)
+        leader.now += timedelta(days=30)
+        ask(leader, RequestKind.MARK, selection=meant(held), state="success")
+        assert (leader.run(held).state, leader.run(held).ended_at) == (RunState.SUCCESS, before.ended_at)
 
     def test_what_waits_goes_on(self) -> None:
         leader = Leader()

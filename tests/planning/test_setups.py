@@ -4,6 +4,7 @@ from datetime import timedelta
 from itertools import product
 
 import pytest
+from planning_past import ask
 from planning_sim import Leader, container, dag, played, started
 
 from orchestrator.ids import RunKey
@@ -209,6 +210,64 @@ class TestCutShort:
         leader.exit(work, 143)
         played(leader, {}, {})
         assert leader.states(key) == {"up": SUCCESS, "work": FAILED, "drop": SUCCESS}
+
+    @pytest.mark.parametrize("kind", [RequestKind.MARK, RequestKind.KILL])
+    @pytest.mark.parametrize("state", [SUCCESS, FAILED, SKIPPED])
+    def test_a_task_that_is_marked_or_killed_is_followed_by_the_teardown(
+        self, kind: RequestKind, state: TaskState
+    ) -> None:
+        leader, key = self.running()
+        (load,) = leader.prepare_all()
+        selection = {"dag_id": "d", "run_ids": [key.run_id], "tasks": "load|export|apart"}
+        assert ask(leader, kind, selection=selection, state=state).ok
+        assert leader.task(key, "drop").state is TaskState.WAITING
+        leader.exit(load, 143)
+        played(leader, {}, {})
+        assert leader.states(key) == {
+            "up": SUCCESS,
+            **dict.fromkeys(("load", "export", "apart"), state if kind is RequestKind.MARK else FAILED),
+            "drop": SUCCESS,
+        }
+
+    @pytest.mark.parametrize("state", [SUCCESS, FAILED, SKIPPED])
+    def test_a_run_that_is_marked_takes_down_what_was_set_up(self, state: TaskState) -> None:
+        leader, key = self.running()
+        (load,) = leader.prepare_all()
+        selection = {"dag_id": "d", "run_ids": [key.run_id]}
+        answer = ask(leader, RequestKind.MARK, selection=selection, state=state)
+        assert answer.data["tasks"] == [f"{key.run_id}: {name}" for name in ("load", "export", "apart")]
+        assert answer.data["warnings"] == [
+            f"in {key.run_id} what was set up is still taken down, by drop: name that to mark it"
+        ]
+        leader.exit(load, 143)
+        (drop,) = leader.prepare_all()
+        assert drop.attempt.key.task.task_id == "drop"
+        leader.exit(drop)
+        marked = dict.fromkeys(("load", "export", "apart"), state)
+        assert leader.states(key) == {"up": SUCCESS, **marked, "drop": SUCCESS}
+        assert leader.run(key).state is (RunState.FAILED if state is FAILED else RunState.SUCCESS)
+        again = ask(leader, RequestKind.MARK, selection=selection, state=state)
+        assert (len(again.data["tasks"]), again.data["warnings"]) == (5, [])
+
+    def test_a_teardown_that_is_named_is_marked(self) -> None:
+        leader, key = self.running()
+        (load,) = leader.prepare_all()
+        ask(
+            leader,
+            RequestKind.MARK,
+            selection={"dag_id": "d", "run_ids": [key.run_id], "tasks": ".*"},
+            state="failed",
+        )
+        leader.exit(load, 143)
+        assert not leader.prepare_all()
+        assert leader.states(key) == dict.fromkeys(("up", "load", "export", "apart", "drop"), FAILED)
+
+    def test_before_anything_was_set_up_a_whole_run_is_marked(self) -> None:
+        leader = Leader()
+        leader.parse(database())
+        key = leader.trigger()
+        ask(leader, RequestKind.MARK, selection={"dag_id": "d", "run_ids": [key.run_id]}, state="skipped")
+        assert set(leader.states(key).values()) == {SKIPPED}
 
     def test_fail_fast_stops_the_rest_and_takes_down(self) -> None:
         leader = Leader()

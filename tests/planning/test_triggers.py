@@ -1,11 +1,16 @@
 """Tasks that make runs of other DAGs."""
 
+from typing import Any
+
 import pytest
+from planning_past import seen
 from planning_sim import Leader, container, control, dag, empty, played
 from planning_waits import DAILY, HOUR, go_on, other, runs_of, staged, task, why
 
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.awaits import RunWait
+from orchestrator.planning.changes import LookBack
+from orchestrator.planning.events import Seen
 from orchestrator.spec.control import Approval, Trigger
 from orchestrator.spec.dag import RetryPolicy
 from orchestrator.spec.params import ParamSpec
@@ -151,4 +156,49 @@ class TestARunThatIsThere:
         leader.restart()
         go_on(leader)
         assert task(leader, key).state is TaskState.SUCCESS
+        assert runs_of(leader, "other") == [RunKey("other", "mine")]
+
+
+class TestTwoThatMakeTheSameRun:
+    def asking(self, **arguments: Any) -> tuple[Leader, RunKey, RunKey, list[Seen]]:
+        """Two tasks that are to make one run, and what the database says to both before either has."""
+        leader = Leader()
+        leader.parse(other(empty("e")), file="other.py")
+        leader.parse(dag(control("t", Trigger(dag_id="other", **arguments))))
+        first, second = leader.trigger(), leader.trigger()
+        leader.prepare_all()
+        return leader, first, second, [seen(leader, effect) for effect in leader.take(LookBack)]
+
+    @pytest.mark.parametrize(
+        ("arguments", "state"),
+        [
+            ({"run_id": "mine"}, TaskState.FAILED),
+            ({"run_id": "mine", "skip_when_exists": True}, TaskState.SKIPPED),
+            ({"run_id": "mine", "reset": True}, TaskState.SUCCESS),
+            ({"logical_date": "2026-11-03", "skip_when_exists": True}, TaskState.SKIPPED),
+        ],
+    )
+    def test_the_second_hears_of_a_run_that_was_made_and_ended_since_it_asked(
+        self, arguments: dict[str, Any], state: TaskState
+    ) -> None:
+        leader, first, second, answers = self.asking(**arguments)
+        leader.turn(answers[0])
+        (made,) = runs_of(leader, "other")
+        assert leader.run(made).state is RunState.SUCCESS
+        leader.turn(answers[1])
+        go_on(leader)
+        assert (task(leader, first).state, task(leader, second).state) == (TaskState.SUCCESS, state)
+        assert len(runs_of(leader, "other")) == 1
+
+    def test_both_answers_in_one_turn_make_one_run(self) -> None:
+        leader, first, second, answers = self.asking(run_id="mine")
+        leader.turn(*answers)
+        go_on(leader)
+        assert sorted(task(leader, each).state for each in (first, second)) == [TaskState.FAILED, TaskState.SUCCESS]
+
+    def test_after_a_restart_both_ask_again(self) -> None:
+        leader, first, second, _ = self.asking(run_id="mine", reset=True)
+        leader.restart()
+        go_on(leader)
+        assert {task(leader, each).state for each in (first, second)} == {TaskState.SUCCESS}
         assert runs_of(leader, "other") == [RunKey("other", "mine")]
