@@ -72,9 +72,7 @@ class View:
         self.looked: Table[Scope, RunKey] = Table()  #: of what a sensor that looked again was the last to take
         self.backfills: Table[int, Backfill] = Table()  #: those that have not ended
         self.backfilling: Tally[int] = Tally()  #: open runs of a backfill
-        self.questions: Table[int | BackfillStep | TaskKey, Question] = (
-            Table()
-        )  #: of whom (`looks`); requests by id
+        self.questions: Table[int | BackfillStep | TaskKey, Question] = Table()  #: of whom: `looks`
         self.before: Table[RunKey, Before] = Table()  #: what came before a run, where something depends on it
         self.followers: Shelf[RunKey, RunKey] = Shelf()  #: the runs that a run came before
         self.asked: Table[str, datetime] = Table()  #: the newest instant in the id of a DAG's manual run

@@ -151,8 +151,8 @@ class World(View):
         run, before = change.run, self.runs.get(change.run.key)
         if change.before is None:
             watching.run_made(self, run)
-        self._keep_run(run)
             looks.run_made(self, run)
+        self._keep_run(run)
         self.timers.set(TimerKind.RUN_TIMEOUT, run.key, self._run_deadline(run))
         lateness.watch_run(self, before, run)
         if run.state.final:
@@ -209,22 +209,22 @@ class World(View):
             self.tasks_of.add(key.run, key)
         self._count_instance(before, task)
         self.ready.drop(key)
-        looks.task_put(self, key, task)
         self.tasks.put(key, task)
         self._wait(task)
         lateness.watch_task(self, task)
         watching.take_task(self, before, task)
+        looks.task_put(self, key, task)
         was_open = before is not None and not before.state.final
         if was_open == task.state.final:
             self.unfinished.add(key.run, -1 if task.state.final else 1)
         self._stand_in_line(key, None if before is None else before.state, task.state)
         self._tell_children(key, None if before is None else before.state, task.state)
 
-        looks.task_put(self, key, None)
     def _forget_task(self, key: TaskKey) -> None:
         if self.tasks[key].state is not TaskState.REMOVED:
             self.indexes.remove((key.run, key.task_id), key.map_index)
         watching.take_task(self, self.tasks[key], None)
+        looks.task_put(self, key, None)
         self.tasks.drop(key)
         self.tasks_of.remove(key.run, key)
         self.came_to.drop((key.run, key.task_id))

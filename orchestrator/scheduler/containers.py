@@ -28,7 +28,6 @@ from orchestrator.scheduler.settling import Settling
 from orchestrator.scheduler.stopper import Stopper
 from orchestrator.scheduler.tidier import Tidier
 from orchestrator.scheduler.unsealing import Unsealing
-from orchestrator.scheduler.vigil import Vigil
 from orchestrator.spec.container import ContainerSpec
 
 
