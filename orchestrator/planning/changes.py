@@ -5,6 +5,7 @@ from datetime import datetime
 
 from orchestrator.ids import RunKey, TaskKey, TryKey
 from orchestrator.planning.history import Asker, Before, Wanted
+from orchestrator.planning.lapses import Sparing
 from orchestrator.planning.rows import (
     Answer,
     AssetEvent,
@@ -144,6 +145,12 @@ class Sized(Value, frozen=True, kw_only=True):
     capacity: EngineCapacity
 
 
+class Spared(Value, frozen=True, kw_only=True):
+    """What time-outs are to be spared from now on."""
+
+    sparing: Sparing
+
+
 class Recall(Value, frozen=True, kw_only=True):
     """Take an ended run back into the world, as the database has it: something is to be changed in it."""
 
@@ -223,4 +230,4 @@ Row = (
     | Answered
 )
 Effect = PinImages | Prepare | Launch | Stop | Collect | LookBack
-Change = Row | Readied | Recall | Sized | Learnt | Effect
+Change = Row | Readied | Recall | Sized | Spared | Learnt | Effect

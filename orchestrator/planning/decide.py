@@ -22,10 +22,11 @@ from orchestrator.planning import (
     reruns,
     runs,
     sensors,
+    timeouts,
     waits,
 )
 from orchestrator.planning.admission import admit
-from orchestrator.planning.changes import Change, Collect, Effect, PinImages, Prepare, Sized, Stop
+from orchestrator.planning.changes import Change, Collect, Effect, PinImages, Prepare, Sized, Spared, Stop
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.draft import PlanSettings as PlanSettings
 from orchestrator.planning.events import (
@@ -37,6 +38,7 @@ from orchestrator.planning.events import (
     FileGone,
     FileParsed,
     ImagesPinned,
+    Lapsed,
     LaunchFailed,
     Lost,
     Prepared,
@@ -65,8 +67,9 @@ def decide(
     for event in events:
         _HANDLERS[type(event)](draft, event)
     assets.record(draft)
-    for due, kind, of in draft.world.timers.due(now):
-        if draft.world.timers.at(kind, of) == due:
+    for timer in draft.world.timers.due(now):
+        due, kind, of = timer
+        if draft.world.timers.at(kind, of) == due and timeouts.strikes(draft.world, timer):
             _TIMERS[kind](draft, of)
     _doom_condemned(draft)
     if draft.changes:
@@ -139,6 +142,11 @@ def _on_engine_sized(draft: Draft, event: EngineSized) -> None:
         draft.do(Sized(capacity=event.capacity))
 
 
+def _on_lapsed(draft: Draft, event: Lapsed) -> None:
+    if event.sparing != draft.world.spared:
+        draft.do(Spared(sparing=event.sparing))
+
+
 def _on_seen(draft: Draft, event: Seen) -> None:
     match event.asker:
         case Request(kind=RequestKind.BACKFILL):
@@ -180,6 +188,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Draft, Any], None]] = {
     Lost: attempts.on_lost,
     Collected: attempts.on_collected,
     EngineSized: _on_engine_sized,
+    Lapsed: _on_lapsed,
     Seen: _on_seen,
 }
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from orchestrator.ids import ContainerId, RunKey, TaskKey, TryId
 from orchestrator.planning.history import Asker, PastRun, Wanted
+from orchestrator.planning.lapses import Sparing
 from orchestrator.planning.rows import CacheFacts, Reason, Request
 from orchestrator.spec.container import ContainerSpec, EngineCapacity, ExitFacts
 from orchestrator.spec.control import Control
@@ -152,6 +153,13 @@ class EngineSized(Value, frozen=True, kw_only=True):
     capacity: EngineCapacity
 
 
+class Lapsed(Value, frozen=True, kw_only=True):
+    """What time-outs are to be spared has changed: time passed that counts against nobody, the engine went away, or
+    it has told of everything of ours again."""
+
+    sparing: Sparing
+
+
 class Seen(Value, frozen=True, kw_only=True):
     """The database's answer to a `LookBack`."""
 
@@ -179,4 +187,5 @@ Event = (
     | Collected
     | Seen
     | EngineSized
+    | Lapsed
 )

@@ -8,6 +8,7 @@ from orchestrator.ids import RunKey, TaskKey, TryId, VersionId
 from orchestrator.planning.blueprint import Blueprint
 from orchestrator.planning.history import BackfillStep, Before, Question
 from orchestrator.planning.lanes import Lanes, Turn
+from orchestrator.planning.lapses import Sparing
 from orchestrator.planning.limits import Lane, Scope, claims_of
 from orchestrator.planning.rows import Backfill, Dag, Pool, Run, Stretch, TaskInstance, Try
 from orchestrator.planning.rules import ParentCounts
@@ -19,9 +20,9 @@ from orchestrator.states import TaskState
 
 #: The name of the one engine there is.
 DEFAULT_ENGINE = "default"
-
 #: By how much priority puts a sensor that looks again before others of its kind at most, or behind them: seconds.
 _MOST_AHEAD = 3600
+
 
 class Moment(NamedTuple):
     """All runs of a DAG with one logical date."""
@@ -66,16 +67,24 @@ class View:
         self.watchers: Shelf[Watched, TaskKey] = Shelf()  #: who waits for a run, or for those of a DAG and date
         # in memory only
         self.engine: Table[str, EngineCapacity] = Table()  #: how much it has, once it has told
+        self.sparing: Table[str, Sparing] = Table()  #: of time-outs
         self.ready: Lanes = Lanes()  #: prepared, waiting for the limits
+        self.looked: Table[Scope, RunKey] = Table()  #: of what a sensor that looked again was the last to take
         self.refused: Table[str, ParsedFile] = Table()  #: files that claim a DAG id another file holds
         self.answered: Table[int, bool] = Table()
-        self.looked: Table[Scope, RunKey] = Table()  #: of what a sensor that looked again was the last to take
         self.backfills: Table[int, Backfill] = Table()  #: those that have not ended
         self.backfilling: Tally[int] = Tally()  #: open runs of a backfill
-        self.questions: Table[int | BackfillStep | TaskKey, Question] = Table()  #: of whom: `looks`
+        self.questions: Table[int | BackfillStep | TaskKey, Question] = (
+            Table()
+        )  #: of whom (`looks`); requests by id
         self.before: Table[RunKey, Before] = Table()  #: what came before a run, where something depends on it
         self.followers: Shelf[RunKey, RunKey] = Shelf()  #: the runs that a run came before
         self.asked: Table[str, datetime] = Table()  #: the newest instant in the id of a DAG's manual run
+
+    @property
+    def spared(self) -> Sparing:
+        """What time-outs are to be spared."""
+        return self.sparing.get(DEFAULT_ENGINE) or Sparing()
 
     @property
     def capacity(self) -> EngineCapacity | None:

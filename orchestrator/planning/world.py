@@ -10,7 +10,7 @@ from functools import reduce
 from typing import Any, ClassVar, Protocol
 
 from orchestrator.ids import RunKey, TaskKey, VersionId
-from orchestrator.planning import dues, lateness, looks, turns, watching
+from orchestrator.planning import dues, lateness, looks, timeouts, turns, watching
 from orchestrator.planning.blueprint import blueprint_of
 from orchestrator.planning.changes import (
     Answered,
@@ -31,6 +31,7 @@ from orchestrator.planning.changes import (
     Readied,
     Recall,
     Sized,
+    Spared,
 )
 from orchestrator.planning.history import Before
 from orchestrator.planning.lanes import Ready
@@ -153,7 +154,7 @@ class World(View):
             watching.run_made(self, run)
             looks.run_made(self, run)
         self._keep_run(run)
-        self.timers.set(TimerKind.RUN_TIMEOUT, run.key, self._run_deadline(run))
+        timeouts.watch_run(self, run)
         lateness.watch_run(self, before, run)
         if run.state.final:
             self._drop_run(run)
@@ -186,11 +187,6 @@ class World(View):
             change = self.queued.add if number > 0 else self.queued.remove
             change(run.key.dag_id, (run.interval.start, run.key))
 
-    def _run_deadline(self, run: Run) -> datetime | None:
-        limit = self.dag_spec(run.key).dagrun_timeout
-        over = run.state is not RunState.RUNNING or run.reason is not None
-        return None if over or limit is None or run.started_at is None else run.started_at + limit
-
     def _drop_run(self, run: Run) -> None:
         watching.run_left(self, run)
         looks.run_left(self, run)
@@ -210,7 +206,7 @@ class World(View):
         self._count_instance(before, task)
         self.ready.drop(key)
         self.tasks.put(key, task)
-        self._wait(task)
+        timeouts.watch_task(self, task)
         lateness.watch_task(self, task)
         watching.take_task(self, before, task)
         looks.task_put(self, key, task)
@@ -236,14 +232,6 @@ class World(View):
         if counted != counts:
             change = self.indexes.add if counts else self.indexes.remove
             change((task.key.run, task.key.task_id), task.key.map_index)
-
-    def _wait(self, task: TaskInstance) -> None:
-        """Set or end the timer of an instance that waits for nothing but time."""
-        waits = task.state in (TaskState.UP_FOR_RETRY, TaskState.UP_FOR_RESCHEDULE)
-        self.timers.set(TimerKind.RETRY, task.key, task.due_at if waits else None)
-        if task.since is not None and (sensor := self.task_spec(task.key).sensor) is not None:
-            over = None if task.state.final else task.since + sensor.timeout
-            self.timers.set(TimerKind.SENSOR, task.key, over)
 
     def _stand_in_line(self, key: TaskKey, before: TaskState | None, after: TaskState) -> None:
         waited, waits = before is TaskState.WAITING, after is TaskState.WAITING
@@ -288,7 +276,7 @@ class World(View):
             self.tries.put(attempt.try_id, attempt)
         if attempt.outcome is None:
             self.open_try.put(attempt.key.task, attempt.try_id)
-            self.timers.set(TimerKind.TIMEOUT, attempt.try_id, self._deadline(attempt))
+            timeouts.watch_try(self, attempt)
         elif self.open_try.get(attempt.key.task) == attempt.try_id:
             self.open_try.drop(attempt.key.task)
             self.timers.set(TimerKind.TIMEOUT, attempt.try_id, None)
@@ -312,14 +300,6 @@ class World(View):
             if holds:
                 turns.taken(self, attempt, claims)
 
-    def _deadline(self, attempt: Try) -> datetime | None:
-        task = self.task_spec(attempt.key.task)
-        if attempt.started_at is None:
-            since, limit = attempt.intended_at, task.start_timeout
-        else:
-            since, limit = attempt.started_at, task.execution_timeout
-        return None if limit is None or attempt.stop_requested_at is not None else since + limit
-
     # --- the rest -----------------------------------------------------------------------------------------
 
     def _put_backfill(self, change: PutBackfill) -> None:
@@ -338,6 +318,9 @@ class World(View):
 
     def _size(self, change: Sized) -> None:
         self.engine.put(DEFAULT_ENGINE, change.capacity)
+
+    def _spare(self, change: Spared) -> None:
+        timeouts.spare(self, change.sparing)
 
     def _look_back(self, change: LookBack) -> None:
         looks.asked(self, change)
@@ -367,6 +350,7 @@ class World(View):
         DropPool: _drop_pool,
         Readied: _ready,
         Sized: _size,
+        Spared: _spare,
         Recall: _recall,
         Answered: _answer,
         LookBack: _look_back,

@@ -28,6 +28,7 @@ from orchestrator.scheduler.settling import Settling
 from orchestrator.scheduler.stopper import Stopper
 from orchestrator.scheduler.tidier import Tidier
 from orchestrator.scheduler.unsealing import Unsealing
+from orchestrator.scheduler.vigil import Vigil
 from orchestrator.spec.container import ContainerSpec
 
 
@@ -41,6 +42,7 @@ class Containers:
         deployment: DeploymentId,
         epoch: Epoch,
         attempts: OpenAttempts,
+        vigil: Vigil,
         *,
         post: Callable[[Message], None],
         on_grown: Callable[[TryKey], None],
@@ -48,6 +50,7 @@ class Containers:
         self._parts = parts
         self._epoch = epoch
         self._attempts = attempts
+        self._vigil = vigil
         self._post = post
         self._on_grown = on_grown
         self._deployment = deployment
@@ -60,11 +63,18 @@ class Containers:
         self._collector = self._make_collector()
         self.harvester = self._make_harvester()
         self._tidier = Tidier(engine, self.harvester, self._pump, self._provisions, post=post, clock=clock)
-        self._stopper = Stopper(engine, attempts, post=post, clock=clock)
-        self._idleness = Idleness(attempts, post=post, clock=clock)
+        self._stopper = Stopper(engine, attempts, vigil, post=post, clock=clock)
+        self._idleness = Idleness(attempts, vigil, post=post, clock=clock)
         self._memory = MemoryWatch(engine, attempts, clock)
         volumes = parts.settings.retention.run_volumes
-        self._keeping = Keeping(engine, parts.store, self._deployment, volumes=volumes, clock=clock)
+        self._keeping = Keeping(
+            engine,
+            parts.store,
+            self._deployment,
+            volumes=volumes,
+            on_look=self._tidier.give_up,
+            clock=clock,
+        )
         settling = self._make_settling()
         self._launcher = self._make_launcher(settling)
         self._reconciler = self._make_reconciler(settling)
@@ -120,6 +130,10 @@ class Containers:
     def _on_period(self) -> None:
         self._attempts.forgive_ends()
         self._tidier.tidy_broken()
+
+    def _on_silence(self) -> None:
+        self._vigil.engine_left()
+        self._pump.doubt()
 
     def _log_grew(self, key: TryKey) -> None:
         self._idleness.heard(key)
@@ -218,6 +232,7 @@ class Containers:
             self._endings,
             settling,
             self._launcher,
+            vigil=self._vigil,
             stopper=self._stopper,
             read_attempt=self._parts.store.attempt,
             on_period=self._on_period,
@@ -233,7 +248,7 @@ class Containers:
             post=self._post,
             on_exit=self._collector.exited,
             on_gone=self._collector.gone,
-            on_silence=self._pump.doubt,
+            on_silence=self._on_silence,
             clock=self._parts.clock,
             beat=self._parts.heartbeat.beat("engine-events"),
         )

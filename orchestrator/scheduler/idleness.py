@@ -1,9 +1,9 @@
 """Tries that say nothing for longer than their tasks allow (`idle_timeout`). What this process did not hear itself
-counts from when it first saw the try, and a stall of its own gives every try time (invariant I16)."""
+counts from when it first saw the try."""
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -12,30 +12,30 @@ from orchestrator.ids import TryKey
 from orchestrator.planning.events import Silent
 from orchestrator.scheduler.attempts import OpenAttempts
 from orchestrator.scheduler.inbox import Message
+from orchestrator.scheduler.vigil import Vigil
 
 _log = structlog.get_logger()
 
 #: Seconds between two looks.
 _PERIOD = 1.0
-#: A look that comes so late means that we stood still, or that the clock was set.
-_STALL = timedelta(seconds=60)
 
 
 class Idleness:
     """Looks at the open tries now and then, on a thread of its own."""
 
-    def __init__(self, attempts: OpenAttempts, *, post: Callable[[Message], None], clock: Clock) -> None:
+    def __init__(
+        self, attempts: OpenAttempts, vigil: Vigil, *, post: Callable[[Message], None], clock: Clock
+    ) -> None:
         self._attempts = attempts
+        self._vigil = vigil
         self._post = post
         self._clock = clock
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._heard: dict[TryKey, datetime] = {}
-        self._looked = clock.now()
         self._thread = threading.Thread(target=self._run, name="idleness", daemon=True)
 
     def start(self) -> None:
-        self._looked = self._clock.now()
         self._thread.start()
 
     def heard(self, key: TryKey) -> None:
@@ -46,16 +46,15 @@ class Idleness:
 
     def look(self) -> None:
         """Tell of each try that has been silent for too long."""
+        self._vigil.look()
         now = self._clock.now()
-        stalled = not timedelta(0) <= now - self._looked < _STALL
-        self._looked = now
         limited = {e.attempt.key: e for e in self._attempts.all() if e.task.idle_timeout is not None and e.started}
         with self._lock:
-            self._heard = {key: now if stalled else self._heard.get(key, now) for key in limited}
+            self._heard = {key: self._heard.get(key, now) for key in limited}
             heard = dict(self._heard)
         for key, entry in limited.items():
             limit = entry.task.idle_timeout
-            if limit is not None and not entry.stop_requested and now - heard[key] >= limit:
+            if limit is not None and not entry.stop_requested and self._vigil.is_over(heard[key], limit):
                 self._post(Silent(try_id=entry.try_id))
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from orchestrator.planning.rows import Reason
 from orchestrator.ports import Images, RegistryLogin
 from orchestrator.scheduler.patience import Patience
 from orchestrator.scheduler.unsealing import secret_reason
+from orchestrator.scheduler.vigil import Vigil
 from orchestrator.scheduler.workers import Workers
 from orchestrator.spec.container import ImageFacts
 from orchestrator.spec.dag import PullPolicy
@@ -52,11 +53,18 @@ class ImageGate:
     """Gets images in the background. With `one_attempt` trouble that may pass is not waited for."""
 
     def __init__(
-        self, images: Images, clock: Clock, login: Callable[[str], RegistryLogin], *, one_attempt: bool
+        self,
+        images: Images,
+        clock: Clock,
+        vigil: Vigil,
+        login: Callable[[str], RegistryLogin],
+        *,
+        one_attempt: bool,
     ) -> None:
         """`login` is that of a connection's id; raises `SecretError`."""
         self._images = images
         self._clock = clock
+        self._vigil = vigil
         self._login = login
         self._one_attempt = one_attempt
         self._stop = threading.Event()
@@ -118,7 +126,7 @@ class ImageGate:
                 )
             except ImageError as error:
                 reason = image_reason(error)
-                if not error.wait or self._one_attempt or self._clock.now() - since > wanted.timeout:
+                if not error.wait or self._one_attempt or self._vigil.is_over(since, wanted.timeout):
                     return reason
                 self._delayed(wanted, reason)
             except SecretUnavailableError as trouble:

@@ -15,9 +15,9 @@ import structlog
 from orchestrator.clock import Clock
 from orchestrator.errors import FencedError, StoreConflictError, StoreError, StoreUnavailableError
 from orchestrator.ids import Epoch, TryId
-from orchestrator.planning.changes import Answered, Change, Effect, PutRun, PutTask, PutTry, Row
+from orchestrator.planning.changes import Answered, Change, Effect, PutRun, PutTask, PutTry, Row, Spared
 from orchestrator.planning.decide import PlanSettings, decide, resume
-from orchestrator.planning.events import Event, Exited, LaunchFailed, Lost, Requested, Tick
+from orchestrator.planning.events import Event, Exited, Lapsed, LaunchFailed, Lost, Requested, Tick
 from orchestrator.planning.explain import Explained, Present, explain
 from orchestrator.planning.rows import Answer
 from orchestrator.planning.world import World
@@ -29,6 +29,7 @@ from orchestrator.scheduler.inbox import Asked, EngineConnected, Fenced, Inbox, 
 from orchestrator.scheduler.notices import Notice, notices_of
 from orchestrator.scheduler.outage import Outage
 from orchestrator.scheduler.refusals import instead_of
+from orchestrator.scheduler.vigil import Vigil
 
 _log = structlog.get_logger()
 
@@ -53,11 +54,12 @@ class Effects(Protocol):
 class Loop:
     """Runs turns until it is told to quit, or fenced."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wired once, by name
         self,
         store: Store,
         inbox: Inbox,
         attempts: OpenAttempts,
+        vigil: Vigil,
         effects: Effects,
         *,
         epoch: Epoch,
@@ -70,6 +72,7 @@ class Loop:
         self._store = store
         self._inbox = inbox
         self._attempts = attempts
+        self._vigil = vigil
         self._effects = effects
         self._epoch = epoch
         self._plan = plan
@@ -129,6 +132,7 @@ class Loop:
                     questions.append(message)
                 case _:
                     events.append(message)
+        events += self._lapsed()
         if woken or self._clock.monotonic() - self._looked >= _LOOK:
             events += self._requests()
         self._settle(events)
@@ -136,6 +140,11 @@ class Loop:
             self._effects.reconcile()
         for asked in questions:
             self._answer(asked)
+
+    def _lapsed(self) -> list[Lapsed]:
+        """That other time-outs are to be spared than the world knows."""
+        sparing = self._vigil.look()
+        return [] if sparing == self._world.spared else [Lapsed(sparing=sparing)]
 
     def _answer(self, asked: Asked) -> None:
         """From the world as it is committed. A question is no event: it changes nothing, and harms nothing."""
@@ -297,6 +306,7 @@ class Loop:
 
     def _rebuild(self) -> None:
         self._world = World.of(self._store.load())
+        self._world.apply((Spared(sparing=self._vigil.look()),))
         self._attempts.keep_only(
             (attempt, self._world.task_spec(attempt.key.task)) for attempt in self._world.open_tries()
         )

@@ -33,6 +33,7 @@ from orchestrator.scheduler.parts import Parts
 from orchestrator.scheduler.patience import Patience
 from orchestrator.scheduler.sources import Sources
 from orchestrator.scheduler.unsealing import Unsealing, secret_reason
+from orchestrator.scheduler.vigil import Vigil
 from orchestrator.scheduler.workers import Workers
 from orchestrator.spec.container import ImageFacts
 from orchestrator.spec.control import Control
@@ -53,12 +54,18 @@ class Preparer:
     """Answers `Prepare` and `PinImages` with events."""
 
     def __init__(
-        self, parts: Parts, sources: Sources, unsealing: Unsealing, *, post: Callable[[Message], None]
+        self,
+        parts: Parts,
+        sources: Sources,
+        unsealing: Unsealing,
+        vigil: Vigil,
+        *,
+        post: Callable[[Message], None],
     ) -> None:
         self._renderer = parts.renderer
         self._images = parts.images
         self._caches = Caches(parts.store, parts.artifacts, parts.site.project, parts.clock)
-        self._gate = ImageGate(parts.images, parts.clock, unsealing.login, one_attempt=parts.test_mode)
+        self._gate = ImageGate(parts.images, parts.clock, vigil, unsealing.login, one_attempt=parts.test_mode)
         self._store = parts.store
         self._sources = sources
         self._unsealing = unsealing

@@ -24,6 +24,7 @@ from orchestrator.scheduler.launcher import Launcher
 from orchestrator.scheduler.patience import Patience
 from orchestrator.scheduler.settling import Settled, Settling
 from orchestrator.scheduler.stopper import Stopper
+from orchestrator.scheduler.vigil import Vigil
 from orchestrator.spec.container import ContainerFacts, ContainerState
 
 _log = structlog.get_logger()
@@ -44,6 +45,7 @@ class Reconciler:
         settling: Settling,
         launcher: Launcher,
         *,
+        vigil: Vigil,
         stopper: Stopper,
         read_attempt: Callable[[TryId], Try | None],
         on_period: Callable[[], None],
@@ -56,6 +58,7 @@ class Reconciler:
         self._endings = endings
         self._settling = settling
         self._launcher = launcher
+        self._vigil = vigil
         self._stopper = stopper
         self._read_attempt = read_attempt
         self._on_period = on_period
@@ -97,6 +100,7 @@ class Reconciler:
 
     def _period(self) -> None:
         try:
+            self._vigil.look()
             self._on_period()
         except Exception:  # noqa: BLE001 - the shell of a loop: logged; the next look comes
             _log.exception("reconcile.broke")
@@ -104,17 +108,18 @@ class Reconciler:
     def _pass_patiently(self) -> None:
         patience = Patience(self._clock, self._stop)
         while not self._stop.is_set():
+            began = self._clock.monotonic()
             try:
                 self._pass()
             except (EngineUnavailableError, StoreUnavailableError) as trouble:
                 if patience.is_news():
                     _log.warning("reconcile.waits", trouble=trouble.message)
                 patience.wait()
+                continue
             except Exception:  # noqa: BLE001 - the shell of a loop: logged; the next pass comes
                 _log.exception("reconcile.broke")
-                return
-            else:
-                return
+            self._vigil.engine_listed(began)
+            return
 
     def _pass(self) -> None:
         self._post(EngineSized(capacity=self._engine.capacity()))

@@ -23,6 +23,7 @@ from orchestrator.scheduler.parts import Parts as Parts
 from orchestrator.scheduler.parts import Service
 from orchestrator.scheduler.preparer import Preparer
 from orchestrator.scheduler.sources import Sources
+from orchestrator.scheduler.vigil import Vigil
 from orchestrator.settings import Settings
 
 _log = structlog.get_logger()
@@ -41,16 +42,18 @@ class Scheduler:
         self._inbox = Inbox()
         self._publish = publish
         clock, post, attempts = parts.clock, self._inbox.post, OpenAttempts()
-        deployment = parts.store.deployment()
-        self._containers = Containers(parts, deployment, epoch, attempts, post=post, on_grown=self._log_grew)
+        deployment, vigil = parts.store.deployment(), Vigil(clock)
+        vigil.on_waking(self.reconcile)
+        self._containers = Containers(parts, deployment, epoch, attempts, vigil, post=post, on_grown=self._log_grew)
         sources = Sources(parts.store, parts.artifacts, self._containers.harvester)
-        self._preparer = Preparer(parts, sources, self._containers.unsealing, post=post)
+        self._preparer = Preparer(parts, sources, self._containers.unsealing, vigil, post=post)
         self._history = History(parts.store, post=post, clock=clock)
         self._dag_watch = DagWatch(parts.folder, parts.parser, post, clock) if parts.folder is not None else None
         self._loop = Loop(
             parts.store,
             self._inbox,
             attempts,
+            vigil,
             self,
             epoch=epoch,
             plan=_plan(parts, deployment, epoch),

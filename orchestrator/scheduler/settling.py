@@ -43,10 +43,11 @@ from orchestrator.states import ReasonCode
 
 _log = structlog.get_logger()
 
-#: Seconds to wait for the `destroy` event of a removed container.
-_DESTROY_SECONDS = 30.0
+#: Times to wait a second for the `destroy` event of a removed container: of one long wait nothing would be left for
+#: a process that slept.
+_DESTROY_SECONDS = 30
 #: The same where nobody knows whether the removal took effect.
-_UNANSWERED_SECONDS = 2.0
+_UNANSWERED_SECONDS = 2
 
 
 class Settled(Enum):
@@ -198,8 +199,9 @@ class Settling:
                 return Settled.DONE
         return self._cleared(entry)
 
-    def _gone_unstarted(self, fate: Fate, seconds: float) -> bool:
-        return self._clock.wait(fate.known, seconds) and not fate.missed and not fate.started
+    def _gone_unstarted(self, fate: Fate, seconds: int) -> bool:
+        known = any(self._clock.wait(fate.known, 1.0) for _ in range(seconds))
+        return known and not fate.missed and not fate.started
 
     def _cleared(self, entry: OpenAttempt) -> Settled:
         with contextlib.suppress(LogUnavailableError):  # the log of the next container begins anew

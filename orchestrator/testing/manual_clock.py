@@ -47,6 +47,11 @@ class ManualClock:
             self._passed += seconds
             self._changed.notify_all()
 
+    def jump(self, seconds: float) -> None:
+        """Set the hands, without time passing."""
+        with self._changed:
+            self._start += timedelta(seconds=seconds)
+
     def let_pass(self, seconds: float) -> None:
         """Wait until somebody waits for exactly so long, move the hands to when that is over, and see everybody
         whose time has come go on."""

@@ -33,6 +33,7 @@ from orchestrator.planning.changes import (
     PutTask,
     PutTry,
     PutVersion,
+    Spared,
     Stop,
 )
 from orchestrator.planning.contents import contents
@@ -305,6 +306,8 @@ class Leader:
 
     def _check_rebuilt(self) -> None:
         rebuilt = World.of(self.database())
+        if self.world.spared != rebuilt.spared:  # no row has that: whoever rebuilds the world says it again
+            rebuilt.apply((Spared(sparing=self.world.spared),))
         assert contents(rebuilt) == contents(self.world), "the world must be what its rows tell"
 
     def _check_limits(self) -> None:

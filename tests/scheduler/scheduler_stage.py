@@ -20,6 +20,7 @@ from orchestrator.queries import Queries, RunView
 from orchestrator.scheduler.attempts import OpenAttempts
 from orchestrator.scheduler.notices import Notice
 from orchestrator.scheduler.scheduler import Parts, Scheduler
+from orchestrator.scheduler.vigil import Vigil
 from orchestrator.settings import SchedulingSettings, Settings, TasksSettings
 from orchestrator.spec.container import ContainerSpec, EngineEventKind
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, ParsedFile, RetryPolicy, TaskSpec
@@ -215,6 +216,11 @@ class Stage:
     def attempts(self) -> OpenAttempts:
         """The tries that are open in the newest life."""
         return self.scheduler._containers._attempts
+
+    @property
+    def vigil(self) -> Vigil:
+        """Which time counts for the newest life."""
+        return self.scheduler._containers._vigil
 
     def define(self, spec: DagSpec) -> None:
         self.scheduler.post(FileParsed(parsed=ParsedFile(file=spec.file, dags=(spec,))))

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from scheduler_stage import Stage, dag, task
+from scheduler_stage import SOON, Stage, dag, task
 
 from orchestrator.ids import DAG_VOLUME_KIND, DEPLOYMENT_LABEL, KIND_LABEL, RUN_VOLUME_KIND, RunKey
 from orchestrator.planning.rows import Reason
@@ -91,13 +91,12 @@ def test_a_stall_of_our_own_is_not_held_against_a_try(still_stage: Stage, clock:
 def test_a_try_that_does_not_start_in_time_never_does(still_stage: Stage, clock: ManualClock) -> None:
     stage = still_stage
     stage.begin()
-    stage.engine.go_down()
+    pause = stage.engine.faults.pause("create")
     run = stage.trigger(dag(task("a", start_timeout=timedelta(seconds=5))))
-    stage.wait_open(run, "a")
+    assert pause.reached.wait(SOON)
     clock.advance(5)
     stage.heard.wait_for(lambda: stage.wait_open(run, "a").stop_requested_at is not None, "the time-out")
-    stage.engine.come_up()
-    clock.advance(5)
+    pause.proceed.set()
     view = stage.wait(run)
     stage.check_end(view, {"a": TaskState.FAILED})
     assert reason_of(view).code is ReasonCode.START_TIMEOUT
