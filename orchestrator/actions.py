@@ -4,6 +4,7 @@ An action writes a request, wakes the leader and waits a while for its answer; n
 state (invariant I3).
 """
 
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from orchestrator.errors import RequestRefusedError, unknown_dag
 from orchestrator.ids import TaskKey
 from orchestrator.planning.approvals import APPROVE, REJECT
 from orchestrator.planning.backfills import Asked
-from orchestrator.planning.rows import Answer, RequestKind
+from orchestrator.planning.rows import Answer, Request, RequestKind
 from orchestrator.planning.selection import Selection
 from orchestrator.ports import Store
 from orchestrator.scheduler.local_socket import Following, wake
@@ -25,6 +26,8 @@ from orchestrator.states import TaskState
 
 #: Seconds to wait for the leader's answer before saying that the request is queued.
 ANSWER_SECONDS = 5.0
+#: Seconds between two looks for the answer of a leader that nobody here can listen to.
+_LOOK_SECONDS = 0.05
 
 
 class Outcome(Value, frozen=True, kw_only=True):
@@ -151,10 +154,22 @@ class Actions:
             if following is not None:
                 wake(self._socket)
                 following.answer_to(request.id, ANSWER_SECONDS)
-        answer = self._store.answer(request.id)
+        answer = self._store.answer(request.id) if following else self._answer_from_afar(request)
         if answer is not None and not answer.ok:
             raise RequestRefusedError(answer.error)
         return Outcome(request_id=request.id, answer=answer)
+
+    def _answer_from_afar(self, request: Request) -> Answer | None:
+        """Where the leader, if there is one, is in another container or machine, only the database tells of its
+        answer. It hears of the request by the database, too."""
+        until, never = self._clock.monotonic() + ANSWER_SECONDS, threading.Event()
+        answer = self._store.answer(request.id)
+        if answer is None and self._store.led() is None:
+            return None
+        while answer is None and self._clock.monotonic() < until:
+            self._clock.wait(never, _LOOK_SECONDS)
+            answer = self._store.answer(request.id)
+        return answer
 
 
 def check_date(text: str) -> datetime:
