@@ -2,7 +2,7 @@
 and volumes of runs (invariant I14). Only what is known by its id is ever removed (invariant I13)."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -41,12 +41,15 @@ class Keeping:
         deployment: DeploymentId,
         *,
         volumes: Mapping[RunState, timedelta],
+        on_look: Callable[[], None] = lambda: None,
         clock: Clock,
     ) -> None:
+        """`on_look`: what else is to be looked after as often; it may raise as `look` does."""
         self._engine = engine
         self._store = store
         self._deployment = deployment
         self._volumes = volumes
+        self._on_look = on_look
         self._clock = clock
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeping", daemon=True)
@@ -56,6 +59,7 @@ class Keeping:
 
     def look(self) -> None:
         """Remove what has been kept for long enough. `EngineError`, `StoreUnavailableError`."""
+        self._on_look()
         for facts in self._engine.list_ours(self._deployment):
             self._container(facts)
         for volume in self._engine.list_volumes(self._deployment):

@@ -1,4 +1,4 @@
-"""Kill means stopped, then gone (invariant I6): TERM, a timer of our own, KILL; on a thread of its own, never
+"""Kill means stopped, then gone (invariant I6): TERM, a timer of our own, KILL; on threads of its own, never
 behind the start gate."""
 
 import heapq
@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -18,11 +19,14 @@ from orchestrator.ports import Engine
 from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
 from orchestrator.scheduler.inbox import Message
 from orchestrator.scheduler.vigil import Vigil
+from orchestrator.scheduler.workers import Workers
 
 _log = structlog.get_logger()
 
 #: How long until a signal that the engine did not take is sent again.
 _AGAIN = timedelta(seconds=1)
+#: Signals that are sent at one time: one that the engine does not answer holds up no other.
+_SENDERS = 8
 #: The signal that nobody can be deaf to.
 _LAST = "KILL"
 #: Seconds to wait where nothing is due: until somebody asks.
@@ -62,6 +66,7 @@ class Stopper:
         self._stopping: set[TryId] = set()  #: those in `_due`, and the one that is being signalled
         self._asked = threading.Event()
         self._closing = threading.Event()
+        self._senders = Workers(_SENDERS, "stop")
         self._thread = threading.Thread(target=self._run, name="stopper", daemon=True)
 
     def start(self) -> None:
@@ -70,11 +75,14 @@ class Stopper:
     def close(self) -> None:
         self._closing.set()
         self._asked.set()
+        self._senders.close()
 
     def join(self, seconds: float) -> bool:
+        until = self._clock.monotonic() + seconds
         if self._thread.ident is not None:
             self._thread.join(seconds)
-        return not self._thread.is_alive()
+        sent = self._senders.join(max(until - self._clock.monotonic(), 0.0))
+        return sent and not self._thread.is_alive()
 
     def stop(self, entry: OpenAttempt) -> None:
         """Stop the try's container: its stop signal now, or what is left of the grace that an earlier process
@@ -103,7 +111,7 @@ class Stopper:
             self._clock.wait(self._asked, self._seconds())
             self._asked.clear()
             for step in self._take_due():
-                self._signal(step)
+                self._senders.submit(partial(self._signal, step))
 
     def _seconds(self) -> float:
         with self._lock:

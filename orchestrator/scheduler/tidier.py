@@ -3,6 +3,7 @@ container is removed (invariants I2, I6)."""
 
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -34,6 +35,9 @@ _log = structlog.get_logger()
 
 #: Threads that tidy up.
 _TIDIERS = 2
+#: How long after its end the container of a stopped try is kept for a log that cannot be stored. Whether it is
+#: over is looked at once a minute, so it is gone within ten.
+LOG_PATIENCE = timedelta(minutes=9)
 #: Answers that are remembered, for tries that are asked for once more before their row says that it is done.
 _REMEMBERED = 4096
 
@@ -59,7 +63,7 @@ class Tidier:
         self._clock = clock
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._in_hand: set[TryId] = set()
+        self._in_hand: dict[TryId, Try] = {}
         self._broken: dict[TryId, Try] = {}
         self._done: dict[TryId, Collected] = {}
         self._workers = Workers(_TIDIERS, "tidy")
@@ -70,7 +74,7 @@ class Tidier:
             done = self._done.get(attempt.try_id)
             new = done is None and attempt.try_id not in self._in_hand
             if new:
-                self._in_hand.add(attempt.try_id)
+                self._in_hand[attempt.try_id] = attempt
                 self._broken.pop(attempt.try_id, None)
         if done is not None:
             self._post(done)
@@ -83,6 +87,18 @@ class Tidier:
             broken = tuple(self._broken.values())
         for attempt in broken:
             self.tidy(attempt)
+
+    def give_up(self) -> None:
+        """Remove what stopped tries have on the engine though their logs could not be stored for so long: what is
+        killed is gone (invariant I6). What was stored stays, and is marked once it can be. `EngineError`."""
+        now = self._clock.now()
+        with self._lock:
+            held = [attempt for attempt in self._in_hand.values() if attempt.try_id not in self._done]
+        for attempt in held:
+            if attempt.container_id is not None and _is_overdue(attempt, now) and not is_kept(attempt, now):
+                _log.error("tidy.log_given_up", try_id=attempt.try_id, container=attempt.container_id)
+                self._remove(attempt, attempt.container_id)
+                self._tell(Collected(try_id=attempt.try_id, at=now, log_truncated=True))
 
     def close(self) -> None:
         """Take nothing more up; the next process does."""
@@ -101,13 +117,16 @@ class Tidier:
             with self._lock:
                 self._broken[attempt.try_id] = attempt
         with self._lock:
-            self._in_hand.discard(attempt.try_id)
-            if told is not None:
-                self._done[attempt.try_id] = told
-                while len(self._done) > _REMEMBERED:
-                    del self._done[next(iter(self._done))]
+            self._in_hand.pop(attempt.try_id, None)
         if told is not None:
-            self._post(told)
+            self._tell(told)
+
+    def _tell(self, told: Collected) -> None:
+        with self._lock:
+            self._done[told.try_id] = told
+            while len(self._done) > _REMEMBERED:
+                del self._done[next(iter(self._done))]
+        self._post(told)
 
     def _patiently(self, attempt: Try) -> Collected | None:
         """Again and again while the engine or the disk is away."""
@@ -161,6 +180,11 @@ class Tidier:
         except ContainerRunningError:  # started again by others: the try is over, nothing of it may run
             _log.warning("tidy.still_runs", try_id=attempt.try_id, container=container)
             self._engine.remove(container, force=True)
+
+
+def _is_overdue(attempt: Try, now: datetime) -> bool:
+    ended = attempt.ended_at
+    return attempt.stop_requested_at is not None and ended is not None and now >= ended + LOG_PATIENCE
 
 
 def _following(attempt: Try) -> str:
