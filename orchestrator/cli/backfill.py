@@ -1,5 +1,6 @@
 """`orchestrator backfill`: the runs of a range of logical dates."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -7,7 +8,7 @@ import msgspec
 
 from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.session import open_app, read_conf, say, tell
-from orchestrator.planning.backfills import Asked
+from orchestrator.planning.backfills import Asked, Step
 from orchestrator.queries import BackfillView
 from orchestrator.states import Reprocess
 
@@ -31,29 +32,39 @@ def backfill() -> None:
 @click.option("--backwards", is_flag=True, help="The newest first.")
 @click.option("--max-active-runs", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--conf", metavar="JSON", help="conf of every run.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option(
+    "--as-run/--newest",
+    "as_run",
+    default=None,
+    help="What is cleared runs with the version and images it had, or the newest. Default: the setting "
+    "scheduling.rerun_with.",
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be done, and with which version and images.")
 @output_option
 def create(
-    dag_id: str, *, conf: str | None, reprocess: str, dry_run: bool, output: str | None, **asked: Any
+    dag_id: str,
+    *,
+    conf: str | None,
+    reprocess: str,
+    as_run: bool | None,
+    dry_run: bool,
+    output: str | None,
+    **asked: Any,
 ) -> None:
     """Begin a backfill."""
-    wanted = Asked(dag_id=dag_id, conf=read_conf(conf), reprocess=Reprocess(reprocess), **asked)
     app = open_app()
+    recorded = app.project.settings.scheduling.rerun_with == "recorded" if as_run is None else as_run
+    words = {**asked, "reprocess": Reprocess(reprocess), "as_run": recorded}
+    wanted = Asked(dag_id=dag_id, conf=read_conf(conf), **words)
     with app.queries() as queries:
         steps = queries.backfill_plan(wanted)
         for doubt in queries.backfill_doubts(wanted):
             say(f"warning: {doubt}")
     if dry_run:
-        rows = [
-            {
-                "logical_date": step.interval.start,
-                "interval_end": step.interval.end,
-                "does": step.kind.value,
-                "run_id": step.run.run_id if step.run else None,
-            }
-            for step in steps
-        ]
-        show(rows, ["logical_date", "does", "run_id"], output, empty="no interval lies in that range")
+        columns = ["logical_date", "does", "run_id", "version"]
+        show([_planned(step) for step in steps], columns, output, empty="no interval lies in that range")
+        if output != "json" and (images := _images(steps)):
+            say(f"images: {', '.join(images)}")
         return
     with app.actions() as actions:
         outcome = actions.backfill(wanted)
@@ -112,6 +123,24 @@ def cancel(number: int, output: str | None) -> None:
         tell(actions.change_backfill(number, "cancelled"), output, f"backfill {number} begins no more runs")
 
 
+def _planned(step: Step) -> dict[str, Any]:
+    return {
+        "logical_date": step.interval.start,
+        "interval_end": step.interval.end,
+        "does": step.kind.value,
+        "run_id": step.run.run_id if step.run else None,
+        "version": step.version,
+        "images": step.images,
+    }
+
+
+def _images(steps: Iterable[Step]) -> list[str]:
+    """All that anything runs with, and what each name meant then or will mean."""
+    named = {(name, pin) for step in steps for name, pin in step.images.items()}
+    told = ((name, "as it is when a run begins" if pin is None else pin) for name, pin in named)
+    return sorted(f"{name} ({what})" for name, what in told)
+
+
 def _row(view: BackfillView) -> dict[str, Any]:
     filled = view.backfill
     return {
@@ -128,6 +157,7 @@ def _row(view: BackfillView) -> dict[str, Any]:
         "reprocess": filled.reprocess.value,
         "backwards": filled.backwards,
         "max_active_runs": filled.max_active_runs,
+        "as_run": filled.as_run,
         "actor": filled.actor,
         "created_at": filled.created_at,
         "ended_at": filled.ended_at,

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.errors import TimetableError
-from orchestrator.ids import RunKey
+from orchestrator.ids import RunKey, VersionId
 from orchestrator.planning import rerun
 from orchestrator.planning.blueprint import Blueprint
 from orchestrator.planning.changes import Answered, LookBack, PutBackfill
@@ -42,15 +42,19 @@ class StepKind(StrEnum):
 
 
 class Step(Value, frozen=True, kw_only=True):
-    """One interval of a backfill; `run` is the run it has already."""
+    """One interval of a backfill; `run` is the run it has already. What runs does so with this version of the DAG,
+    and these images, by name (None: what the name means when it begins)."""
 
     kind: StepKind
     interval: Interval
     run: RunKey | None = None
+    version: VersionId | None = None
+    images: dict[str, str | None] = {}
 
 
 class Asked(Value, frozen=True, kw_only=True):
-    """What a backfill is asked to be: the payload of its request."""
+    """What a backfill is asked to be: the payload of its request. `as_run`: runs that are there keep the version
+    and images they had, where they run again; None: as the site has it."""
 
     dag_id: str
     start: str
@@ -59,6 +63,7 @@ class Asked(Value, frozen=True, kw_only=True):
     backwards: bool = False
     max_active_runs: int = 1
     conf: dict[str, Any] = {}
+    as_run: bool | None = None
 
 
 def plan_of(asked: Asked, blueprint: Blueprint, runs: Iterable[PastRun]) -> tuple[Step, ...]:
@@ -67,7 +72,7 @@ def plan_of(asked: Asked, blueprint: Blueprint, runs: Iterable[PastRun]) -> tupl
     first, last = dates_of(asked, blueprint)
     intervals = list(blueprint.timetable.starting_in(first, last))
     ordered = reversed(intervals) if asked.backwards else intervals
-    return tuple(_step(interval, having.get(interval.start), asked.reprocess) for interval in ordered)
+    return tuple(_planned(asked, blueprint, interval, having.get(interval.start)) for interval in ordered)
 
 
 def dates_of(asked: Asked, blueprint: Blueprint) -> tuple[datetime, datetime]:
@@ -223,11 +228,23 @@ def _begin(draft: Draft, request: Request, runs: Iterable[PastRun]) -> Answer:
         created_at=draft.now,
         pending=pending,
         total=len(pending),
+        as_run=draft.settings.rerun_recorded if asked.as_run is None else asked.as_run,
     )
     draft.do(PutBackfill(backfill=backfill))
     advance(draft, backfill.id)
     told = {"id": backfill.id, "dag_id": backfill.dag_id, "runs": len(pending), "left": left}
     return Answer(ok=True, data={**told, "warnings": list(doubts_of(asked, blueprint))})
+
+
+def _planned(asked: Asked, blueprint: Blueprint, interval: Interval, run: Run | None) -> Step:
+    """A step, and with what it runs."""
+    step = _step(interval, run, asked.reprocess)
+    if step.kind is StepKind.LEAVE:
+        return step
+    if step.kind is StepKind.CLEAR and run is not None and asked.as_run:
+        return msgspec.structs.replace(step, version=run.version, images=dict(run.images or {}))
+    version = blueprint.version.version
+    return msgspec.structs.replace(step, version=version, images=dict.fromkeys(blueprint.images))
 
 
 def _step(interval: Interval, run: Run | None, reprocess: Reprocess) -> Step:
@@ -281,7 +298,7 @@ def _stands(run: Run) -> bool:
 def _clear(draft: Draft, backfill: Backfill, past: PastRun) -> None:
     rerun.recall(draft, past)
     key, tasks = past.run.key, [task.key for task in past.tasks]
-    rerun.clear(draft, key, tasks, backfill.actor, as_run=False)
+    rerun.clear(draft, key, tasks, backfill.actor, as_run=backfill.as_run)
     cleared = draft.world.runs[key]
     conf = backfill.conf or cleared.conf
     draft.put_run(msgspec.structs.replace(cleared, backfill=backfill.id, conf=conf))

@@ -219,7 +219,8 @@ class Pending(Value, frozen=True, kw_only=True):
 
 class Backfill(Value, frozen=True, kw_only=True):
     """Runs of a DAG for the logical dates from `start` to `end`, `max_active_runs` at a time. `pending` are those
-    to come, in order, of `total`; `ended_at` is set when the last one has ended. `id` is that of its request."""
+    to come, in order, of `total`; `ended_at` is set when the last one has ended. `id` is that of its request.
+    `as_run`: those that are there keep the version and images they had, where they run again."""
 
     id: int
     dag_id: str
@@ -236,6 +237,7 @@ class Backfill(Value, frozen=True, kw_only=True):
     paused: bool = False
     cancelled_by: str | None = None
     ended_at: datetime | None = None
+    as_run: bool = False
 
 
 class Pool(Value, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from orchestrator.errors import SchemaError
 from orchestrator.store.tables import METADATA
 
 #: The newest revision in `migrations/versions`; revisions are numbered, so that older and newer can be told.
-HEAD = "0005"
+HEAD = "0006"
 
 _UPGRADE = "orchestrator db upgrade"
 _OF_ITS_OWN = "give the orchestrator a database of its own, and name it in the setting database.url"

@@ -316,6 +316,7 @@ backfills = Table(
     Column("paused", Boolean, nullable=False),
     Column("cancelled_by", TEXT),
     Column("ended_at", Instant),
+    Column("as_run", Boolean, nullable=False, server_default="0"),
 )
 _GOING = text("ended_at IS NULL")
 Index("backfills_open", backfills.c.id, sqlite_where=_GOING, postgresql_where=_GOING)

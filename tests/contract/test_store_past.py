@@ -117,7 +117,10 @@ def backfill(**fields: object) -> Backfill:
 
 
 def test_backfills_are_loaded_while_they_go_on_and_listed_for_ever(store: Store, epoch: Epoch) -> None:
-    going, over = backfill(), backfill(id=5, pending=(), ended_at=NOW + timedelta(hours=1), cancelled_by="ann")
+    going, over = (
+        backfill(),
+        backfill(id=5, pending=(), ended_at=NOW + timedelta(hours=1), cancelled_by="ann", as_run=True),
+    )
     store.write(epoch, [PutBackfill(backfill=over), PutBackfill(backfill=going)])
     assert store.load().backfills == (going,)
     assert store.backfills(10) == (going, over)

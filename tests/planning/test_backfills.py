@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 from planning_past import ask, look_back
-from planning_sim import Leader, container, dag, empty, played
+from planning_sim import SETTINGS, Leader, container, dag, empty, played
 
 from orchestrator.ids import RunKey
 from orchestrator.planning.backfills import Asked, StepKind, plan_of, wanted_by
@@ -250,6 +250,34 @@ def test_the_dry_run_is_the_plan() -> None:
     cleared = [step.interval.start.day for step in steps if step.kind is StepKind.CLEAR]
     tries = {run.interval.start.day: leader.task(run.key, "a").tries for run in runs(leader)}
     assert tries == {**dict.fromkeys(made, 1), **dict.fromkeys(cleared, 2)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "site", "kept"),
+    [(True, False, True), (False, True, False), (None, True, True), (None, False, False)],
+)
+def test_what_is_cleared_takes_the_version_and_images_that_the_dry_run_names(
+    *, asked: bool | None, site: bool, kept: bool
+) -> None:
+    leader = Leader(msgspec.structs.replace(SETTINGS, rerun_recorded=site))
+    leader.parse(daily(container("a")))
+    create(leader, end="2026-11-03")
+    play_on(leader, {"a": 1})
+    (old,) = {(run.version, run.images["tools"]) for run in runs(leader)}
+    leader.parse(daily(container("a"), container("b", "a")))
+    newest = leader.world.current("d")
+    past = [PastRun(run=run, tasks=(), version=leader.rows["versions"]["d", run.version]) for run in runs(leader)]
+    wanted = Asked(dag_id="d", start="2026-11-03", end="2026-11-04", reprocess=Reprocess.ALL, as_run=kept)
+    cleared, made = plan_of(wanted, newest, past)
+    assert (cleared.version, cleared.images["tools"]) == (old if kept else (newest.version.version, None))
+    assert (made.version, made.images) == (newest.version.version, {"tools": None})
+    payload = msgspec.to_builtins(wanted) | {"as_run": asked}
+    assert ask(leader, RequestKind.BACKFILL, **payload).ok
+    leader.restart()
+    play_on(leader)
+    ran = {run.interval.start.day: run for run in runs(leader)}
+    assert (ran[3].version, ran[4].version) == (cleared.version, made.version)
+    assert set(leader.states(ran[3].key)) == ({"a"} if kept else {"a", "b"})
 
 
 @pytest.mark.parametrize(
