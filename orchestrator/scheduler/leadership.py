@@ -124,9 +124,9 @@ class Leadership:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(_JOIN_SECONDS)
-        if self._epoch is None or self._over:
-            return
-        self._over = True
+        sure, self._over = self._surely(), True
+        if self._epoch is None or not sure:
+            return  # it is nobody's by now, or another's; and a database that is away would only hold us up
         try:
             self._store.give_up(self._epoch)
         except StoreError as trouble:  # it expires

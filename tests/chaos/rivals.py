@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from sqlalchemy import select
 from stage import Stage
 
 from orchestrator.clock import SystemClock
+from orchestrator.errors import StoreUnavailableError
 from orchestrator.ids import Epoch
 from orchestrator.store import SqlStore
 from orchestrator.store.tables import METADATA
@@ -88,15 +90,26 @@ class Rivals:
             act()
             began = SystemClock().monotonic()
             self.until(lambda: self.epoch > before)
-            return SystemClock().monotonic() - began - machine.late
+            took = SystemClock().monotonic() - began
+        sys.stdout.write(
+            f"--- epoch {self.epoch} began {took:.1f} s later, the machine late by {machine.late:.1f} s\n"
+        )
+        return took - machine.late
 
     def until(self, there: Callable[[], bool]) -> None:
-        """Until this holds."""
+        """Until this holds; while the database is away it does not."""
         clock = SystemClock()
         end = clock.monotonic() + PATIENCE
-        while not there():
+        while not self._known(there):
             assert clock.monotonic() < end, f"it does not come about: {self._store.leading()}"
             clock.wait(threading.Event(), _LOOK)
+
+    @staticmethod
+    def _known(there: Callable[[], bool]) -> bool:
+        try:
+            return there()
+        except StoreUnavailableError:
+            return False
 
     def let_pass(self, seconds: float) -> None:
         """For how long somebody stands still is all that this is about."""

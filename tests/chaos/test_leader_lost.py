@@ -19,6 +19,7 @@ from scheduler_process import SchedulerProcess
 from stage import Stage
 
 from orchestrator.engines.docker.address import Address
+from orchestrator.scheduler.leadership import LASTS
 
 pytestmark = pytest.mark.engine
 
@@ -72,7 +73,7 @@ def ground(tmp_path: Path, engine_address: Address, base_image: str, postgres_se
     return Ground(tmp_path, engine_address, base_image, postgres_server)
 
 
-def test_when_the_leader_is_killed_the_standby_goes_on(ground: Ground) -> None:
+def test_when_the_leader_is_killed_or_told_to_go_the_standby_goes_on(ground: Ground) -> None:
     _kill_again_and_again(ground, rounds=2, short=30, long=2)
 
 
@@ -86,11 +87,10 @@ def test_the_leader_is_killed_ten_times_among_a_hundred_containers(ground: Groun
 
 
 def test_a_leader_that_stands_still_and_wakes_up_writes_and_starts_nothing(ground: Ground) -> None:
-    with ground.play(short=30, long=2) as (stage, rivals):
-        for _ in range(2):
-            leader, _ = rivals.settled()
-            _wait_for_starts(stage, 30, 4)
-            _freeze_and_wake(stage, rivals, leader)
+    with ground.play(short=20, long=2) as (stage, rivals):
+        leader, _ = rivals.settled()
+        _wait_for_starts(stage, 20, 4)
+        _freeze_and_wake(stage, rivals, leader)
 
 
 @pytest.mark.long
@@ -103,12 +103,21 @@ def test_a_leader_that_stands_still_for_a_minute_writes_and_starts_nothing(groun
             _freeze_and_wake(stage, rivals, leader, seconds=60)
 
 
-def test_a_leader_that_is_told_to_go_hands_over_at_once(ground: Ground) -> None:
-    with ground.play(short=12, long=1) as (stage, rivals):
-        leader, _ = rivals.settled()
-        _wait_for_starts(stage, 12, 4)
-        assert rivals.takes_over(lambda: rivals.end(leader)) < _AT_ONCE
-        rivals.settled()
+def test_while_the_database_is_away_nobody_leads_and_whoever_comes_back_first_goes_on(
+    tmp_path: Path, engine_address: Address, base_image: str
+) -> None:
+    server = PostgresServer()
+    try:
+        server.start()
+        with Ground(tmp_path, engine_address, base_image, server).play(short=20, long=2) as (stage, rivals):
+            rivals.settled()
+            _wait_for_starts(stage, 20, 4)
+            server.stop()
+            rivals.let_pass(LASTS.total_seconds() + 2)
+            server.start()
+            _wait_for_starts(stage, 20, 4)
+    finally:
+        server.remove()
 
 
 # --- the play -------------------------------------------------------------------------------------------
@@ -121,6 +130,9 @@ def _kill_again_and_again(ground: Ground, *, rounds: int, short: int, long: int)
             _wait_for_starts(stage, short, number % 3 * 4 + 1)
             assert rivals.takes_over(lambda: rivals.kill(leader)) < _TAKEN_OVER  # noqa: B023 - called at once
             rivals.add()
+        leader, _ = rivals.settled()
+        assert rivals.takes_over(lambda: rivals.end(leader)) < _AT_ONCE
+        rivals.add()
 
 
 def _freeze_and_wake(stage: Stage, rivals: Rivals, leader: SchedulerProcess, *, seconds: float = 0) -> None:

@@ -106,7 +106,8 @@ def commands() -> set[str]:
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         below = command.commands if isinstance(command, click.Group) else {}
-        found |= {f"{name} {each}" for each in below} or {name}
+        alone = not isinstance(command, click.Group) or command.invoke_without_command
+        found |= {f"{name} {each}" for each in below} | ({name} if alone else set())
     return found
 
 
