@@ -75,7 +75,9 @@ class Operator(Node):
         except AuthoringError as error:
             if self.node_id not in self.graph.tasks:
                 raise
-            keep(error)  # two tasks of one id
+            keep(error)  # of two tasks of one id the second goes on with another, lest edges be both's
+            self.node_id = self.graph.free_id(self.node_id)
+            self.graph.add_task(replace(spec, task_id=self.node_id))
         for handle in handles_in(spec):
             if handle.task_id in self.graph.tasks:
                 self.graph.connect(handle.task_id, self.node_id)

@@ -29,6 +29,7 @@ _INSTEAD: Mapping[str, str] = {
     "Connection": 'connections=["ID"] of the task that needs it, or `{{ conn.ID.host }}`',
     "BaseHook": 'connections=["ID"] of the task that needs it, or `{{ conn.ID.host }}`',
     "XCom": "`task.output` of the task whose result is meant",
+    "notify": 'a last task that tells, with trigger_rule="one_failed": nobody is notified yet',
     "days_ago": "start_date=datetime(2026, 1, 1, tzinfo=UTC)",
 }
 _OF_OURS = re.compile(r"cannot import name '(\w+)' from 'orchestrator(?:\.authoring)?' ")

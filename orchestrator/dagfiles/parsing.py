@@ -5,7 +5,7 @@ import hashlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -75,10 +75,10 @@ def _run(source: bytes, path: Path, task: ParseTask) -> tuple[list[DagSpec], lis
             tree = ast.parse(source, str(path))
             _execute(tree, path)
             problems += check_source(tree, task.file, dags[0].dag_id if len(dags) == 1 else None)
-            specs = [to_spec(dag, task.file) for dag in dags if _is_sound(dag.dag_id, mistakes)]
-            for spec in specs:
-                if _is_sound(spec.dag_id, mistakes):
-                    problems += check(spec, frozenset(task.task_images), frozenset(task.bare_images))
+            for dag in dags:
+                if not any(each.dag_id in (None, dag.dag_id) and each.task_id is None for each in mistakes):
+                    specs.append(to_spec(dag, task.file))
+                    problems += _findings(specs[-1], mistakes, task)
         except BaseException as error:  # noqa: BLE001 - a DAG file may raise anything, and hurts itself only
             if isinstance(error, MemoryError):
                 use_reserve()
@@ -88,9 +88,13 @@ def _run(source: bytes, path: Path, task: ParseTask) -> tuple[list[DagSpec], lis
     return specs, list(dict.fromkeys([*told, *noted, *problems]))
 
 
-def _is_sound(dag_id: str, mistakes: list[AuthoringError]) -> bool:
-    """Whether it says what its author wrote: after a mistake further findings would be about what is left."""
-    return all(each.dag_id not in (None, dag_id) for each in mistakes)
+def _findings(dag: DagSpec, mistakes: Iterable[AuthoringError], task: ParseTask) -> list[Problem]:
+    """What the rules say of a DAG. Beside mistakes, which leave less than its author wrote, only the errors of
+    tasks that are whole: what is doubtful may be so for what is missing."""
+    found = list(check(dag, frozenset(task.task_images), frozenset(task.bare_images)))
+    broken = {each.task_id for each in mistakes if each.dag_id == dag.dag_id}
+    errors = (each for each in found if each.severity is Severity.ERROR and each.task_id not in broken)
+    return list(errors) if broken else found
 
 
 def _noted(note: Note, dag: DAG, file: str) -> Problem:

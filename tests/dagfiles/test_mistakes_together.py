@@ -85,16 +85,39 @@ with DAG("a"):
 
 def test_beside_a_dag_with_a_mistake_the_others_are_checked(project: Project, authoring: AuthoringServer) -> None:
     text = """
-with DAG("a"):
-    EmptyOperator(task_id="x", imag="y")
+with DAG("a", max_active_run=3):
     DockerOperator(task_id="t", image="tool:1", command="echo {{ undefined_here }}")
 with DAG("b"):
     DockerOperator(task_id="t", image="tool:1", command="echo {{ undefined_here }}")
 """
     assert shown(told(project, authoring, text)) == [
-        (5, "unknown_argument", "a", "x"),
-        (8, "template_name", "b", "t"),
+        (4, "unknown_argument", "a", None),
+        (7, "template_name", "b", "t"),
     ]
+
+
+def test_in_a_dag_with_a_mistake_errors_of_its_other_tasks_are_told_and_no_doubts(
+    project: Project, authoring: AuthoringServer
+) -> None:
+    text = """
+with DAG("a"):
+    first = DockerOperator(task_id="first", image="tool", comand="x {{ nothing }}")
+    DockerOperator(task_id="second", image="tool", command="{{ nothing }} {{ result('first') }} | wc")
+    DockerOperator(task_id="third", image="tool", labels={"x": "{{ conn.pg.password }}"})
+"""
+    assert shown(told(project, authoring, text)) == [
+        (5, "unknown_argument", "a", "first"),
+        (6, "template_name", "a", "second"),
+        (7, "secret_in_command", "a", "third"),
+    ]
+
+
+def test_two_tasks_of_one_id_are_no_cycle(project: Project, authoring: AuthoringServer) -> None:
+    text = """
+with DAG("a"):
+    EmptyOperator(task_id="x") >> EmptyOperator(task_id="y") >> EmptyOperator(task_id="x")
+"""
+    assert shown(told(project, authoring, text)) == [(5, "duplicate_id", "a", "x")]
 
 
 def test_what_needs_the_whole_dag_is_told_of_each_task(project: Project, authoring: AuthoringServer) -> None:

@@ -141,6 +141,7 @@ def test_dependencies_are_known_of_a_broken_file_too(project: Project, authoring
             ("'BashOperator'", "write DockerOperator(task_id=..., script="),
         ),
         ("from orchestrator import PythonOperator\n", "import", 1, ("'PythonOperator'", "@task.docker")),
+        ("from orchestrator import notify\n", "import", 1, ("'notify'", "nobody is notified yet")),
         ("from orchestrator import MySqlOperator\n", "import", 1, ("'MySqlOperator'", "belongs in an image")),
         ("def f():\n    return 1 / 0\n\nf()\n", "exception", 2, ("ZeroDivisionError", "run")),
         ("import os\nos.environ['CITY']\n", "environment", 2, ("'CITY'", "parse_env")),

@@ -17,6 +17,8 @@ _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "zsh"})
 _SINGLE_QUOTED = re.compile(r"'[^']*'")
 _EXPANSION = re.compile(r"(?<!\\)\$[A-Za-z_({]")
 _PLACE = re.compile(r"command\[(\d+)\]")
+#: Where a script's line writes to a file by its whole path.
+_REDIRECTED = re.compile(r""">>?\s*["']?(/[^\s;|&<>()'"`$]+)["']?""")
 #: Folders at the root that are surely for data. Others may be the image's own.
 _DATA_FOLDERS = frozenset(
     {"data", "dataset", "datasets", "in", "input", "inputs", "out", "output", "outputs", "result", "results",
@@ -108,8 +110,19 @@ def _arguments(task: TaskSpec, texts: tuple[tuple[str, str], ...]) -> Iterator[t
         plain = TEMPLATE_PARTS.sub("x", text)
         if field == "command":
             yield from ((field, word) for word in _words(plain)[0 if own else 1 :])
+        elif field == "script":
+            yield from ((field, path) for path in _written(plain))
         elif field.startswith("call.") or ((place := _PLACE.fullmatch(field)) and (own or int(place[1]) > 0)):
             yield field, plain
+
+
+def _written(script: str) -> Iterator[str]:
+    """The paths to which a script's own `>` writes, in folders that it says nothing else of: what it makes or reads
+    itself may be meant to go with its container."""
+    rest = _REDIRECTED.sub(" ", script)
+    for path in _REDIRECTED.findall(script):
+        if not re.search(rf"/{re.escape(_top(path))}(?![\w.-])", rest):
+            yield path
 
 
 def _words(command: str) -> list[str]:
