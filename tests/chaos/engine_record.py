@@ -22,11 +22,13 @@ CREATED, STARTED, DIED, GONE = (
 
 
 class EngineRecord:
-    """Every event of a deployment's tries, in order; a context manager, listening once it is entered."""
+    """Every event of a deployment's tries, in order; a context manager, listening once it is entered. With `breaks`
+    the engine may go away meanwhile, and what it does then is not heard."""
 
-    def __init__(self, address: Address, deployment: DeploymentId) -> None:
+    def __init__(self, address: Address, deployment: DeploymentId, *, breaks: bool = False) -> None:
         self._engine = DockerEngine(lambda: address, SystemClock())
         self._deployment = deployment
+        self._breaks = breaks
         self._events: list[EngineEvent] = []
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -83,6 +85,11 @@ class EngineRecord:
 
         self._until(told, f"{kind} of {container}")
 
+    def events_of(self, kind: EngineEventKind, container: ContainerId) -> list[EngineEvent]:
+        """What the engine told of this, with its own instants."""
+        with self._changed:
+            return [event for event in self._events if event.kind is kind and event.container_id == container]
+
     def _of(self, task_id: str) -> list[EngineEvent]:
         return [
             event
@@ -97,6 +104,6 @@ class EngineRecord:
     def _read(self) -> None:
         for event in self._engine.events(self._deployment):
             with self._changed:
-                assert event.kind is not EngineEventKind.DISCONNECTED, event.detail
+                assert self._breaks or event.kind is not EngineEventKind.DISCONNECTED, event.detail
                 self._events.append(event)
                 self._changed.notify_all()

@@ -41,7 +41,8 @@ class Stage:
     """One project with the one DAG `dag_id`, which runs once by itself; a context manager.
 
     With `proxied=False` the scheduler speaks to the engine itself; `given` is what the DAG file finds beside it, by
-    name; `settings` are variables of the scheduler's own; `life` is how it is started."""
+    name; `settings` are variables of the scheduler's own; `life` is how it is started; `breaks` as of
+    `EngineRecord`."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Stage:
         given: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
         life: type[SchedulerProcess] = SchedulerProcess,
+        breaks: bool = False,
     ) -> None:
         self._folder = folder
         self._dag_id = dag_id
@@ -63,6 +65,7 @@ class Stage:
         self._proxied = proxied
         self._settings = settings or {}
         self._life = life
+        self._breaks = breaks
         self._opened: set[tuple[ContainerId, int]] = set()
         self._left = ExitStack()
         self._lives: list[SchedulerProcess] = []
@@ -95,7 +98,7 @@ class Stage:
         self._left.callback(self.engine.close)
         self._client = Client(lambda: self._address, PATIENCE)
         self._left.callback(self._client.close)
-        self.record = enter(EngineRecord(self._address, self.app.deployment()))
+        self.record = enter(EngineRecord(self._address, self.app.deployment(), breaks=self._breaks))
         return self
 
     def __exit__(self, *_: object) -> None:
