@@ -26,4 +26,5 @@ def told_as_ours(database: Opened) -> Iterator[None]:
 
 def _ours(error: DBAPIError, database: Opened) -> StoreError:
     kind, fix = database.meaning(error)
-    return kind(f"the database {database.name} says: {str(error.orig).strip()}", fix=fix)
+    said = " ".join(str(error.orig).split())  # in one line
+    return kind(f"the database {database.name} says: {said}", fix=fix)

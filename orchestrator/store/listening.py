@@ -27,6 +27,7 @@ class Listener:
         self._wake = wake
         self._bell, self._ear = socket.socketpair()
         self._closing = threading.Event()
+        self._hears = True
         self._thread = threading.Thread(target=self._run, name="database-ear", daemon=True)
         self._thread.start()
 
@@ -44,13 +45,16 @@ class Listener:
             try:
                 self._hear()
             except psycopg.Error as trouble:
-                _log.info("database.unheard", trouble=str(trouble).strip())
+                if self._hears:
+                    _log.warning("database.unheard", trouble=str(trouble).strip())
+                self._hears = False
                 self._closing.wait(_AGAIN)
         self._ear.close()
 
     def _hear(self) -> None:
         with self._connect() as connection:
             connection.execute(f"LISTEN {CHANNEL}".encode())
+            self._hears = True
             self._wake()
             while not self._closing.is_set():
                 select.select([connection.fileno(), self._ear.fileno()], [], [])
