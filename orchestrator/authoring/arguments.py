@@ -52,6 +52,7 @@ class TaskArguments(TypedDict, total=False):
     executor: Any
     executor_config: Any
     run_as_user: Any
+    ignore_first_depends_on_past: Any
     email: Any
     email_on_failure: Any
     email_on_retry: Any
@@ -153,6 +154,7 @@ class DockerArguments(TaskArguments, total=False):
     stop_grace: Duration  #: between the stop signal and the kill; 10 seconds
     # outcome and result
     skip_on_exit_code: ExitCodes | None  #: these mean skipped
+    skip_exit_code: ExitCodes | None  #: the same as `skip_on_exit_code`
     do_xcom_push: bool  #: keep a result; True
     xcom: ResultFrom | Literal["last_line", "all_lines"] | None  #: of stdout, if no result file is there
     xcom_all: bool  #: True: xcom="all_lines"
@@ -339,6 +341,7 @@ class DagArguments(TypedDict, total=False):
     deadline: Duration | None  #: how long after its interval's end, or its making by hand, a run is late
     sla: Duration | None  #: the same as `deadline`
     fail_fast: bool  #: one task that fails for good ends the run; False
+    fail_stop: bool  #: the same as `fail_fast`
     max_consecutive_failed_dag_runs: int  #: after so many failed runs in a row the DAG is paused; 0: never
     params: Mapping[str, Any]  #: what a run may be given: names to defaults, or to `Param(default, **JSON schema)`
     user_defined_macros: Mapping[str, Any] | None  #: further names for templates: constants

@@ -12,7 +12,7 @@ from orchestrator.authoring.faults import Rule, fault, nearest
 from orchestrator.authoring.graph import Graph
 from orchestrator.authoring.taken import DEFAULTS, DOCKER, WRITTEN_ONCE, Argument
 from orchestrator.authoring.template_files import with_texts
-from orchestrator.authoring.without_effect import IDLE_SENSOR, NOT_YET, without_idle
+from orchestrator.authoring.without_effect import IDLE_SENSOR, NEVER, NOT_YET, without_idle
 from orchestrator.spec.dag import ContainerTemplate
 from orchestrator.spec.value import Value
 
@@ -84,12 +84,14 @@ def check_names(
     given: Mapping[str, Any],
     refused: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """`unknown_argument` where a name is not in the table: of those `refused`, and of those that are not to be had
-    yet, it says why, of others the nearest known name. `subject` begins the sentence: "... takes no argument"."""
+    """`unknown_argument` where a name is not in the table: of those `refused`, and of those that are not to be had,
+    or not yet, it says why, of others the nearest known name. `subject` begins the sentence: "... takes no
+    argument"."""
     for name in given:
         if name not in table:
-            yet = name not in refused and name in NOT_YET
-            why = refused.get(name) or NOT_YET.get(name)
+            why = refused.get(name) or NEVER.get(name)
+            yet = why is None and name in NOT_YET
+            why = why or NOT_YET.get(name)
             raise fault(
                 f"{subject} {name!r}{' yet' if yet else '' if why else nearest(str(name), table)}",
                 rule=Rule.UNKNOWN_ARGUMENT,

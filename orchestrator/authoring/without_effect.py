@@ -17,6 +17,7 @@ _LOCAL = ("unix:", "npipe:", "/")
 IDLE: Mapping[str, str] = {
     **dict.fromkeys(("queue", "executor", "executor_config"), "the scheduler starts every container itself"),
     "run_as_user": "`user` says who a container runs as",
+    "ignore_first_depends_on_past": "a first run has none before it to wait for",
     **dict.fromkeys(("email", "email_on_failure", "email_on_retry"), "nobody is told by mail yet"),
 }
 IDLE_DOCKER: Mapping[str, str] = {
@@ -93,6 +94,20 @@ NOT_YET: Mapping[str, str] = {
         ("on_failure_callback", "on_success_callback", "on_retry_callback", "on_skipped_callback"),
         "nobody is told how it ends yet; add a task with trigger_rule that tells",
     ),
+}
+
+
+_NO_CODE = "no code of a DAG file runs beside a task: do it in the container, or in a task before or after it"
+_IDS = "lists and pages show ids; doc_md and description have room for words"
+#: Names of Airflow's that will not be had here, and what serves instead.
+NEVER: Mapping[str, str] = {
+    **dict.fromkeys(("pre_execute", "post_execute", "on_execute_callback"), _NO_CODE),
+    "user_defined_filters": "a function cannot leave the process that reads DAG files; see user_defined_macros",
+    **dict.fromkeys(("jinja_environment_kwargs", "template_undefined"), "all templates are read in one way"),
+    "timetable": "schedule= takes it",
+    "resources": "cpus= and mem_limit= say it",
+    **dict.fromkeys(("task_display_name", "dag_display_name"), _IDS),
+    **dict.fromkeys(("doc", "doc_json", "doc_yaml", "doc_rst"), "doc_md= takes the text"),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator import DAG, DockerOperator, EmptyOperator, TaskGroup
-from orchestrator.authoring.without_effect import ENGINE_NAMES, IDLE_DAG, IDLE_DOCKER
+from orchestrator.authoring.without_effect import ENGINE_NAMES, IDLE_DAG, IDLE_DOCKER, NEVER
 from orchestrator.errors import AuthoringError
 from orchestrator.spec.dag import ContainerTemplate, TaskSpec
 
@@ -41,6 +41,19 @@ def test_what_cannot_be_had_yet_is_refused_and_says_what_to_do(name: str) -> Non
     assert refused.rule == "unknown_argument"
     assert refused.message == f"DockerOperator 't' takes no argument {name!r} yet"
     assert refused.fix.startswith("leave it out: ")
+
+
+@pytest.mark.parametrize("name", sorted(NEVER))
+def test_what_is_not_to_be_had_says_what_serves_instead(name: str) -> None:
+    refused = refusal(**{name: "x"})
+    assert refused.message == f"DockerOperator 't' takes no argument {name!r}"
+    assert refused.fix == f"leave it out: {NEVER[name]}"
+    with pytest.raises(AuthoringError, match=f"DAG 'd' takes no argument {name!r}\n"):
+        DAG("d", **{name: "x"})  # type: ignore[arg-type]  # names that the signature does not have
+
+
+def test_the_older_name_of_fail_fast_is_known() -> None:
+    assert DAG("d", fail_stop=True).spec.fail_fast
 
 
 @pytest.mark.parametrize("name", ["on_success_callback", "on_deadline_miss"])

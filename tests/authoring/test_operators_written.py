@@ -155,6 +155,7 @@ WRITTEN: list[tuple[str, Any, str, Any]] = [
     ("outputs", ["/out/*.csv"], "container.outputs", ("/out/*.csv",)),
     ("result_schema", {"type": "object"}, "result_schema", {"type": "object"}),
     ("owner", "ann", "owner", "ann"),
+    ("skip_exit_code", 99, "skip_on_exit_code", (99,)),
     ("start_date", datetime(2024, 1, 2, 1, tzinfo=ZoneInfo("Europe/Berlin")), "start_date", MIDNIGHT),
     ("end_date", MIDNIGHT, "end_date", MIDNIGHT),
     ("depends_on_past", True, "depends_on_past", True),

@@ -16,7 +16,7 @@ AT_THE_ENGINE = (
     "what runs", "environment", "files", "limits", "network", "privilege", "engine", "life", "outcome and result",
 )  # fmt: skip
 #: Other names, and a login that only a registry sees.
-NOT_THERE = {"force_pull", "docker_url", "docker_conn_id"}
+NOT_THERE = {"force_pull", "docker_url", "docker_conn_id", "skip_exit_code"}
 
 
 def test_the_document_has_the_current_table() -> None:
