@@ -174,11 +174,19 @@ class Explanations:
         try:
             answer = ask(self._socket, question, seconds)
         except OSError:
-            return _Told(explained=_waits_for_scheduler(self._from_rows(question)), scheduler=False)
+            return self._told_by_rows(question)
         if answer is not None:
             return _Told(explained=answer)
         silence = f"the scheduler gave no answer for {seconds:g} s; this is what the database tells"
         return _Told(explained=self._from_rows(question), scheduler=False, silence=silence)
+
+    def _told_by_rows(self, question: Question) -> _Told:
+        """Where no scheduler can be asked: none leads, or one of another machine."""
+        explained, led = self._from_rows(question), self._store.led()
+        if led is None:
+            return _Told(explained=_waits_for_scheduler(explained), scheduler=False)
+        silence = f"{led.owner} leads, which cannot be asked from here; this is what the database tells"
+        return _Told(explained=explained, scheduler=False, silence=silence)
 
     def _from_rows(self, question: Question) -> Explained:
         present = Present(now=self._clock.now(), settings=self._plan())

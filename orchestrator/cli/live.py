@@ -185,7 +185,7 @@ def _follow(following: Following | None, view: RunView, clock: Clock) -> None:
             if display.state is not None and display.state.final:
                 return
     if following is None:
-        say("no scheduler is running: this is how the run stands. Start one: orchestrator up")
+        say("no scheduler answers here: this is how the run stands. Start one: orchestrator up")
     else:
         say("the scheduler went away; containers keep running and are adopted when it is back")
 

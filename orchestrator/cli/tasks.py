@@ -182,7 +182,7 @@ def logs(dag_id: str, task_id: str, run: str | None, number: int | None, map_ind
         if not follow or _is_over(attempt, task):
             return
         if following is None:
-            say("no scheduler is running: this is the log as far as it was written")
+            say("no scheduler answers here: this is the log as far as it was written")
             return
         for notice in following.notices():
             match notice:

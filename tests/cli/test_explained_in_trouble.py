@@ -1,5 +1,6 @@
 """What is explained where something is missing: the engine, the scheduler, a sound DAG file, an answer."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,11 +11,13 @@ from orchestrator import explanations
 from orchestrator.app import App
 from orchestrator.errors import NotFoundError
 from orchestrator.explanations import Explanation
-from orchestrator.ids import UNMAPPED
+from orchestrator.ids import UNMAPPED, Epoch
+from orchestrator.ports import Led
 from orchestrator.scheduler.local_socket import Following, LocalSocket
 from orchestrator.scheduler.notices import TaskChanged
 from orchestrator.settings import open_project
 from orchestrator.states import ReasonCode as Code
+from orchestrator.store import SqlStore
 
 NOWHERE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 BROKEN = "from orchestrator import DAG\nwith DAG('hello'\n"
@@ -116,6 +119,16 @@ def test_a_scheduler_that_does_not_answer_is_told_of(project: CliProject, monkey
     assert told.reason is not None
     assert (told.reason.code, told.scheduler) == (Code.ENGINE_DOWN, False)
     assert told.notes == ("the scheduler gave no answer for 0.05 s; this is what the database tells",)
+
+
+def test_a_scheduler_that_leads_elsewhere_is_told_of(project: CliProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = Led(owner="other (process 1)", epoch=Epoch(2), left=timedelta(seconds=5))
+    monkeypatch.setattr(SqlStore, "led", lambda _store: elsewhere)
+    told = explained(project, "hello", "name")
+    assert told.reason is not None
+    assert (told.reason.code, told.scheduler) == (Code.ENGINE_DOWN, False)
+    (note,) = told.notes
+    assert note == "other (process 1) leads, which cannot be asked from here; this is what the database tells"
 
 
 def test_a_project_that_never_ran_explains_nothing_it_does_not_know(tmp_path: Path) -> None:
