@@ -21,6 +21,6 @@ def wait_output(engine: DockerEngine, container: ContainerId, text: bytes) -> No
                     assert selector.select(PATIENCE), f"{text!r} did not come after {data[-200:]!r}"
                 else:
                     assert chunk, f"the container ended without {text!r}: {data[-200:]!r}"
-                    data += chunk
+                    data = data[-len(text) - 200 :] + chunk
     finally:
         stream.close()

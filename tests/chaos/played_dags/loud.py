@@ -94,7 +94,7 @@ while not told:
         say(2, b"err %d " % number + secret[:9], b"err %d ***\n" % number)
         say(2, secret[9:] + b"\n", b"")
     say(1, b"\n")
-    if number % 2000 == 0:
+    if number % 500 == 0:
         time.sleep(0.05)
 say(1, b"out ends here")
 say(2, b"err ends here")
