@@ -17,6 +17,7 @@ from orchestrator.clock import SystemClock
 from orchestrator.testing.simulation.history import History, make_template
 from orchestrator.testing.simulation.invariants import Violation
 from orchestrator.testing.simulation.machine import Connections
+from orchestrator.testing.simulation.planted import PLANTED, planted
 
 #: A folder in memory, where there is one: what is simulated outlives processes, not the machine.
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a new folder is made in it
@@ -63,7 +64,11 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="how many histories")
     parser.add_argument("--seed", type=int, default=0, help="the number of the first")
     parser.add_argument("--trace", action="store_true", help="tell what happens in each")
+    bug = "play with this bug, until it is found"
+    parser.add_argument("--planted", choices=sorted(PLANTED), action="append", help=bug)
     options = parser.parse_args()
+    if options.planted:
+        return _find(options.planted, options.seed, options.seeds)
     clock = SystemClock()
     began, worked = clock.monotonic(), process_time()
     found = 0
@@ -77,6 +82,20 @@ def main() -> int:
     each = f"{took / options.seeds:.3f} s each, {worked / options.seeds:.3f} s of it at work"
     _say(f"{options.seeds} histories, {found} with a violation; {took:.1f} s, {each}")
     return 1 if found else 0
+
+
+def _find(bugs: list[str], first: int, seeds: int) -> int:
+    """Play with each of these bugs until something is violated: the seed that is known to show it, then `seeds`
+    others. 1 where one is not found."""
+    missed = 0
+    with playground() as ground:
+        for name in bugs:
+            with planted(PLANTED[name]):
+                tried = enumerate((PLANTED[name].seed, *range(first, first + seeds)), 1)
+                found = next(((count, text) for count, seed in tried if (text := ground.play(seed))), None)
+            missed += found is None
+            _say(f"{name}: {'not found' if found is None else f'history {found[0]}, {found[1]}'}")
+    return 1 if missed else 0
 
 
 def _say(text: str) -> None:

@@ -21,10 +21,10 @@ class Trouble(StrEnum):
     ENGINE_AWAY = auto()  #: the engine goes away, with live-restore: containers run on
     ENGINE_STOPS = auto()  #: in order, and containers with it
     ENGINE_CRASHES = auto()  #: and containers with it
-    DATABASE = auto()  #: it refuses a statement or a commit, or its answer is lost; it is away a while
+    DATABASE = auto()  #: it refuses statements or commits, or loses an answer, or is away
     DISK = auto()  #: logs cannot be written
     CLOCK = auto()  #: the machine's clock is set, by minutes or hours
-    LEADERSHIP = auto()  #: another scheduler takes the lead while one is at work, or is frozen
+    LEADERSHIP = auto()  #: several schedulers, and the one that leads is frozen, or loses the lead
     PEOPLE = auto()  #: they kill, clear, cancel
     FOREIGNERS = auto()  #: other programs stop our containers, or have ones of their own
     REGISTRY = auto()  #: images cannot be had for a while
@@ -42,7 +42,7 @@ class CallFate:
 
 @dataclass(slots=True)
 class Chances:
-    """Draws what goes wrong. `on`: trouble strikes now; when it is over for good, everything must come to its end."""
+    """Draws what goes wrong. `on`: trouble strikes now; once it does no more, everything must come to its end."""
 
     random: Dice
     kinds: frozenset[Trouble]

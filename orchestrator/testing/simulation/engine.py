@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 #: Calls shorter than this are made at once, by the strand that makes them.
 _INSTANT = 0.005
-_KIND = EngineEventKind
+#: What a scheduler that may not lead does not send.
+_CHANGES = frozenset({"create", "start", "remove", "put_files", "promote", "discard", "remove_volume"})
 
 
 class SimulatedEngine(FakeEngine):
@@ -38,9 +39,10 @@ class SimulatedEngine(FakeEngine):
         self._outages = 0
         self._ender: Cause | None = None  #: who ends containers now; None: they themselves
 
-    def connection(self, process: Process | None) -> "Connection":
-        """The engine as one process sees it."""
-        return Connection(self, process)
+    def connection(self, process: Process | None, holds: Callable[[], bool] | None = None) -> "Connection":
+        """The engine as one process sees it; with `holds` it sends nothing that changes anything without the
+        lead."""
+        return Connection(self, process, holds)
 
     def leave(self, outage: Outage) -> None:
         """Be away from now on, until `come_back`."""
@@ -130,8 +132,9 @@ class SimulatedEngine(FakeEngine):
 class Connection:
     """A `ports.Engine` for one process: any verb of the engine, in time and with its fate."""
 
-    def __init__(self, engine: SimulatedEngine, process: Process | None) -> None:
+    def __init__(self, engine: SimulatedEngine, process: Process | None, holds: Callable[[], bool] | None) -> None:
         self._engine = engine
+        self._holds = holds
         self._process = process
         self._subscriptions: list[Subscription] = []
 
@@ -152,6 +155,8 @@ class Connection:
     def _call(self, verb: str, act: Callable[[], Any], given: tuple[Any, ...]) -> Any:
         hub, engine = self._engine.hub, self._engine
         step(hub, self._process)
+        if self._holds is not None and verb in _CHANGES and not self._holds():
+            raise EngineUnavailableError(f"{verb} was not sent: this scheduler cannot tell that it leads")
         engine.watcher.called(verb, given, self._process)
         fate = engine.chances.call()
         if not (fate.lost_there or fate.lost_back) and fate.there + fate.back < _INSTANT:

@@ -14,14 +14,16 @@ import structlog
 
 from orchestrator.artifacts.store import FileArtifactStore
 from orchestrator.errors import FencedError, OrchestratorError
-from orchestrator.ids import TryId
+from orchestrator.ids import Epoch, TryId
 from orchestrator.planning.rows import RequestKind
 from orchestrator.scheduler import scheduler as shipped
+from orchestrator.scheduler.leadership import Leadership
 from orchestrator.scheduler.scheduler import Parts, Scheduler
 from orchestrator.settings import EngineSettings, SchedulingSettings, Settings, TasksSettings
 from orchestrator.spec.dag import ParsedFile
 from orchestrator.spec.finalize import Site
 from orchestrator.store.migrate import upgrade
+from orchestrator.store.sql_store import SqlStore
 from orchestrator.tasklogs.store import FileLogStore
 from orchestrator.testing.fake_authoring import FakeAuthoring
 from orchestrator.testing.fake_images import FakeImages
@@ -32,7 +34,7 @@ from orchestrator.testing.simulation.engine import SimulatedEngine
 from orchestrator.testing.simulation.hub import Hub, NobodyGoesOnError, Process
 from orchestrator.testing.simulation.invariants import Violation, Watcher
 from orchestrator.testing.simulation.machine import Connections, Files, Gate, logs_of, store_of
-from orchestrator.testing.simulation.primitives import SimulatedClock, install
+from orchestrator.testing.simulation.primitives import Event, SimulatedClock, install
 from orchestrator.testing.simulation.rows import Reader
 from orchestrator.testing.simulation.weather import Weather
 from orchestrator.testing.simulation.workload import Workload
@@ -80,6 +82,7 @@ class History:
         self.processes: list[Process] = []
         self._schedulers: dict[Process, Scheduler] = {}
         self._ids = 0
+        self.elects = Trouble.LEADERSHIP in self.kinds  #: several schedulers, of which one leads for a while
         vars(shipped)["new_try_id"] = self._new_try_id
         self._listen()
 
@@ -141,7 +144,6 @@ class History:
     def kill(self, process: Process, why: str) -> None:
         if not process.over:
             self.tell(f"{process.name} is killed: {why}")
-            self.watcher.deaths += 1
             self.hub.kill(process)
 
     def wake(self) -> None:
@@ -154,30 +156,35 @@ class History:
     def _main(self, process: Process) -> None:
         gate = Gate(self.hub, process, self.chances, self.watcher)
         store = self._connections.open(self._folder / _DATABASE, gate)
+        lead = Leadership(store, self.clock, process.name)
         try:
-            epoch = store.take_lead(process.name, self.clock.now())
-            process.epoch = epoch
+            epoch = lead.wait(Event(self.hub)) if self.elects else store.take_lead(process.name, self.clock.now())  # type: ignore[arg-type]  # the hub's event
+            process.epoch = epoch or 0
             self.tell(f"{process.name} leads in epoch {epoch}")
-            self._schedulers[process] = Scheduler(self._parts(process, store), epoch, lambda _: None)
-            self._schedulers[process].run()
+            parts = self._parts(process, store, lead.holds if self.elects else None)
+            scheduler = self._schedulers[process] = Scheduler(parts, Epoch(process.epoch), lambda _: None)
+            lead.keep(scheduler.fenced)
+            scheduler.run()
         except FencedError as fenced:
             self.tell(f"{process.name} is fenced: {fenced.message}")
         except OrchestratorError as error:
             self.tell(f"{process.name} ends: {error.message}")
         finally:
             self._schedulers.pop(process, None)
+            lead.close()
             self._connections.give_back(store)
         self.hub.kill(process)
 
-    def _parts(self, process: Process, store: Any) -> Parts:
+    def _parts(self, process: Process, store: SqlStore, holds: Callable[[], bool] | None) -> Parts:
+        """What its scheduler is made of, as the application makes it."""
         limits = self.workload.limits
         authoring = FakeAuthoring()
         files = Files({dag.file: ParsedFile(file=dag.file, dags=(dag,)) for dag in self.workload.dags})
         return Parts(
             store=store_of(store, self.hub, process, self.watcher),
-            engine=self.engine.connection(process),
-            logs=logs_of(self.logs, self.hub, process, self.chances),
-            artifacts=FileArtifactStore(self._folder / "artifacts"),
+            engine=self.engine.connection(process, holds),
+            logs=logs_of(FileLogStore(self._folder / "logs", holds), self.hub, process, self.chances),
+            artifacts=FileArtifactStore(self._folder / "artifacts", holds or (lambda: True)),
             images=self.images,
             renderer=authoring,
             checker=authoring,

@@ -67,6 +67,7 @@ class Hub:
         self.set_forward = 0.0  #: seconds by which the machine's clock was set
         self.steps = 0
         self.current: Strand | None = None
+        self.deaths = 0  #: of processes
         self.died: list[Strand] = []  #: those that ended with an error
         self._main = getcurrent()
         self._restless = restless
@@ -106,6 +107,7 @@ class Hub:
     def kill(self, process: Process) -> None:
         """As `kill -9` does. A strand of its own that calls this goes no further."""
         process.over = True
+        self.deaths += 1
         self._ready = [strand for strand in self._ready if strand.process is not process]
         process.held.clear()
         self._dying.append(process)

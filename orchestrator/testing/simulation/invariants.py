@@ -17,7 +17,7 @@ from orchestrator.states import FINAL_TASK_STATES, TASK_MOVES, RunState, TaskSta
 from orchestrator.testing.fake_container import FakeContainer
 from orchestrator.testing.simulation.chances import Trouble
 from orchestrator.testing.simulation.hub import Hub, Process
-from orchestrator.testing.simulation.rows import NOTHING, Reader, Rows, TaskRow, TryRow
+from orchestrator.testing.simulation.rows import NOTHING, Instance, Reader, Rows, TaskRow, TryRow
 from orchestrator.testing.simulation.workload import Workload
 
 #: Seconds beyond a try's grace in which it must be gone (invariant I6).
@@ -68,13 +68,13 @@ class Watcher:
     cpus: float  #: the engine's
     may_rerun: bool = False  #: somebody cleared something
     outages: int = 0  #: of the engine, that ended containers
-    deaths: int = 0  #: of processes
     violation: Violation | None = None
     rows: Rows = NOTHING
     containers: dict[str, Seen] = field(default_factory=dict)
     stops: dict[str, float] = field(default_factory=dict)  #: when a try's stop was asked for
     epochs_read: dict[Any, tuple[int, int]] = field(default_factory=dict)  #: by strand: when, and which
     calling: dict[str, Any] = field(default_factory=dict)
+    unheard: Counter[Instance] = field(default_factory=Counter)  #: ends by others that may have been told to nobody
     checks: Counter[str] = field(default_factory=Counter)
 
     # --- the scheduler's side ---------------------------------------------------------------------------
@@ -203,6 +203,8 @@ class Watcher:
         if known.stop_requested_at is None and row.stop_requested_at is not None:
             self.stops[row.try_id] = self.hub.now
             self.say(f"stop {name} asked for")
+            if Trouble.PEOPLE not in self.kinds:
+                self.fail("I16", f"try {row.try_id} is to be stopped, and nobody asked for it")
         if known.outcome is None and row.outcome is not None:
             self.say(f"outcome {name}: {row.outcome} {row.why} exit {row.exit_code}")
             self._outcome(row)
@@ -220,15 +222,21 @@ class Watcher:
                     self.fail("I5", f"try {row.try_id} is a success, and its container ended as {end}")
                 self._result_is_there(row)
             case TryOutcome.FAILED if row.stop_requested_at is None:
+                unheard = end is not None and end[0] is Cause.OTHERS and (self.hub.deaths or self._may_be_deaf())
+                self.unheard[row.instance] += bool(unheard)
                 own = end is not None and end[0] is Cause.ITSELF and end[1] == row.exit_code != 0
-                if not own and not self._refused(row):
+                if not (own or unheard or self._refused(row)):
                     self.fail("I5", f"try {row.try_id} failed ({row.why}), and its container ended as {end}")
             case TryOutcome.LOST:
-                excused = end is None or end[0] is not Cause.ITSELF or self.outages or self.deaths
+                excused = end is None or end[0] is not Cause.ITSELF or self.outages or self.hub.deaths
                 if not excused and all(not each.gone for each in self._of(row.try_id)):
                     self.fail("I5", f"try {row.try_id} is lost ({row.why}), and its container ended as {end}")
             case _:
                 pass
+
+    def _may_be_deaf(self) -> bool:
+        """Whether what others did to a container may have been told to nobody."""
+        return bool(self.kinds & {Trouble.ENGINE_AWAY, Trouble.ENGINE_STOPS, Trouble.ENGINE_CRASHES})
 
     def _refused(self, row: TryRow) -> bool:
         """It failed before it ran, for something that was in its way."""
@@ -238,7 +246,7 @@ class Watcher:
     def _result_is_there(self, row: TryRow) -> None:
         wanted = self.workload.works[row.try_id].handed_on
         found = self.reader.result(row.instance)
-        if found != wanted:
+        if found != wanted and not (found is None and self.may_rerun):  # what is cleared hands nothing on
             self.fail("I2", f"try {row.try_id} is a success with the result {found!r}, it wrote {wanted!r}")
 
     def _task_moved(self, known: TaskRow | None, task: TaskRow) -> None:
@@ -250,7 +258,7 @@ class Watcher:
         own = self.workload.ended[task.instance]
         stopped = sum(row.stop_requested_at is not None for row in self._tries_of(task))
         refused = sum(self._refused(row) for row in self._tries_of(task))
-        if task.failures > own + stopped + refused and not self.may_rerun:
+        if task.failures > own + stopped + refused + self.unheard[task.instance] and not self.may_rerun:
             self.fail("I5", f"{task.instance} spent {task.failures} retries, and failed {own} times by itself")
 
     def _limits_in_rows(self) -> None:

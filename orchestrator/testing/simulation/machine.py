@@ -22,6 +22,10 @@ from orchestrator.testing.simulation.chances import Chances
 from orchestrator.testing.simulation.engine import step
 from orchestrator.testing.simulation.hub import Hub, Process
 from orchestrator.testing.simulation.invariants import Watcher
+from orchestrator.testing.simulation.primitives import BEGINNING
+
+#: 1970-01-01T00:00Z as SQLite counts days.
+_EPOCH = 2440587.5
 
 
 class Gate:
@@ -32,6 +36,11 @@ class Gate:
         self.process = process
         self.chances = chances
         self.watcher = watcher
+
+    def julian_day(self, now: str) -> float:
+        """The database's clock, which no leader sets."""
+        del now
+        return _EPOCH + (BEGINNING.timestamp() + self.hub.now) / 86400
 
     def statement(self, *, commit: bool = False) -> None:
         step(self.hub, self.process)
@@ -125,6 +134,8 @@ class _Opening:
         def prepare(connection: Any, record: Any) -> None:
             del record
             connection.gate = self.gate
+            if self.gate is not None:
+                connection.create_function("julianday", 1, self.gate.julian_day)
 
         return engine
 

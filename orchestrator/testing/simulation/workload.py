@@ -113,6 +113,7 @@ class Workload:
                 rerun_lost=True if self.resilient else random.choice((None, False, True)),
                 infrastructure_retries=1000 if self.resilient else 2,
             ),
+            execution_timeout=timedelta(seconds=200),
             stop_grace=timedelta(seconds=random.choice((0, 1, 4))),
             pool_slots=random.randint(1, self.limits.pool),
             max_active_tis_per_dag=random.choice((None, None, 1)),
