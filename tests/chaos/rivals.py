@@ -72,6 +72,10 @@ class Rivals:
         self._alive.remove(process)
         assert process.stop() == 0
 
+    def free_the_lead(self) -> None:
+        """Whoever leads is not told: for a moment it believes that it leads, and so does another one, or itself."""
+        self._store.take_lead("a test", SystemClock().now())
+
     def freeze(self, process: SchedulerProcess) -> None:
         """It stands still, whatever it is doing."""
         self._frozen.add(process.pid)

@@ -103,6 +103,16 @@ def test_a_leader_that_stands_still_for_a_minute_writes_and_starts_nothing(groun
             _freeze_and_wake(stage, rivals, leader, seconds=60)
 
 
+def test_two_that_believe_to_lead_at_one_time_start_nothing_twice(ground: Ground) -> None:
+    _fight(ground, rounds=3, short=20, long=2)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_two_that_fight_fifty_times_start_nothing_twice(ground: Ground) -> None:
+    _fight(ground, rounds=50, short=200, long=3)
+
+
 def test_while_the_database_is_away_nobody_leads_and_whoever_comes_back_first_goes_on(
     tmp_path: Path, engine_address: Address, base_image: str
 ) -> None:
@@ -133,6 +143,18 @@ def _kill_again_and_again(ground: Ground, *, rounds: int, short: int, long: int)
         leader, _ = rivals.settled()
         assert rivals.takes_over(lambda: rivals.end(leader)) < _AT_ONCE
         rivals.add()
+
+
+def _fight(ground: Ground, *, rounds: int, short: int, long: int) -> None:
+    """The lead is taken from who has it, and is free: that one goes on until it is told, the other one begins."""
+    with ground.play(short=short, long=long) as (stage, rivals):
+        rivals.settled()
+        for _ in range(rounds):
+            _wait_for_starts(stage, short, 2)
+            before = rivals.epoch
+            rivals.free_the_lead()
+            rivals.until(lambda: rivals.epoch > before + 1)  # noqa: B023 - called at once
+        rivals.settled()
 
 
 def _freeze_and_wake(stage: Stage, rivals: Rivals, leader: SchedulerProcess, *, seconds: float = 0) -> None:
