@@ -103,6 +103,10 @@ class Vigil:
     def _release(self) -> None:
         now = self._clock.now()
         new = [*self._of_sleep(now), *self._of_outage(now)]
+        if self._woke_at is not None:
+            _log.info(
+                "scheduler.caught_up", slept=str(self._slept), time_outs="have as much more, a minute at least"
+            )
         if self._born is not None:  # what an earlier process did not start has waited for this one
             new.append(Lapse(at=self._born, until=now + STALL, unstarted=True))
         self._held_since = self._away_since = self._woke_at = self._born = None

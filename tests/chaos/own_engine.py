@@ -98,6 +98,17 @@ class OwnEngine:
             theirs.close()
             ours.close()
 
+    def processes(self) -> list[int]:
+        """All there are: its own, and those of its containers."""
+        lines = {int(each.parent.name): _read(each) for each in Path("/proc").glob("[0-9]*/cmdline")}
+        parents = {
+            pid: int((_read(Path(f"/proc/{pid}/stat")) or ") ? 0").rpartition(")")[2].split()[1]) for pid in lines
+        }
+        found = {pid for pid, line in lines.items() if str(self._folder) in line}
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return sorted(found)
+
     def _end(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
@@ -128,3 +139,11 @@ class OwnEngine:
         except OrchestratorError:
             return False
         return True
+
+
+def _read(path: Path) -> str:
+    """Empty of a process that has ended meanwhile."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -18,7 +18,6 @@ from own_engine import OwnEngine
 from stage import Stage
 
 from orchestrator.clock import SystemClock
-from orchestrator.engines.docker.address import Address
 from orchestrator.engines.docker.client import Client
 from orchestrator.planning.rows import Try, TryOutcome
 from orchestrator.ports import LogFlag, Stream
@@ -31,15 +30,6 @@ TASKS = ("once", "again", "lost", "well", "badly")
 _CLOCK, _NEVER = SystemClock(), threading.Event()
 #: Seconds that an engine is away.
 _SHORT, _LONG = 2, 60
-
-
-@pytest.fixture(scope="module")
-def own_engine(engine_address: Address, base_image: str) -> Iterator[OwnEngine]:
-    """It has the base image, and runs."""
-    with OwnEngine() as engine:
-        engine.start()
-        engine.take_image(base_image, engine_address)
-        yield engine
 
 
 @pytest.fixture
