@@ -87,6 +87,12 @@ class EngineSettings(Value, frozen=True, kw_only=True):
     launchers: NotNegative = 0  #: containers created and started at one time; 0: twice the cores
 
 
+class EnginesSettings(Value, frozen=True, kw_only=True):
+    """`[engines]`: what DAG files may name in `engine=` and `docker_url=`. There is one, that of `[engine]`."""
+
+    aliases: tuple[str, ...] = ()  #: other names for the engine, as DAG files from elsewhere have them
+
+
 _SECRET_FOLDERS = ("/run/secrets", "secrets")
 
 
@@ -136,6 +142,7 @@ class Settings(Value, frozen=True, kw_only=True):
     dags: DagsSettings = DagsSettings()
     tasks: TasksSettings = TasksSettings()
     engine: EngineSettings = EngineSettings()
+    engines: EnginesSettings = EnginesSettings()
     images: ImagesSettings = ImagesSettings()
     database: DatabaseSettings = DatabaseSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -130,7 +130,7 @@ class DockerArguments(TaskArguments, total=False):
     pull: PullPolicy | Literal["missing", "always", "never"]  #: when a registry is asked for the image; missing
     force_pull: bool  #: True: pull="always"
     docker_conn_id: str | None  #: the connection that logs in to the image's registry for its pull
-    engine: str | None  #: "default", or a socket of this machine, which means the same: there is one engine yet
+    engine: str | None  #: "default", a local socket, or one of the setting `engines.aliases`: there is one yet
     docker_url: str | Sequence[str] | None  #: the same as `engine`
     log_opts_max_size: Size | None  #: of each file of the engine's own log; ours then promises less
     log_opts_max_file: int | str | None  #: how many such files; 1

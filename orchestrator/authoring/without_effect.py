@@ -1,7 +1,9 @@
 """What Airflow takes and nothing here needs, or nothing here does yet: accepted with one warning for each reason
 why it has no effect, or refused with what to do meanwhile. Nothing is accepted and ignored in silence."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from orchestrator.authoring.faults import Note, Rule, fault, user_line
@@ -11,6 +13,18 @@ from orchestrator.authoring.graph import Graph
 ENGINE_NAMES = frozenset({"engine", "docker_url"})
 _ONE_ENGINE = "there is one engine yet: the setting engine.address says where it is"
 _LOCAL = ("unix:", "npipe:", "/")
+_aliases: ContextVar[Collection[str]] = ContextVar("orchestrator_engine_aliases", default=())
+
+
+@contextmanager
+def engine_called(aliases: Collection[str]) -> Iterator[None]:
+    """Inside, the engine may also be named like this: the setting `engines.aliases`."""
+    token = _aliases.set(aliases)
+    try:
+        yield
+    finally:
+        _aliases.reset(token)
+
 
 #: What Airflow takes and nothing here needs: accepted, with one warning for each reason why it has no effect. First
 #: what is so of every operator.
@@ -136,9 +150,10 @@ def without_idle(
 
 def _refuse_other_engine(what: str, name: str, written: object) -> None:
     for each in written if isinstance(written, list | tuple) else (written,):
-        if each not in (None, "default") and not (isinstance(each, str) and each.startswith(_LOCAL)):
+        ours = each in (None, "default", *_aliases.get()) or (isinstance(each, str) and each.startswith(_LOCAL))
+        if not ours:
             raise fault(
                 f"{what}: {name} names another engine, {each!r}",
                 rule=Rule.BAD_ARGUMENT,
-                fix=f"leave it out: {_ONE_ENGINE}",
+                fix=f"leave it out, or list it in the setting engines.aliases; {_ONE_ENGINE}",
             )

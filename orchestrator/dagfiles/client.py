@@ -73,6 +73,7 @@ class AuthoringServer:
             task_images=tuple(name for name, complete in images.items() if complete),
             bare_images=tuple(name for name, complete in images.items() if not complete),
             ignored=(str(self._project.home),),
+            engine_aliases=self._project.settings.engines.aliases,
             limits=self._parse_limits,
         )
         said = self._process.ask(task, _no_answer)

@@ -13,6 +13,7 @@ import orchestrator
 from orchestrator.authoring.dag import DAG, collecting
 from orchestrator.authoring.faults import Note, gathering
 from orchestrator.authoring.serialize import to_spec
+from orchestrator.authoring.without_effect import engine_called
 from orchestrator.clock import Clock
 from orchestrator.dagfiles.checks.book import finding
 from orchestrator.dagfiles.checks.every import check
@@ -70,7 +71,7 @@ def _run(source: bytes, path: Path, task: ParseTask) -> tuple[list[DagSpec], lis
     """The DAGs, and what is wrong: all that is found, and last what ended the file, if anything did."""
     specs: list[DagSpec] = []
     problems: list[Problem] = []
-    with gathering() as mistakes, collecting(str(path)) as dags:
+    with gathering() as mistakes, engine_called(task.engine_aliases), collecting(str(path)) as dags:
         try:
             tree = ast.parse(source, str(path))
             _execute(tree, path)

@@ -38,6 +38,7 @@ class ParseTask(Value, frozen=True, kw_only=True, tag="parse"):
     ignored: tuple[str, ...]
     limits: Limits
     bare_images: tuple[str, ...] = ()
+    engine_aliases: tuple[str, ...] = ()  #: names of the engine beside `default`
 
 
 class RenderTask(Value, frozen=True, kw_only=True, tag="render"):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator import DAG, DockerOperator, EmptyOperator, TaskGroup
-from orchestrator.authoring.without_effect import ENGINE_NAMES, IDLE_DAG, IDLE_DOCKER, NEVER
+from orchestrator.authoring.without_effect import ENGINE_NAMES, IDLE_DAG, IDLE_DOCKER, NEVER, engine_called
 from orchestrator.errors import AuthoringError
 from orchestrator.spec.dag import ContainerTemplate, TaskSpec
 
@@ -124,6 +124,15 @@ def test_another_engine_is_refused(name: str, engine: Any) -> None:
     assert "engine.address" in refused.fix
     with pytest.raises(AuthoringError, match=f"default_args: {name} names another engine"):
         DAG("d", default_args={name: engine})
+
+
+def test_names_that_the_site_knows_for_the_engine_mean_it() -> None:
+    with engine_called(("tcp://proxy:2375", "gpu")), DAG("d", engine="gpu") as made:
+        DockerOperator(task_id="t", docker_url=["tcp://proxy:2375"])
+        with pytest.raises(AuthoringError, match="engine names another engine, 'cpu'"):
+            DockerOperator(task_id="u", engine="cpu")
+    assert made.graph.notes == []
+    assert "engines.aliases" in refusal(engine="gpu").fix
 
 
 def test_a_dag_names_its_engine_as_its_tasks_do() -> None:

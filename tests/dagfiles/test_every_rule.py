@@ -33,6 +33,7 @@ with DAG("other"):
 SETTINGS = {
     "DOCKER_HOST": "unix:///nowhere/docker.sock",
     "SHOWN": "x",
+    "ORCHESTRATOR__ENGINES__ALIASES": "tcp://proxy:2375,gpu",
     "ORCHESTRATOR__DAGS__PARSE_ENV": "SHOWN",
     "ORCHESTRATOR__DAGS__PARSE_TIMEOUT": "4",
     "ORCHESTRATOR__DAGS__PARSE_MEMORY": "300",
