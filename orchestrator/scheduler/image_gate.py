@@ -72,11 +72,13 @@ class ImageGate:
         self._lock = threading.Lock()
         self._facts: dict[Wanted, ImageFacts] = {}
         self._waiting: dict[Wanted, list[Waiter]] = {}
+        self._delays: dict[Wanted, Reason] = {}  #: the last that was told to who waits
 
     def get(self, wanted: Wanted, waiter: Waiter) -> None:
-        """Call `waiter.done`: at once, in this thread, where the image is known, else from another one."""
+        """Call `waiter.done`: at once, in this thread, where the image is known, else from another one. Who comes
+        while others wait is told for what."""
         with self._lock:
-            facts = self._facts.get(wanted)
+            facts, delay = self._facts.get(wanted), self._delays.get(wanted)
             first = facts is None and wanted not in self._waiting
             if facts is None:
                 self._waiting.setdefault(wanted, []).append(waiter)
@@ -84,6 +86,8 @@ class ImageGate:
             waiter.done(facts)
         elif first:
             self._workers.submit(lambda: self._fetch(wanted))
+        elif delay is not None:
+            waiter.delayed(delay)
 
     def expect(self, wanted: Wanted) -> None:
         """Get the image ahead; who needs it hears of trouble."""
@@ -103,6 +107,7 @@ class ImageGate:
             return
         with self._lock:
             waiters = self._waiting.pop(wanted, [])
+            self._delays.pop(wanted, None)
             if isinstance(outcome, ImageFacts):
                 self._facts[wanted] = outcome
                 while len(self._facts) > _REMEMBERED:
@@ -145,6 +150,8 @@ class ImageGate:
     def _delayed(self, wanted: Wanted, reason: Reason) -> None:
         with self._lock:
             waiters = tuple(self._waiting.get(wanted, ()))
+            if wanted in self._waiting:
+                self._delays[wanted] = reason
         for waiter in waiters:
             waiter.delayed(reason)
 
