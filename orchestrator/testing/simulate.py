@@ -17,6 +17,7 @@ from orchestrator.clock import SystemClock
 from orchestrator.testing.simulation.history import History, make_template
 from orchestrator.testing.simulation.invariants import Violation
 from orchestrator.testing.simulation.machine import Connections
+from orchestrator.testing.simulation.outages import Alone, Away, Told
 from orchestrator.testing.simulation.planted import PLANTED, planted
 
 #: A folder in memory, where there is one: what is simulated outlives processes, not the machine.
@@ -34,20 +35,29 @@ class Playground:
     def history(self, seed: int, *, trace: bool = False) -> History:
         """One that is ready to be played."""
         folder = self._folder / str(seed)
-        shutil.rmtree(folder, ignore_errors=True)
         return History(seed, self._template, folder, self._connections, say=_say if trace else None)
 
     def play(self, seed: int, *, trace: bool = False) -> str:
         """What was violated in this history; empty where nothing was."""
-        history = self.history(seed, trace=trace)
+        return self._played(self.history(seed, trace=trace), f"seed {seed}")
+
+    def outage(self, away: Away, seconds: float, *, trace: bool = False) -> str:
+        """What was violated because something was away."""
+        history = History(
+            int(seconds), self._template, self._folder / "outage", self._connections, say=_say if trace else None,
+            told=lambda history: Alone(history, away, seconds), workload=Told(), kinds=frozenset(),
+        )  # fmt: skip
+        return self._played(history, f"{away} away for {seconds:g} s")
+
+    def _played(self, history: History, name: str) -> str:
         try:
             history.play()
         except Violation as violation:
-            return f"seed {seed}: {violation} [{', '.join(sorted(history.kinds))}]"
+            return f"{name}: {violation} [{', '.join(sorted(history.kinds))}]"
         except Exception:  # noqa: BLE001 - a defect of the simulation itself: told like what it looks for
-            return f"seed {seed}: the simulation broke: {traceback.format_exc()}"
+            return f"{name}: the simulation broke: {traceback.format_exc()}"
         finally:
-            shutil.rmtree(self._folder / str(seed), ignore_errors=True)
+            shutil.rmtree(history.folder)
         return ""
 
 
@@ -66,7 +76,11 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true", help="tell what happens in each")
     bug = "play with this bug, until it is found"
     parser.add_argument("--planted", choices=sorted(PLANTED), action="append", help=bug)
+    away = f"one of {', '.join(Away)} is away in the midst of a run, for so many seconds"
+    parser.add_argument("--outage", nargs=2, metavar=("WHAT", "SECONDS"), help=away)
     options = parser.parse_args()
+    if options.outage:
+        return _outage(Away(options.outage[0]), float(options.outage[1]), trace=options.trace)
     if options.planted:
         return _find(options.planted, options.seed, options.seeds)
     clock = SystemClock()
@@ -82,6 +96,13 @@ def main() -> int:
     each = f"{took / options.seeds:.3f} s each, {worked / options.seeds:.3f} s of it at work"
     _say(f"{options.seeds} histories, {found} with a violation; {took:.1f} s, {each}")
     return 1 if found else 0
+
+
+def _outage(away: Away, seconds: float, *, trace: bool) -> int:
+    with playground() as ground:
+        violation = ground.outage(away, seconds, trace=trace)
+    _say(violation or f"{away} was away for {seconds:g} s: nothing ran again, no retry was spent")
+    return 1 if violation else 0
 
 
 def _find(bugs: list[str], first: int, seeds: int) -> int:

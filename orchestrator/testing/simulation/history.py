@@ -8,12 +8,12 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from orchestrator.artifacts.store import FileArtifactStore
-from orchestrator.errors import FencedError, OrchestratorError
+from orchestrator.errors import FencedError, ImageError, OrchestratorError
 from orchestrator.ids import Epoch, TryId
 from orchestrator.planning.rows import RequestKind
 from orchestrator.scheduler import scheduler as shipped
@@ -22,6 +22,7 @@ from orchestrator.scheduler.scheduler import Parts, Scheduler
 from orchestrator.settings import EngineSettings, SchedulingSettings, Settings, TasksSettings
 from orchestrator.spec.dag import ParsedFile
 from orchestrator.spec.finalize import Site
+from orchestrator.states import ReasonCode
 from orchestrator.store.migrate import upgrade
 from orchestrator.store.sql_store import SqlStore
 from orchestrator.tasklogs.store import FileLogStore
@@ -46,6 +47,14 @@ _LOOK = 0.5
 _DATABASE = "orchestrator.db"
 
 
+class Story(Protocol):
+    """What happens to a history: what people do, what machines do, and what has to have come of it."""
+
+    def people(self) -> None: ...
+    def pass_by(self) -> None: ...
+    def check(self) -> None: ...
+
+
 class History:
     """See the module. `folder` is for this history alone; `template` a folder with an empty database."""
 
@@ -56,21 +65,23 @@ class History:
         folder: Path,
         connections: Connections,
         *,
-        kinds: frozenset[Trouble] | None = None,
         say: Callable[[str], None] | None = None,
+        told: "Callable[[History], Story] | None" = None,
+        workload: Workload | None = None,
+        kinds: frozenset[Trouble] | None = None,
     ) -> None:
+        """What happens to it, what it is about, and its kinds of trouble may be told; else they are drawn."""
         random = Dice(seed)
-        self.seed = seed
         self.random = random
         self.kinds = drawn(random) if kinds is None else kinds
         self.hub = Hub(random, restless=random.choice((0.0, 0.05, 0.3, 0.9)))
         install(self.hub)
         self._say = say
         shutil.copytree(template, folder, dirs_exist_ok=True)
-        self._folder = folder
+        self.folder = folder
         self.clock = SimulatedClock(self.hub)
         self.chances = Chances(random, self.kinds)
-        self.workload = Workload(random)
+        self.workload = Workload(random) if workload is None else workload
         self.logs = FileLogStore(folder / "logs")
         self.watcher = Watcher(
             self.hub, self.workload, self.kinds, Reader(folder / _DATABASE), self.logs, self.tell, cpus=4.0
@@ -82,6 +93,8 @@ class History:
         self.processes: list[Process] = []
         self._schedulers: dict[Process, Scheduler] = {}
         self._ids = 0
+        self.restarts = True  #: a scheduler that is gone is followed by another one
+        self._story = Weather(self) if told is None else told(self)
         self.elects = Trouble.LEADERSHIP in self.kinds  #: several schedulers, of which one leads for a while
         vars(shipped)["new_try_id"] = self._new_try_id
         self._listen()
@@ -108,19 +121,18 @@ class History:
         self.tell(f"log {method}: {event} {entry} {'' if error is None else repr(error)}")
         if error is not None and not isinstance(error, Violation):
             frames = traceback.format_exception(error)
-            self._violated("defect", f"{event}: {''.join(frames)}")
+            self.violated("defect", f"{event}: {''.join(frames)}")
         raise structlog.DropEvent
 
     def play(self) -> None:
         """Live it from its beginning to its end. Raises `Violation`."""
-        weather = Weather(self)
         self.hub.spawn("supervisor", self._supervise)
-        self.hub.spawn("people", weather.people)
-        self.hub.spawn("weather", weather.pass_by)
+        self.hub.spawn("people", self._story.people)
+        self.hub.spawn("weather", self._story.pass_by)
         try:
             self.hub.run()
         except NobodyGoesOnError as stuck:
-            self._violated("liveness", f"{stuck}: {'; '.join(self.watcher.at_rest())}")
+            self.violated("liveness", f"{stuck}: {'; '.join(self.watcher.at_rest())}")
         finally:
             self._end()
         if self.watcher.violation is not None:
@@ -146,6 +158,11 @@ class History:
             self.tell(f"{process.name} is killed: {why}")
             self.hub.kill(process)
 
+    def registry_goes(self) -> None:
+        """No image can be looked at; `images.errors.clear()` has it come back."""
+        away = ImageError(ReasonCode.IMAGE_PULL_FAILED, "the registry does not answer, as planned", wait=True)
+        self.images.errors["base"] = away
+
     def wake(self) -> None:
         """A face rings the scheduler."""
         for process in self.leaders:
@@ -155,7 +172,7 @@ class History:
 
     def _main(self, process: Process) -> None:
         gate = Gate(self.hub, process, self.chances, self.watcher)
-        store = self._connections.open(self._folder / _DATABASE, gate)
+        store = self._connections.open(self.folder / _DATABASE, gate)
         lead = Leadership(store, self.clock, process.name)
         try:
             epoch = lead.wait(Event(self.hub)) if self.elects else store.take_lead(process.name, self.clock.now())  # type: ignore[arg-type]  # the hub's event
@@ -183,8 +200,8 @@ class History:
         return Parts(
             store=store_of(store, self.hub, process, self.watcher),
             engine=self.engine.connection(process, holds),
-            logs=logs_of(FileLogStore(self._folder / "logs", holds), self.hub, process, self.chances),
-            artifacts=FileArtifactStore(self._folder / "artifacts", holds or (lambda: True)),
+            logs=logs_of(FileLogStore(self.folder / "logs", holds), self.hub, process, self.chances),
+            artifacts=FileArtifactStore(self.folder / "artifacts", holds or (lambda: True)),
             images=self.images,
             renderer=authoring,
             checker=authoring,
@@ -211,7 +228,7 @@ class History:
         the end of everything."""
         calm_since: float | None = None
         while True:
-            if not self.leaders:
+            if not self.leaders and self.restarts:
                 self.begin_process()
             self.hub.sleep(_LOOK)
             self._look_at_the_dead()
@@ -223,14 +240,15 @@ class History:
                 break
             if self.hub.now > calm_since + _CALM:
                 names = [each.spec.name for each in self.engine.containers]
-                self._violated("liveness", f"{_CALM:g} s after all trouble: {'; '.join(left)} {names}")
+                self.violated("liveness", f"{_CALM:g} s after all trouble: {'; '.join(left)} {names}")
         self._check_end()
+        self._story.check()
         self.hub.finish()
 
     def _look_at_the_dead(self) -> None:
         for strand in self.hub.died:
             if not isinstance(strand.error, Violation):
-                self._violated("defect", f"thread {strand.name} died of {strand.error!r}")
+                self.violated("defect", f"thread {strand.name} died of {strand.error!r}")
 
     def _unanswered(self) -> list[str]:
         return [f"a {kind} is not answered" for kind, granted in self.watcher.reader.requests() if granted is None]
@@ -240,10 +258,10 @@ class History:
         rows = self.watcher.rows
         triggered = self.watcher.reader.requests().count((RequestKind.TRIGGER, True))
         if len(rows.runs) != triggered:
-            self._violated("I2", f"{triggered} runs were granted, there are {len(rows.runs)}")
+            self.violated("I2", f"{triggered} runs were granted, there are {len(rows.runs)}")
         meddled = self.kinds & {Trouble.PEOPLE}
         lost = any(row.outcome == "lost" for row in rows.tries.values())
-        if meddled or (lost and not self.workload.resilient) or self._was_refused(rows.tries.values()):
+        if meddled or (lost and not self.workload.resilient) or self.watcher.unheard:
             return
         for dag in self.workload.dags:
             expected = self.workload.expected(dag)
@@ -251,12 +269,9 @@ class History:
                 if dag_id == dag.dag_id and (task.state, task.failures) != expected[task_id]:
                     wanted = expected[task_id]
                     found = f"is {task.state} with {task.failures} failures, not {wanted[0]} with {wanted[1]}"
-                    self._violated("oracle", f"{dag_id} {run_id} {task_id} {found}")
+                    self.violated("oracle", f"{dag_id} {run_id} {task_id} {found}")
 
-    def _was_refused(self, tries: Any) -> bool:
-        return any(row.why == "create_refused" for row in tries)
-
-    def _violated(self, rule: str, text: str) -> None:
+    def violated(self, rule: str, text: str) -> None:
         self.watcher.fail(rule, text)
 
     def _end(self) -> None:

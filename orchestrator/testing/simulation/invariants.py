@@ -203,8 +203,6 @@ class Watcher:
         if known.stop_requested_at is None and row.stop_requested_at is not None:
             self.stops[row.try_id] = self.hub.now
             self.say(f"stop {name} asked for")
-            if Trouble.PEOPLE not in self.kinds:
-                self.fail("I16", f"try {row.try_id} is to be stopped, and nobody asked for it")
         if known.outcome is None and row.outcome is not None:
             self.say(f"outcome {name}: {row.outcome} {row.why} exit {row.exit_code}")
             self._outcome(row)
@@ -221,7 +219,10 @@ class Watcher:
                 if end != (Cause.ITSELF, 0):
                     self.fail("I5", f"try {row.try_id} is a success, and its container ended as {end}")
                 self._result_is_there(row)
-            case TryOutcome.FAILED if row.stop_requested_at is None:
+            case TryOutcome.FAILED if row.stop_requested_at is not None:
+                if Trouble.PEOPLE not in self.kinds:
+                    self.fail("I16", f"try {row.try_id} was ended ({row.why}), and nobody asked for it")
+            case TryOutcome.FAILED:
                 unheard = end is not None and end[0] is Cause.OTHERS and (self.hub.deaths or self._may_be_deaf())
                 self.unheard[row.instance] += bool(unheard)
                 own = end is not None and end[0] is Cause.ITSELF and end[1] == row.exit_code != 0

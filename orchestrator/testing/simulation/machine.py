@@ -18,7 +18,7 @@ from orchestrator.spec.dag import ParsedFile
 from orchestrator.store.sql_store import SqlStore
 from orchestrator.store.sqlite import SqliteDatabase
 from orchestrator.tasklogs.store import FileLogStore
-from orchestrator.testing.simulation.chances import Chances
+from orchestrator.testing.simulation.chances import Chances, refusal
 from orchestrator.testing.simulation.engine import step
 from orchestrator.testing.simulation.hub import Hub, Process
 from orchestrator.testing.simulation.invariants import Watcher
@@ -52,7 +52,7 @@ class Gate:
         self.watcher.committed(self.process)
         step(self.hub, self.process)
         if self.chances.loses_commit_answer(self.process):
-            raise sqlite3.OperationalError("disk I/O error")
+            raise refusal("disk I/O error", sqlite3.SQLITE_IOERR)
 
 
 class Cursor(sqlite3.Cursor):

@@ -35,6 +35,9 @@ class Weather:
         history.tell("calm: nothing goes wrong any more")
         history.chances.on = False
 
+    def check(self) -> None:
+        """What always holds is all there is to say."""
+
     def _acts(self) -> dict[Trouble, Callable[[], None]]:
         return {
             Trouble.CRASHES: self._crash,
@@ -45,6 +48,7 @@ class Weather:
             Trouble.CLOCK: self._clock_is_set,
             Trouble.LEADERSHIP: self._another_leads,
             Trouble.FOREIGNERS: self._others_stop_one,
+            Trouble.REGISTRY: self._registry_goes,
         }
 
     def _crash(self) -> None:
@@ -69,6 +73,12 @@ class Weather:
         self._hub.sleep(self._random.random() * self._random.choice((0.5, 5.0, 20.0)))
         self._history.chances.database_away = False
         self._history.tell("the database is back")
+
+    def _registry_goes(self) -> None:
+        self._history.tell("the registry is away")
+        self._history.registry_goes()
+        self._hub.sleep(self._random.random() * self._random.choice((0.5, 5.0, 20.0)))
+        self._history.images.errors.clear()
 
     def _clock_is_set(self) -> None:
         seconds = self._random.choice((-60.0, 30.0, 600.0, 3600.0))
