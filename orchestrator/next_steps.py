@@ -66,12 +66,12 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.FAIL_FAST: "see to the task that failed first: `orchestrator runs explain {dag}{run}`",
     _R.CACHED: "nothing: an earlier result is used again; another key_extra in its Cache has it run",
     _R.SKIP_EXIT_CODE: "nothing: its code asked to be skipped (skip_on_exit_code)",
-    _R.ENGINE_LOST: "nothing, if it is tried again; rerun_lost=True says that a task may be run again after a loss, "
-    "live-restore in the engine's daemon.json has containers outlive it",
+    _R.ENGINE_LOST: "nothing, if it is tried again; rerun_lost=True says that a task may be run again after a "
+    "loss; live-restore in the engine's daemon.json has containers outlive it",
     _R.CONTAINER_LOST: "find out who removes containers on the engine's machine (`docker container prune`, cron?); "
     "rerun_lost=True says that a task may be run again after a loss",
-    _R.STOPPED_EXTERNALLY: "find out who stops containers on the engine's machine (an engine without live-restore does, "
-    "when it is stopped); to end a run, cancel it; rerun_lost=True says that a task may be run again after a loss",
+    _R.STOPPED_EXTERNALLY: "find out who stops containers on the engine's machine (an engine without live-restore "
+    "does, when it is stopped); to end a run, cancel it; rerun_lost=True says that a task may be run again after a loss",
     _R.MARKED_BY: "nothing, if that was meant; it can be run again by clearing it",
     _R.CLEARED: "nothing: it is run again",
     _R.UPSTREAM: "see to the tasks it waits for: `orchestrator runs explain {dag}{run}`",
