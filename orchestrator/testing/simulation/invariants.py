@@ -26,6 +26,11 @@ _BUSY = frozenset({TaskState.STARTING, TaskState.RUNNING})
 #: Kinds of trouble under which a kill takes no longer than its grace allows.
 _HARMLESS_TO_KILLS = frozenset({Trouble.PEOPLE, Trouble.EVENTS, Trouble.DISK, Trouble.REGISTRY})
 
+#: Kinds under which a signal that others sent may be told too late, or to nobody.
+_HIDES_SIGNALS = frozenset(
+    {Trouble.ENGINE_AWAY, Trouble.ENGINE_STOPS, Trouble.ENGINE_CRASHES, Trouble.EVENTS, Trouble.LEADERSHIP}
+)
+
 
 class Violation(Exception):  # noqa: N818 - what is found is no error of this program
     """Something that always holds did not."""
@@ -237,7 +242,7 @@ class Watcher:
 
     def _may_be_deaf(self) -> bool:
         """Whether what others did to a container may have been told to nobody."""
-        return bool(self.kinds & {Trouble.ENGINE_AWAY, Trouble.ENGINE_STOPS, Trouble.ENGINE_CRASHES})
+        return bool(self.kinds & _HIDES_SIGNALS)
 
     def _refused(self, row: TryRow) -> bool:
         """It failed before it ran, for something that was in its way."""
