@@ -71,7 +71,8 @@ NEXT_STEPS: Mapping[ReasonCode, str] = {
     _R.CONTAINER_LOST: "find out who removes containers on the engine's machine (`docker container prune`, cron?); "
     "rerun_lost=True says that a task may be run again after a loss",
     _R.STOPPED_EXTERNALLY: "find out who stops containers on the engine's machine (an engine without live-restore "
-    "does, when it is stopped); to end a run, cancel it; rerun_lost=True says that a task may be run again after a loss",
+    "does, when it is stopped); to end a run, cancel it; rerun_lost=True says that a task may be run again after a "
+    "loss",
     _R.MARKED_BY: "nothing, if that was meant; it can be run again by clearing it",
     _R.CLEARED: "nothing: it is run again",
     _R.UPSTREAM: "see to the tasks it waits for: `orchestrator runs explain {dag}{run}`",
