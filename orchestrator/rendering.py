@@ -13,16 +13,18 @@ from orchestrator.errors import EngineUnavailableError, ImageError, NotFoundErro
 from orchestrator.ids import UNMAPPED, Epoch, RunKey, TaskKey, TryId, TryKey
 from orchestrator.planning.rows import AssetEvent, Reason, Run, TaskInstance, run_id
 from orchestrator.planning.units import units_of
-from orchestrator.ports import Images, RegistryLogin, Renderer
+from orchestrator.ports import Images, RegistryLogin, Renderer, RenderFacts
 from orchestrator.scheduler.facts import consumed_events, render_facts
 from orchestrator.scheduler.sources import kept_files
 from orchestrator.scheduler.unsealing import Unsealing
 from orchestrator.spec.artifacts import ArtifactId, OutputRef
 from orchestrator.spec.conf import conf_problem
 from orchestrator.spec.container import ContainerSpec, ImageFacts
+from orchestrator.spec.control import Control
 from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec, version_of
 from orchestrator.spec.finalize import FinalizeError, Site, finalize, has_templates, with_try
 from orchestrator.spec.interval import Interval
+from orchestrator.spec.mapping import length
 from orchestrator.spec.merging import needs_results, written_template
 from orchestrator.states import RunState, RunType
 from orchestrator.timetables import interval_by_hand, take_over, timetable_for, zone_named
@@ -38,10 +40,11 @@ def render_task(
     conf: dict[str, Any] | None,
     build: bool,
     warn: Callable[[str], None],
-) -> ContainerSpec:
-    """The container of a task for the interval that `date` names (None: the newest). With `build` its image is
-    made present; without, an image that is missing, or an engine, is only warned about. With `conf` None it is that
-    of the newest run of the interval, whose results templates see. Of a mapped task `map_index` names the instance.
+) -> ContainerSpec | Control:
+    """The container of a task for the interval that `date` names (None: the newest), or what it does without one.
+    With `build` its image is made present; without, an image that is missing, or an engine, is only warned about.
+    With `conf` None it is that of the newest run of the interval, whose results templates see. Of a mapped task
+    `map_index` names the instance.
 
     Raises `NotFoundError`, `AuthoringError`, `RenderError`, `FinalizeError`, `ImageError`, `TimetableError`,
     `RequestRefusedError`, `SecretError`."""
@@ -57,6 +60,8 @@ def render_task(
                 f"conf does not fit the params of {dag_id}: {problem}", fix="say it with --conf"
             )
         run = _run(dag, interval, conf, app.clock.now())
+        if task.control is not None:
+            return _done_without(app, authoring, dag, run, task, map_index)
         template = _rendered(app, authoring, dag, run, task, map_index)
     template = msgspec.structs.replace(template, image=template.image or app.project.settings.default_image)
     login = Unsealing(app.secrets()).login(task.docker_conn_id) if task.docker_conn_id and build else None
@@ -108,13 +113,18 @@ def _task(dag: DagSpec, task_id: str, map_index: int) -> TaskSpec:
         raise NotFoundError(
             "task", f"{dag.dag_id}.{task_id}", fix=f"it has: {', '.join(each.task_id for each in dag.tasks)}"
         ) from None
-    if task.container is None:
-        raise NotFoundError("container", f"for {dag.dag_id}.{task_id}", fix="this kind of task runs none")
-    mapped = task_id in units_of(dag)
+    if task.container is None and task.control is None:
+        what = f"{dag.dag_id}.{task_id} is an {task.operator}, of which nothing is rendered"
+        raise RequestRefusedError(what, fix="name a task that runs a container, or has to do with other runs")
+    unit = units_of(dag).get(task_id)
+    mapped = unit is not None
     if mapped != (map_index >= 0):
         instance = f"{dag.dag_id}.{task_id}" + (f"[{map_index}]" if map_index >= 0 else "")
         fix = f"it is mapped: name an instance, as in {task_id}[0]" if mapped else "it is not mapped: leave it out"
-        raise NotFoundError("container", f"for {instance}", fix=fix)
+        raise NotFoundError("task instance", instance, fix=fix)
+    if unit is not None and not unit.results and map_index >= (count := length(unit.map, lambda _: 0)):
+        instance = f"{dag.dag_id}.{task_id}[{map_index}]"
+        raise NotFoundError("task instance", instance, fix=f"it is mapped over {count} elements, counted from 0")
     return task
 
 
@@ -153,7 +163,25 @@ def _rendered(
     if not (has_templates(template) or needs_results(task)):
         return template
     earlier = _Earlier(app, run)
-    facts = render_facts(
+    facts = _facts(app, dag, run, task, index, earlier)
+    rendered = renderer.render(facts, earlier.result, Unsealing(app.secrets()).shown, earlier.results)
+    if isinstance(rendered, Reason):
+        raise RenderError(rendered.text)
+    return rendered
+
+
+def _done_without(app: App, renderer: Renderer, dag: DagSpec, run: Run, task: TaskSpec, index: int) -> Control:
+    """What a task does that runs no container."""
+    earlier = _Earlier(app, run)
+    facts = _facts(app, dag, run, task, index, earlier)
+    rendered = renderer.render_control(facts, earlier.result, Unsealing(app.secrets()).shown, earlier.results)
+    if isinstance(rendered, Reason):
+        raise RenderError(rendered.text)
+    return rendered
+
+
+def _facts(app: App, dag: DagSpec, run: Run, task: TaskSpec, index: int, earlier: "_Earlier") -> RenderFacts:
+    return render_facts(
         dag,
         run,
         TaskInstance(key=TaskKey(dag.dag_id, run.key.run_id, task.task_id, index)),
@@ -163,10 +191,6 @@ def _rendered(
         result_count=lambda task_id: len(earlier.results(run.key, task_id)),
         test_mode=False,
     )
-    rendered = renderer.render(facts, earlier.result, Unsealing(app.secrets()).shown, earlier.results)
-    if isinstance(rendered, Reason):
-        raise RenderError(rendered.text)
-    return rendered
 
 
 def _image(

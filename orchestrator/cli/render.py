@@ -9,7 +9,7 @@ import msgspec
 from orchestrator.cli.output import describe, show_json
 from orchestrator.cli.session import open_app, read_conf, say
 from orchestrator.engines.docker.command_line import docker_run
-from orchestrator.errors import EngineUnavailableError
+from orchestrator.errors import EngineUnavailableError, RequestRefusedError
 from orchestrator.ids import UNMAPPED, instance_named
 from orchestrator.rendering import render_task
 from orchestrator.spec.container import ContainerSpec, InputFile, Mount
@@ -29,7 +29,7 @@ from orchestrator.spec.secrets import Sealed
 def render(
     dag_id: str, task_id: str, date: str | None, *, map_index: int, conf: str | None, as_line: bool, output: str
 ) -> None:
-    """The final container of a task for a DATE, as its DAG file says it now.
+    """The final container of a task for a DATE, as its DAG file says it now; of one without, what it does.
 
     Conf, where none is given, and results of upstream tasks are those of the newest run of that interval. With
     --docker-run a task image that is missing is built, so that the line works: that needs the engine.
@@ -47,10 +47,15 @@ def render(
         raise EngineUnavailableError(
             f"--docker-run prints the image's id, which only an engine knows: {error.message}", fix=error.fix
         ) from error
-    if as_line:
-        click.echo(docker_run(spec, app.clock.now(), app.artifacts().path))
-    elif output == "json":
+    if output == "json" and not as_line:
         show_json(spec)
+    elif not isinstance(spec, ContainerSpec):
+        if as_line:
+            text = f"{dag_id}.{task_id} runs no container, so no docker run does the same"
+            raise RequestRefusedError(text, fix="leave --docker-run out")
+        describe(msgspec.to_builtins(spec))
+    elif as_line:
+        click.echo(docker_run(spec, app.clock.now(), app.artifacts().path))
     else:
         describe(_fields(spec))
 

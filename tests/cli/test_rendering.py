@@ -19,6 +19,14 @@ with DAG("etl", schedule=None):
     DockerOperator(task_id="a", command=["echo", "{{ dag_run.conf.get('n', 'none') }}"],
                    mounts=[Mount.root("flights", "/data"), "./in:/in:ro"])
 """
+WAITING = """
+from orchestrator import DAG, EmptyOperator, TriggerDagRunOperator
+with DAG("w", schedule="@daily"):
+    conf = {"day": "{{ ds }}", "n": "{{ dag_run.conf.n | tojson }}"}
+    TriggerDagRunOperator(task_id="make", trigger_dag_id="w", conf=conf)
+    TriggerDagRunOperator.partial(task_id="many", trigger_dag_id="w").expand(conf=[{"shop": "a"}, {"shop": "b"}])
+    EmptyOperator(task_id="here")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> CliProject:
     """A project in which two runs stand for one day."""
     project = CliProject(tmp_path_factory.mktemp("rendered"), NOWHERE)
     project.write("etl.py", ECHO)
+    project.write("waiting.py", WAITING)
     project.ok("db", "upgrade")
     interval = Interval(start=DAY, end=DAY)
     with App(open_project(project.folder, project.environment)).store() as store:
@@ -61,3 +70,23 @@ def test_folders_are_taken_to_be_where_they_are_here(project: CliProject) -> Non
     assert f"/data=bind {project.home}/data/flights\n" in said.stdout
     assert f"/in=bind {Path(project.folder, 'in')} (read only)" in said.stdout
     assert "warning: the engine is taken to find folders where they are here" in said.stderr
+
+
+def test_of_a_task_without_container_what_it_does_is_shown(project: CliProject) -> None:
+    said = project.ok("tasks", "render", "w", "make", "2024-02-28", "--conf", '{"n": [1]}')
+    assert said.stdout.split() == ["type", "trigger", "dag", "id", "w", "conf", "day=2024-02-28", "n=[1]"]
+    told = project.json("tasks", "render", "w", "many[1]")
+    assert told == {"type": "trigger", "dag_id": "w", "conf": {"shop": "b"}}
+
+
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        ("many[2]", "it is mapped over 2 elements, counted from 0"),
+        ("here", "w.here is an EmptyOperator, of which nothing is rendered"),
+    ],
+)
+def test_what_there_is_nothing_to_render_of_is_told(project: CliProject, task: str, told: str) -> None:
+    said = project.run("tasks", "render", "w", task)
+    assert said.code == 1
+    assert told in said.stderr
