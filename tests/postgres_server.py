@@ -25,6 +25,7 @@ from orchestrator.bootstrap.machine import LocalMachine
 from orchestrator.errors import OrchestratorError
 from orchestrator.store import upgrade
 from orchestrator.store.postgresql import PostgresDatabase
+from orchestrator.store.tables import METADATA
 
 USER, PASSWORD = "orchestrator", "sw rd/fish@%"
 _PATIENCE = 60
@@ -78,6 +79,7 @@ class PostgresServer:
         self._user = _harmless_user()
         self._running = False
         self._numbers = count(1)
+        self._free: list[str] = []
         self._make()
 
     def url(self, database: str, **query: str) -> URL:
@@ -124,11 +126,10 @@ class PostgresServer:
         shutil.rmtree(self._folder)
 
     @contextmanager
-    def admin(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    def admin(self, database: str = "postgres") -> Iterator[psycopg.Connection[tuple[object, ...]]]:
         """A connection that may do anything, outside any transaction."""
-        url = self.url("postgres")
         with psycopg.connect(
-            host=url.query["host"], user=USER, password=PASSWORD, dbname="postgres", autocommit=True
+            host=str(self._folder), user=USER, password=PASSWORD, dbname=database, autocommit=True
         ) as connection:
             yield connection
 
@@ -143,6 +144,17 @@ class PostgresServer:
     def drop_database(self, name: str) -> None:
         with self.admin() as admin:
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """The name of an upgraded database with no rows but its deployment's. It is emptied for the next one
+        afterwards, since a server takes its time to make one, and longer to drop it."""
+        name = self._free.pop() if self._free else self.make_database(TEMPLATE)
+        yield name
+        with self.admin(name) as admin:
+            admin.execute(_END_OTHERS)
+            admin.execute(_emptied())
+        self._free.append(name)
 
     # --- its processes ---------------------------------------------------------------------------------
 
@@ -191,6 +203,23 @@ def _harmless_user() -> pwd.struct_passwd | None:
     return known.get("postgres") or known["nobody"]
 
 
+_END_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+#: Tables with rows that an upgrade makes, of which the template has a copy.
+_KEPT = ("alembic_version", "deployment", "leader")
+_KEEP = "CREATE TABLE kept.{0} AS TABLE public.{0}"
+
+
+def _emptied() -> bytes:
+    """As an upgrade leaves it."""
+    tables = [*reversed(METADATA.sorted_tables), "alembic_version"]
+    deleted = [f"DELETE FROM public.{table}" for table in tables]  # noqa: S608 - names of our tables
+    kept = [f"INSERT INTO public.{table} TABLE kept.{table}" for table in _KEPT]
+    return "; ".join((*deleted, *kept, "ALTER SEQUENCE public.requests_id_seq RESTART")).encode()
+
+
 def _children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -204,23 +233,22 @@ def postgres_server() -> Iterator[PostgresServer]:
         with tempfile.TemporaryDirectory() as home, server.admin() as admin:
             admin.execute(f"CREATE DATABASE {TEMPLATE}".encode())
             upgrade(PostgresDatabase(Path(home) / "home", server.url(TEMPLATE)))
+        with server.admin(TEMPLATE) as admin:
+            admin.execute("; ".join(("CREATE SCHEMA kept", *map(_KEEP.format, _KEPT))).encode())
         yield server
     finally:
         server.remove()
 
 
 @pytest.fixture
-def empty_postgres(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[PostgresDatabase]:
+def empty_postgres(postgres_server: PostgresServer, tmp_path: Path) -> PostgresDatabase:
     """A database of this test's own with nothing in it, and a home that is not there yet."""
-    name = postgres_server.make_database()
-    yield PostgresDatabase(tmp_path / "home", postgres_server.url(name))
-    postgres_server.drop_database(name)
+    return PostgresDatabase(tmp_path / "home", postgres_server.url(postgres_server.make_database()))
 
 
 @pytest.fixture
 def postgres_database(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[PostgresDatabase]:
     """An upgraded database of this test's own; all of them are of one deployment."""
-    name = postgres_server.make_database(TEMPLATE)
     (tmp_path / "home").mkdir(exist_ok=True)
-    yield PostgresDatabase(tmp_path / "home", postgres_server.url(name))
-    postgres_server.drop_database(name)
+    with postgres_server.lent() as name:
+        yield PostgresDatabase(tmp_path / "home", postgres_server.url(name))

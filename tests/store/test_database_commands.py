@@ -1,6 +1,7 @@
 """`orchestrator db`, over SQLite and over a server that the setting `database.url` names."""
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ from cli_project import CliProject
 from postgres_server import PASSWORD, PostgresServer
 from sqlalchemy import URL
 
-from orchestrator.errors import SettingsError, StoreError
+from orchestrator.errors import SettingsError, StoreError, StoreUnavailableError
 from orchestrator.settings import open_project
+from orchestrator.store import SqlStore, upgrade
 from orchestrator.store.locating import database_of
+from orchestrator.store.postgresql import PostgresDatabase
 
 SECRET = "s3cret-word"  # noqa: S105 - of a role of this test's
 
@@ -36,35 +39,29 @@ def test_a_file_is_made_and_checked(project: CliProject) -> None:
 def test_a_database_on_a_server_is_made_and_checked(project: CliProject, postgres_server: PostgresServer) -> None:
     name = postgres_server.make_database()
     project.environment["ORCHESTRATOR__DATABASE__URL"] = shown(postgres_server.url(name))
-    try:
-        before = project.run("db", "check")
-        assert (before.code, "the database is empty" in before.stderr) == (1, True)
-        upgraded = project.ok("db", "upgrade").stdout
-        assert upgraded.endswith(f"/{name}: upgraded\n")
-        assert project.ok("db", "upgrade").stdout.endswith(f"/{name}: is current\n")
-        checked = project.ok("db", "check").stdout
-        deployment = (project.home / "deployment").read_text().strip()
-        assert f"deployment {deployment}; can be read and written" in checked
-        listed = project.ok("config", "list").stdout
-        assert PASSWORD not in upgraded + checked + listed
-        assert ":***@" in listed
-        assert not (project.home / "orchestrator.db").exists()
-    finally:
-        postgres_server.drop_database(name)
+    before = project.run("db", "check")
+    assert (before.code, "the database is empty" in before.stderr) == (1, True)
+    upgraded = project.ok("db", "upgrade").stdout
+    assert upgraded.endswith(f"/{name}: upgraded\n")
+    checked = project.ok("db", "check").stdout
+    deployment = (project.home / "deployment").read_text().strip()
+    assert f"deployment {deployment}; can be read and written" in checked
+    listed = project.ok("config", "list").stdout
+    assert PASSWORD not in upgraded + checked + listed
+    assert ":***@" in listed
+    assert not (project.home / "orchestrator.db").exists()
 
 
-def test_a_replica_is_told_to_be_one(project: CliProject, postgres_server: PostgresServer) -> None:
-    name = postgres_server.make_database()
-    project.environment["ORCHESTRATOR__DATABASE__URL"] = shown(postgres_server.url(name))
-    try:
-        project.ok("db", "upgrade")
-        with postgres_server.admin() as admin:
-            admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
-        told = project.run("db", "check")
-        assert told.code == 1
-        assert "a replica" in told.stderr
-    finally:
-        postgres_server.drop_database(name)
+def test_a_replica_is_told_to_be_one(empty_postgres: PostgresDatabase, postgres_server: PostgresServer) -> None:
+    upgrade(empty_postgres)
+    with postgres_server.admin() as admin:
+        admin.execute(
+            f"ALTER DATABASE {empty_postgres._url.database} SET default_transaction_read_only = on".encode()
+        )
+    store = SqlStore.open(empty_postgres)
+    with closing(store), pytest.raises(StoreUnavailableError, match="read-only transaction") as fault:
+        store.probe()
+    assert "a replica" in fault.value.fix
 
 
 @pytest.mark.parametrize(
