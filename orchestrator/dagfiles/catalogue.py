@@ -8,6 +8,7 @@ from orchestrator.planning.admission import DEFAULT_POOL
 from orchestrator.spec.assets import assets_in
 from orchestrator.spec.control import External, Trigger
 from orchestrator.spec.dag import DagSpec, ParsedFile, Problem, TaskSpec
+from orchestrator.spec.mapping import Literal
 from orchestrator.spec.marks import has_templates
 from orchestrator.spec.value import Value
 
@@ -63,19 +64,35 @@ def _unknown_pools(dag: DagSpec, pools: frozenset[str] | None) -> Iterator[Probl
 
 def _unknown_dags(dag: DagSpec, dags: dict[str, DagSpec]) -> Iterator[Problem]:
     for task in dag.tasks:
-        if not isinstance(task.control, Trigger | External) or has_templates(task.control.dag_id):
+        if not isinstance(task.control, Trigger | External):
             continue
-        other = dags.get(task.control.dag_id)
         does = "triggers" if isinstance(task.control, Trigger) else "waits for"
-        if other is None:
-            text = (
-                f"it {does} a DAG {task.control.dag_id!r}, which is not there{_nearest(task.control.dag_id, dags)}"
-            )
-            yield _found("unknown_dag", dag, task, text, "name a DAG that is there, or add its file")
-        elif isinstance(task.control, External):
-            for what, name in _absent(task.control, other):
-                text = f"it waits for the {what} {name!r}, which the DAG {other.dag_id!r} does not have"
-                yield _found("unknown_dag", dag, task, text, f"name a {what} of {other.dag_id}")
+        for name in _named(task, task.control):
+            other = dags.get(name)
+            if other is None:
+                text = f"it {does} a DAG {name!r}, which is not there{_nearest(name, dags)}"
+                yield _found("unknown_dag", dag, task, text, "name a DAG that is there, or add its file")
+            elif isinstance(task.control, External):
+                yield from _absences(dag, task, task.control, other)
+
+
+def _named(task: TaskSpec, control: Trigger | External) -> Iterator[str]:
+    """The DAGs that a task names, also by the elements that it is mapped over, as far as no template does."""
+    if not has_templates(control.dag_id):
+        yield control.dag_id
+        return
+    wanted = "trigger_dag_id" if isinstance(control, Trigger) else "external_dag_id"
+    for axis in () if task.map is None else task.map.axes:
+        if isinstance(axis.source, Literal) and axis.argument in (wanted, None):
+            values = axis.source.values
+            found = values if axis.argument else [each[wanted] for each in values if wanted in each]
+            yield from dict.fromkeys(each for each in found if not has_templates(each))
+
+
+def _absences(dag: DagSpec, task: TaskSpec, wanted: External, other: DagSpec) -> Iterator[Problem]:
+    for what, name in _absent(wanted, other):
+        text = f"it waits for the {what} {name!r}, which the DAG {other.dag_id!r} does not have"
+        yield _found("unknown_dag", dag, task, text, f"name a {what} of {other.dag_id}")
 
 
 def _absent(wanted: External, dag: DagSpec) -> Iterator[tuple[str, str]]:
