@@ -142,6 +142,18 @@ class Operator(Node):
         self.graph.tasks[self.node_id] = replace(self.spec, teardown=teardown)
         return self
 
+    @classmethod
+    def expand(cls, *_: object, **axes: object) -> NoReturn:
+        """Refused: `expand` belongs to `partial`, which says what all instances share."""
+        over = ", ".join(f"{name}=..." for name in axes) or "..."
+        raise fault(
+            f"{cls.title}: a task that is there already cannot be expanded",
+            rule=Rule.BAD_ARGUMENT,
+            fix=f"write {cls.title}.partial(task_id=..., ...).expand({over})",
+        )
+
+    expand_kwargs = expand
+
     def __enter__(self) -> Self:
         if self.spec.teardown is None:
             raise fault(

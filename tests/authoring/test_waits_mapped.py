@@ -200,3 +200,13 @@ def test_ids_have_the_prefix_of_their_group() -> None:
     with DAG("d") as made, TaskGroup("g"):
         TriggerDagRunOperator.partial(task_id="t", trigger_dag_id="o").expand(conf=[{}])
     assert spec_of(made, "g.t").map is not None
+
+
+def test_a_task_that_is_there_already_is_not_expanded() -> None:
+    with DAG("d"):
+        made = DockerOperator(task_id="t")
+        with pytest.raises(AuthoringError, match="a task that is there already cannot be expanded") as refused:
+            made.expand(command=["a"])
+    assert refused.value.fix == "write DockerOperator.partial(task_id=..., ...).expand(command=...)"
+    with pytest.raises(AuthoringError, match="TriggerDagRunOperator: a task that is there already"):
+        TriggerDagRunOperator.expand_kwargs([{}])
