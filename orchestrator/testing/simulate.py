@@ -39,7 +39,7 @@ class Playground:
 
     def play(self, seed: int, *, trace: bool = False) -> str:
         """What was violated in this history; empty where nothing was."""
-        return self._played(self.history(seed, trace=trace), f"seed {seed}")
+        return self.finish(self.history(seed, trace=trace), f"seed {seed}")
 
     def outage(self, away: Away, seconds: float, *, trace: bool = False) -> str:
         """What was violated because something was away."""
@@ -47,9 +47,10 @@ class Playground:
             int(seconds), self._template, self._folder / "outage", self._connections, say=_say if trace else None,
             told=lambda history: Alone(history, away, seconds), workload=Told(), kinds=frozenset(),
         )  # fmt: skip
-        return self._played(history, f"{away} away for {seconds:g} s")
+        return self.finish(history, f"{away} away for {seconds:g} s")
 
-    def _played(self, history: History, name: str) -> str:
+    def finish(self, history: History, name: str) -> str:
+        """Play a history to its end; what was violated in it."""
         try:
             history.play()
         except Violation as violation:

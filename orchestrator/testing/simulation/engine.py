@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 #: Calls shorter than this are made at once, by the strand that makes them.
 _INSTANT = 0.005
+#: The exit code of what ended with its engine.
+_UNKNOWN = 255
 #: What a scheduler that may not lead does not send.
 _CHANGES = frozenset({"create", "start", "remove", "put_files", "promote", "discard", "remove_volume"})
 
@@ -48,11 +50,15 @@ class SimulatedEngine(FakeEngine):
         """Be away from now on, until `come_back`."""
         self.away = True
         self._outages += 1
+        for container in self.containers if outage is Outage.POWER else ():
+            if container.runs:
+                self.watcher.ends(container, _UNKNOWN, Cause.ENGINE)
         self._by(Cause.ENGINE, lambda: self.go_down(outage))
 
     def come_back(self) -> None:
         self.away = False
-        self.come_up()
+        self._outages += 1
+        self._by(Cause.ENGINE, self.come_up)
 
     def stop_by_others(self, container: ContainerId) -> None:
         """Somebody says `docker kill`."""

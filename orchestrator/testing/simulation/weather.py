@@ -39,11 +39,12 @@ class Weather:
         """What always holds is all there is to say."""
 
     def _acts(self) -> dict[Trouble, Callable[[], None]]:
+        random = self._random
         return {
             Trouble.CRASHES: self._crash,
-            Trouble.ENGINE_AWAY: lambda: self._engine_goes(Outage.CONNECTION),
+            Trouble.ENGINE_AWAY: self._engine_goes_alone,
             Trouble.ENGINE_STOPS: lambda: self._engine_goes(Outage.STOPPED),
-            Trouble.ENGINE_CRASHES: lambda: self._engine_goes(Outage.CRASHED),
+            Trouble.ENGINE_CRASHES: lambda: self._engine_goes(random.choice((Outage.CRASHED, Outage.POWER))),
             Trouble.DATABASE: self._database_goes,
             Trouble.CLOCK: self._clock_is_set,
             Trouble.LEADERSHIP: self._another_leads,
@@ -55,13 +56,17 @@ class Weather:
         for process in self._history.leaders[:1]:
             self._history.kill(process, "as it comes")
 
-    def _engine_goes(self, outage: Outage) -> None:
+    def _engine_goes_alone(self) -> None:
+        """Containers run on: only the connection is gone, or the engine leaves them alone (live-restore)."""
+        self._engine_goes(
+            self._random.choice((Outage.CONNECTION, Outage.STOPPED, Outage.CRASHED)), live_restore=True
+        )
+
+    def _engine_goes(self, outage: Outage, *, live_restore: bool = False) -> None:
         history = self._history
-        if history.engine.away:
-            return
-        history.tell(f"the engine is away: {outage}")
-        if outage is not Outage.CONNECTION:
-            history.watcher.outages += 1
+        history.tell(f"the engine is away: {outage}{' with live-restore' if live_restore else ''}")
+        history.engine.live_restore = live_restore
+        history.watcher.outages += outage is not Outage.CONNECTION
         history.engine.leave(outage)
         self._hub.sleep(self._random.random() * self._random.choice((0.5, 5.0, 20.0)))
         history.engine.come_back()
@@ -81,7 +86,9 @@ class Weather:
         self._history.images.errors.clear()
 
     def _clock_is_set(self) -> None:
-        seconds = self._random.choice((-60.0, 30.0, 600.0, 3600.0))
+        restarts = self._history.kinds & {Trouble.ENGINE_STOPS, Trouble.ENGINE_CRASHES, Trouble.ENGINE_AWAY}
+        back = () if restarts else (-60.0,)  # an engine tells by its clock what ran before its start
+        seconds = self._random.choice((*back, 30.0, 600.0, 3600.0))
         self._history.tell(f"the clock is set by {seconds:g} s")
         self._hub.set_forward += seconds
 
