@@ -7,10 +7,11 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from orchestrator.actions import Actions
 from orchestrator.artifacts.store import FileArtifactStore
@@ -22,11 +23,12 @@ from orchestrator.engines.docker.address import Address, find_address
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.docker.places import EnginePlaces
 from orchestrator.engines.owners import OWNER_LABEL, own_identity
-from orchestrator.errors import AuthoringServerError, EngineError
+from orchestrator.errors import AuthoringServerError, EngineError, StoreUnavailableError
 from orchestrator.explanations import Explanations
 from orchestrator.ids import DeploymentId, Epoch, new_deployment_id, new_test_deployment_id
 from orchestrator.images.calls import ImageApi
 from orchestrator.images.service import DockerImages
+from orchestrator.planning.explain import Explained
 from orchestrator.planning.rows import Pool
 from orchestrator.ports import Engine, ImageRecord, Store
 from orchestrator.pulses import Pulse
@@ -34,6 +36,7 @@ from orchestrator.queries import Queries
 from orchestrator.scheduler.heartbeat import Heartbeat
 from orchestrator.scheduler.leadership import Leadership
 from orchestrator.scheduler.local_socket import LocalSocket
+from orchestrator.scheduler.patience import Patience
 from orchestrator.scheduler.scheduler import Parts, Scheduler
 from orchestrator.secrets.environment import EnvironmentSecrets
 from orchestrator.secrets.files import FileSecrets
@@ -47,6 +50,8 @@ from orchestrator.store.home import read_claim, trials_id
 from orchestrator.store.locating import database_of
 from orchestrator.store.sql_store import SqlStore
 from orchestrator.tasklogs.store import FileLogStore
+
+_log = structlog.get_logger()
 
 _MIB = 1024 * 1024
 
@@ -200,12 +205,16 @@ class App:
         """A scheduler of this home in the lead, with its local socket; waits for the lead as a standby while
         another one has it. None once `stop` is set. Raises `SchedulerRunningError` where the database has room for
         one scheduler only, `SchemaError`."""
-        with self.store() as store, self.authoring() as authoring:
+        with self._awaited_store(stop) as store, self.authoring() as authoring:
+            if store is None:
+                yield None
+                return
             lead = Leadership(store, self.clock, f"{socket.gethostname()} (process {os.getpid()})")
             folder = DagFolder(self.project, self.clock)
             with self._parts(store, authoring, folder, lead.holds if self.has_standbys else None) as parts:
                 parts.heartbeat.start()
-                epoch = lead.wait(stop, lambda: _aside(lambda: _warm(authoring, parts.engine)))
+                with self._standing_by(authoring, parts.engine) as begin:
+                    epoch = lead.wait(stop, begin)
                 try:
                     if epoch is None:
                         yield None
@@ -214,6 +223,39 @@ class App:
                             yield scheduler
                 finally:
                     lead.close()
+
+    @contextmanager
+    def _awaited_store(self, stop: threading.Event) -> Iterator[SqlStore | None]:
+        """The database, waited for while it cannot be opened; None once `stop` is set."""
+        patience = Patience(self.clock, stop)
+        while not stop.is_set():
+            try:
+                store = SqlStore.open(self.database)
+            except StoreUnavailableError as trouble:
+                if patience.is_news():
+                    _log.error("scheduler.waits_for_database", trouble=trouble.message, fix=trouble.fix)
+                patience.wait()
+                continue
+            try:
+                yield store
+            finally:
+                store.close()
+            return
+        yield None
+
+    @contextmanager
+    def _standing_by(self, authoring: AuthoringServer, engine: Engine) -> Iterator[Callable[[], None]]:
+        """What is to be called where another one leads: it has a standby answer to health checks, and be ready."""
+        with ExitStack() as left:
+
+            def begin() -> None:
+                with suppress(OSError):
+                    local = LocalSocket(self.project.standby_socket)
+                    left.callback(local.close)
+                    local.start(lambda: None, lambda _question, answer: answer(Explained()))
+                threading.Thread(target=_warm, args=(authoring, engine), name="warm-up", daemon=True).start()
+
+            yield begin
 
     @contextmanager
     def _leading(self, parts: Parts, epoch: Epoch, lead: Leadership) -> Iterator[Scheduler]:
@@ -305,10 +347,6 @@ class App:
         folder = self.project.data_root(name)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
-
-
-def _aside(act: Callable[[], None]) -> None:
-    threading.Thread(target=act, name="warm-up", daemon=True).start()
 
 
 def _warm(authoring: AuthoringServer, engine: Engine) -> None:

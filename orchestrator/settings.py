@@ -223,6 +223,11 @@ class Project(Value, frozen=True, kw_only=True):
         return self.run_folder / "scheduler.sock"
 
     @property
+    def standby_socket(self) -> Path:
+        """Where a scheduler that stands by says that it is there."""
+        return self.run_folder / "standby.sock"
+
+    @property
     def secret_folders(self) -> tuple[Path, ...]:
         """Where files of secrets are."""
         return tuple(self.home / each for each in self.settings.secrets.folders)

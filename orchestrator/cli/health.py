@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -11,6 +12,11 @@ from orchestrator.settings import open_project
 
 @click.command()
 def health() -> None:
-    """Exit code 0 if the scheduler of this home runs and answers, 1 if not."""
-    with Following.if_any(open_project().socket) as following:
-        sys.exit(os.EX_OK if following else 1)
+    """Exit code 0 if a scheduler of this home runs and answers, leading or standing by, 1 if not."""
+    project = open_project()
+    sys.exit(os.EX_OK if _answers(project.socket) or _answers(project.standby_socket) else 1)
+
+
+def _answers(socket: Path) -> bool:
+    with Following.if_any(socket) as following:
+        return following is not None

@@ -74,6 +74,7 @@ def claim_home(home: Path, deployment: DeploymentId) -> None:
     known = read_claim(home)
     if known is None:
         with told_of_home(home):
+            begin_home(home)  # over a server the database may be there before it
             new = file.with_name(f"deployment.{os.getpid()}")
             new.write_text(f"{deployment}\n")
             new.replace(file)

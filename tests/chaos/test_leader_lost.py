@@ -44,28 +44,14 @@ class Ground:
     def play(self, *, short: int, long: int) -> Iterator[tuple[Stage, Rivals]]:
         """A crowd of so many, and two schedulers, one of which leads; at the end all must have come to its end."""
         given = {"crowd.json": msgspec.json.encode({"short": short, "long": long}).decode()}
-        name = self._server.make_database()
-        settings = {"ORCHESTRATOR__DATABASE__URL": self._server.url(name).render_as_string(hide_password=False)}
-        try:
-            with (
-                Stage(
-                    self._folder,
-                    "crowd",
-                    "crowd.py",
-                    self._address,
-                    self._image,
-                    proxied=False,
-                    given=given,
-                    settings=settings,
-                ) as stage,
-                Rivals.over(stage) as rivals,
-            ):
-                rivals.add()
-                rivals.add()
-                yield stage, rivals
-                _come_to_an_end(stage, rivals, short, long)
-        finally:
-            self._server.drop_database(name)
+        database = self._server.url(self._server.make_database())
+        settings = {"ORCHESTRATOR__DATABASE__URL": database.render_as_string(hide_password=False)}
+        place = (self._folder, "crowd", "crowd.py", self._address, self._image)
+        with Stage(*place, proxied=False, given=given, settings=settings) as stage, Rivals.over(stage) as rivals:
+            rivals.add()
+            rivals.add()
+            yield stage, rivals
+            _come_to_an_end(stage, rivals, short, long)
 
 
 @pytest.fixture

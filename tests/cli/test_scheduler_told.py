@@ -2,20 +2,25 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cli_project import CliProject
 from postgres_server import PostgresServer
 
+_HELLO = """
+from orchestrator import DAG, EmptyOperator
+
+with DAG("hello", schedule=None):
+    EmptyOperator(task_id="a")
+"""
+
 
 @pytest.fixture
-def shared(tmp_path: Path, postgres_server: PostgresServer) -> Iterator[CliProject]:
+def shared(tmp_path: Path, postgres_server: PostgresServer) -> CliProject:
     """A project whose rows are in PostgreSQL."""
-    name = postgres_server.make_database()
-    yield _project(tmp_path / "project", postgres_server.url(name).render_as_string(hide_password=False))
-    postgres_server.drop_database(name)
+    database = postgres_server.url(postgres_server.make_database())
+    return _project(tmp_path / "project", database.render_as_string(hide_password=False))
 
 
 def _project(folder: Path, database: str = "") -> CliProject:
@@ -62,6 +67,28 @@ def test_over_postgresql_a_second_one_stands_by_and_leads_when_the_first_goes(sh
             assert second.end() == 0
     said = shared.run("scheduler", "status").stdout
     assert "nobody; " in said
+
+
+def test_a_standby_with_a_home_of_its_own_is_healthy_and_its_faces_reach_the_leader(
+    shared: CliProject, tmp_path: Path
+) -> None:
+    other = CliProject(tmp_path / "other", shared.environment)
+    shared.write("hello.py", _HELLO)
+    with shared.start("scheduler", "--upgrade") as first:
+        first.wait_line("dag.changed")
+        assert other.run("health").code == 1
+        with other.start("scheduler") as second:
+            second.wait_line("scheduler.standby")
+            assert other.run("health").code == 0
+            assert json.loads(other.run("scheduler", "status", "--output", "json").stdout)["at_this_home"] is False
+            assert json.loads(other.run("dags", "trigger", "hello", "--output", "json").stdout)["answered"]
+            first.send(signal.SIGKILL)
+            second.wait_line("scheduler.running")
+            assert other.run("health").code == 0
+            assert shared.run("health").code == 1
+            second.send(signal.SIGTERM)
+            assert second.end() == 0
+        assert other.run("health").code == 1
 
 
 def test_a_standby_that_is_told_to_go_goes_at_once_and_leaves_nothing(shared: CliProject) -> None:
