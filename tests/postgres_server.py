@@ -27,7 +27,8 @@ from orchestrator.store import upgrade
 from orchestrator.store.postgresql import PostgresDatabase
 from orchestrator.store.tables import METADATA
 
-USER, PASSWORD = "orchestrator", "sw rd/fish@%"
+#: With all that URLs, files of passwords and shells could make something of.
+USER, PASSWORD = "orchestrator", r"sw rd/fi:s\h@%$'x"
 _PATIENCE = 60
 #: Nothing needs to outlive the machine here.
 _QUICK = ("fsync=off", "full_page_writes=off")

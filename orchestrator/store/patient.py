@@ -11,8 +11,9 @@ from orchestrator.clock import Clock, SystemClock
 
 
 class Patient(psycopg.Connection[Any]):
-    """Each wait for the server ends after `answer_within` seconds (None: never) with `psycopg.OperationalError`;
-    the connection is closed then, for nobody knows what the server still does with it."""
+    """A server that gives no sign for `answer_within` seconds (None: ever) while it is waited for is an
+    `psycopg.OperationalError`; the connection is closed then, for nobody knows what the server still does with it.
+    Much to do takes its time: each piece that comes, or is taken, is a sign."""
 
     answer_within: float | None = None
     clock: Clock = SystemClock()
@@ -29,7 +30,9 @@ class Patient(psycopg.Connection[Any]):
             step = next(gen)
             while True:
                 news = yield step
-                if not news and self.clock.monotonic() > ends:
+                if news:
+                    ends = self.clock.monotonic() + seconds
+                elif self.clock.monotonic() > ends:
                     self.pgconn.finish()
                     raise psycopg.OperationalError(f"no answer within {seconds:g} s")
                 step = gen.send(news)

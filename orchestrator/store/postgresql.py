@@ -22,17 +22,17 @@ from orchestrator.store.postgresql_faults import meaning
 #: Connections kept, and made beyond them where many threads ask at once.
 _WRITERS, _MORE_WRITERS = 1, 3
 _READERS, _MORE_READERS = 4, 12
-#: Milliseconds: of one statement; of waiting for one lock; of a transaction in which nothing is asked, which is
-#: shorter, so that who waits for the lock of a process that was stopped gets it.
+#: Milliseconds: of one statement, which nobody may wait for any more; of waiting for one lock; of a transaction in
+#: which nothing is asked, which is shorter, so that who waits for the lock of a process that was stopped gets it.
 _LIMITS = {
-    "statement_timeout": PATIENCE * 1000 + 1000,
+    "statement_timeout": 30_000,
     "lock_timeout": PATIENCE * 1000,
     "idle_in_transaction_session_timeout": PATIENCE * 1000 - 1000,
 }
 #: A network that swallows everything is noticed after about 10 s, by both sides.
 _CLIENT_KEEPALIVE = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
 _SERVER_KEEPALIVE = {"tcp_keepalives_idle": 5, "tcp_keepalives_interval": 2, "tcp_keepalives_count": 3}
-#: Seconds until the server has answered one question; longer than its own limits, which say more.
+#: Seconds without a sign of the server, while it is asked; longer than what it waits for a lock, which says more.
 _ANSWER_WITHIN = PATIENCE + 3.0
 #: Of `upgrade`: any number, the same everywhere.
 _UPGRADE_LOCK = 7_236_109_155

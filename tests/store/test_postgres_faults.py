@@ -1,7 +1,8 @@
 """Trouble with a PostgreSQL server, made for real, and how it is told."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -14,8 +15,10 @@ from orchestrator.errors import StoreConflictError, StoreError, StoreUnavailable
 from orchestrator.planning.rows import RequestKind
 from orchestrator.ports import Snapshot
 from orchestrator.store import SqlStore, leadership, postgresql, upgrade
+from orchestrator.store.patient import Patient
 from orchestrator.store.postgresql import PostgresDatabase
 from orchestrator.store.postgresql_faults import meaning
+from orchestrator.testing.manual_clock import ManualClock
 
 
 @pytest.fixture
@@ -150,8 +153,35 @@ def test_who_stops_in_mid_transaction_holds_nobody_up(store: SqlStore, hasty: Sq
 
 def test_a_transaction_may_be_idle_for_less_than_its_locks_are_waited_for() -> None:
     limits = postgresql._LIMITS
-    assert limits["idle_in_transaction_session_timeout"] < limits["lock_timeout"] < limits["statement_timeout"]
-    assert limits["statement_timeout"] < postgresql._ANSWER_WITHIN * 1000
+    assert limits["idle_in_transaction_session_timeout"] < limits["lock_timeout"] < postgresql._ANSWER_WITHIN * 1000
+
+
+def test_a_server_that_does_much_is_waited_for_as_long_as_it_gives_signs() -> None:
+    clock, finished = ManualClock(), []
+    waiting = SimpleNamespace(clock=clock, pgconn=SimpleNamespace(finish=lambda: finished.append(True)))
+
+    def work() -> Generator[str, int, str]:
+        for _ in range(100):
+            yield "reads"
+        return "done"
+
+    def signs(silence: float) -> str:
+        steps = Patient._bounded(waiting, work(), 8.0)  # type: ignore[arg-type] # all that it uses
+        next(steps)
+        try:
+            while True:
+                clock.advance(silence)
+                steps.send(0)
+                clock.advance(silence)
+                steps.send(1)
+        except StopIteration as ended:
+            return str(ended.value)
+
+    assert signs(silence=3.9) == "done"
+    assert finished == []
+    with pytest.raises(psycopg.OperationalError, match="no answer within 8 s"):
+        signs(silence=8.1)
+    assert finished == [True]
 
 
 # --- what is refused ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from postgres_server import PASSWORD, PostgresServer
+from psycopg import sql
 from sqlalchemy import Connection, inspect, text
 from store_rows import DAY, NOW
 
@@ -181,7 +182,7 @@ def test_a_user_who_may_not_make_tables_is_told_so(
     empty_postgres: PostgresDatabase, postgres_server: PostgresServer
 ) -> None:
     with postgres_server.admin() as admin:
-        admin.execute(f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'".encode())
+        admin.execute(sql.SQL("CREATE ROLE guest LOGIN PASSWORD {}").format(sql.Literal(PASSWORD)))
     try:
         guest = PostgresDatabase(empty_postgres.home, empty_postgres._url.set(username="guest"))
         with pytest.raises(StoreError, match="permission denied") as refusal:
