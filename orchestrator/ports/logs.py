@@ -80,6 +80,9 @@ class LogStore(Protocol):
         """The last line of the newest part that holds more than white space, without its end; None where there is
         none. Never reads more than `limit` bytes for it (`FileTooLargeError`)."""
 
+    def ends(self, key: TryKey, limit: int) -> dict[Stream, bytes]:
+        """The last bytes of each stream of the newest part, `limit` of each at most."""
+
     def tail(self, key: TryKey, lines: int) -> tuple[str, ...]:
         """The last lines of both streams as text, for messages."""
 

@@ -2,7 +2,6 @@
 may lie anywhere."""
 
 import struct
-from collections.abc import Mapping
 
 from orchestrator.errors import LogStreamDamagedError
 from orchestrator.ports import Stream
@@ -63,25 +62,3 @@ class Demultiplexer:
             raise LogStreamDamagedError(f"the engine sent a log frame of the unknown stream {number}")
         self._head, self._stream, self._left = b"", _STREAMS[number], length
         return stop
-
-
-class LineSkip:
-    """Drops the first complete lines of each stream: those that are stored already."""
-
-    def __init__(self, lines: Mapping[Stream, int]) -> None:
-        self._left = dict(lines)
-
-    def feed(self, stream: Stream, data: bytes) -> bytes:
-        """What of the next bytes of `stream` is new."""
-        left = self._left.get(stream, 0)
-        if not left:
-            return data
-        lines = data.count(b"\n")
-        if lines < left:
-            self._left[stream] = left - lines
-            return b""
-        self._left[stream] = 0
-        at = 0
-        for _ in range(left):
-            at = data.index(b"\n", at) + 1
-        return data[at:]

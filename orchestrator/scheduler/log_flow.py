@@ -10,10 +10,13 @@ from datetime import datetime
 from orchestrator.errors import LogUnavailableError
 from orchestrator.ids import TryKey
 from orchestrator.ports import ByteStream, LogFlag, LogStore, LogWriter, Stream
-from orchestrator.scheduler.demux import Demultiplexer, LineSkip
+from orchestrator.scheduler.demux import Demultiplexer
 from orchestrator.scheduler.intake import Source
+from orchestrator.scheduler.known_lines import END_BYTES, KnownLines
 from orchestrator.scheduler.masking import Masker
 from orchestrator.scheduler.masks import Mask, no_mask
+
+_LOST_NOTE = "the engine has lost lines that stand above, and perhaps others that follow them"
 
 
 class LogFlow(Source):
@@ -43,12 +46,12 @@ class LogFlow(Source):
         self._part = part
         self._fresh = attached
         self._flags = LogFlag.NONE
-        self._skip = LineSkip({})
+        self._known = KnownLines({})
         self._tty = stream.tty
         self._demux = Demultiplexer(tty=self._tty)
         self._mask = mask
         self._maskers: dict[Stream, Masker] | None = None
-        self._told_unmasked = False
+        self._told_unmasked = self._told_differs = False
         self.unmasked = ""  #: to be told once: which secrets cannot be masked
 
     @property
@@ -70,7 +73,8 @@ class LogFlow(Source):
         lines, and these are skipped. Raises `LogUnavailableError`."""
         with self._letting_go_on_failure():
             self._start_maskers()
-            self._skip = LineSkip(self._open().rewind())
+            lines = self._open().rewind()
+            self._known = KnownLines(lines, self._logs.ends(self.key, END_BYTES))
         self._demux = Demultiplexer(tty=self._tty)
         self._flags = LogFlag.READ_BACK
 
@@ -84,12 +88,21 @@ class LogFlow(Source):
     def flush(self, at: datetime) -> bool:
         """Nothing more comes: append what was held back because it might have been the beginning of a secret.
         Returns whether the log grew. Raises `LogUnavailableError`."""
-        maskers = self._maskers or {}
-        return self._append(self._open(), [(stream, masker.flush()) for stream, masker in maskers.items()], at)
+        held = {stream: masker.flush() for stream, masker in (self._maskers or {}).items()}
+        new = [
+            (stream, self._known.feed(stream, data) + self._known.flush(stream)) for stream, data in held.items()
+        ]
+        return self._append_new(self._open(), new, at)
 
     def _append(self, writer: LogWriter, stretches: list[tuple[Stream, bytes]], at: datetime) -> bool:
-        skipped = [(stream, self._skip.feed(stream, payload)) for stream, payload in stretches]
-        new = [stretch for stretch in skipped if stretch[1]]
+        new = [(stream, self._known.feed(stream, payload)) for stream, payload in stretches]
+        return self._append_new(writer, new, at)
+
+    def _append_new(self, writer: LogWriter, stretches: list[tuple[Stream, bytes]], at: datetime) -> bool:
+        if self._known.differs and not self._told_differs:
+            writer.note(_LOST_NOTE, at, LogFlag.TRUNCATED)
+            self._told_differs = True
+        new = [stretch for stretch in stretches if stretch[1]]
         if new:
             writer.append(new, at, self._flags)
         return bool(new)

@@ -36,6 +36,10 @@ class FileLogStore:
         with self._reader(key) as reader:
             return None if reader is None else last_line(reader, stream, limit)
 
+    def ends(self, key: TryKey, limit: int) -> dict[Stream, bytes]:
+        with self._reader(key) as reader:
+            return dict.fromkeys(Stream, b"") if reader is None else reader.ends(limit)
+
     def tail(self, key: TryKey, lines: int) -> tuple[str, ...]:
         with self._reader(key) as reader:
             return () if reader is None else tail(reader, lines)

@@ -127,6 +127,7 @@ class Disk:
         self._files = FileLogStore(folder)
         self.records, self.last_line = self._files.records, self._files.last_line
         self.tail, self.remove, self.ended = self._files.tail, self._files.remove, self._files.ended
+        self.ends = self._files.ends
         self.free = threading.Event()
         self.free.set()
         self.full = False

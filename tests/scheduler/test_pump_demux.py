@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import LogStreamDamagedError
 from orchestrator.ports import Stream
-from orchestrator.scheduler.demux import Demultiplexer, LineSkip
+from orchestrator.scheduler.demux import Demultiplexer
 from orchestrator.testing.fake_output import frame
 
 frames = st.lists(st.tuples(st.sampled_from(Stream), st.binary(max_size=40)), max_size=10)
@@ -64,11 +64,3 @@ def test_with_a_tty_every_byte_is_stdout(data: bytes, cuts: list[int]) -> None:
 def test_a_frame_of_an_unknown_stream_is_refused() -> None:
     with pytest.raises(LogStreamDamagedError, match="stream 72"):
         Demultiplexer(tty=False).feed(b"HTTP/1.1 200 OK")
-
-
-@given(data=st.lists(st.sampled_from([b"a", b"\n", b"bc\n"])).map(b"".join), cuts=cuts, known=st.integers(0, 12))
-def test_known_lines_are_skipped_and_nothing_else(data: bytes, cuts: list[int], known: int) -> None:
-    skip = LineSkip({Stream.STDOUT: known})
-    fresh = b"".join(skip.feed(Stream.STDOUT, piece) for piece in pieces(data, cuts))
-    assert fresh == b"".join(data.splitlines(keepends=True)[known:])
-    assert skip.feed(Stream.STDERR, data) == data

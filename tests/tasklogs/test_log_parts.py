@@ -74,3 +74,18 @@ def test_the_last_line_is_one_of_the_last_part(store: FileLogStore) -> None:
     assert store.tail(KEY, 1) == ("early",)
     in_parts(store, b"late\n")
     assert store.last_line(KEY, OUT, 100) == b"late"
+
+
+def test_the_ends_of_its_streams_are_those_of_the_newest_part(store: FileLogStore) -> None:
+    in_parts(store, b"one\n", b"two\n")
+    writer = store.writer(KEY)
+    for stretch in ((ERR, b"error\n"), (OUT, b"three\n"), (OUT, b"four\n")):
+        writer.append([stretch], AT)
+    writer.note("a line of ours", AT)
+    writer.close()
+    assert store.ends(KEY, 100) == {OUT: b"two\nthree\nfour\n", ERR: b"error\n"}
+    assert store.ends(KEY, 7) == {OUT: b"e\nfour\n", ERR: b"error\n"}
+
+
+def test_where_there_is_no_log_there_are_no_ends(store: FileLogStore) -> None:
+    assert store.ends(KEY, 100) == {OUT: b"", ERR: b""}
