@@ -3,6 +3,7 @@ under test sees or does not see."""
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Self
 
 from engine_proxy import PATIENCE
@@ -10,8 +11,9 @@ from engine_proxy import PATIENCE
 from orchestrator.clock import SystemClock
 from orchestrator.engines.docker.address import Address
 from orchestrator.engines.docker.engine import DockerEngine
+from orchestrator.errors import EngineUnavailableError
 from orchestrator.ids import KIND_LABEL, TRY_KIND, ContainerId, DeploymentId
-from orchestrator.spec.container import EngineEvent, EngineEventKind
+from orchestrator.spec.container import ContainerFacts, EngineEvent, EngineEventKind
 
 CREATED, STARTED, DIED, GONE = (
     EngineEventKind.CREATE,
@@ -23,12 +25,14 @@ CREATED, STARTED, DIED, GONE = (
 
 class EngineRecord:
     """Every event of a deployment's tries, in order; a context manager, listening once it is entered. With `breaks`
-    the engine may go away meanwhile, and what it does then is not heard."""
+    the engine may go away meanwhile: of what happens until it is heard again, only which containers were created
+    and started is made up for."""
 
     def __init__(self, address: Address, deployment: DeploymentId, *, breaks: bool = False) -> None:
         self._engine = DockerEngine(lambda: address, SystemClock())
         self._deployment = deployment
         self._breaks = breaks
+        self._made_up: set[tuple[EngineEventKind, str]] = set()
         self._events: list[EngineEvent] = []
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -105,5 +109,24 @@ class EngineRecord:
         for event in self._engine.events(self._deployment):
             with self._changed:
                 assert self._breaks or event.kind is not EngineEventKind.DISCONNECTED, event.detail
-                self._events.append(event)
+                if (event.kind, event.container_id) not in self._made_up:
+                    self._events.append(event)
                 self._changed.notify_all()
+            if self._breaks and event.kind is EngineEventKind.CONNECTED:
+                self._make_up()
+
+    def _make_up(self) -> None:
+        """The engine may be gone again: then the next connection does it."""
+        with suppress(EngineUnavailableError):
+            listed = self._engine.list_ours(self._deployment)
+            with self._changed:
+                for facts in listed:
+                    self._take(facts)
+                self._changed.notify_all()
+
+    def _take(self, facts: ContainerFacts) -> None:
+        heard = {event.kind for event in self._events if event.container_id == facts.id}
+        for kind in (CREATED, STARTED) if facts.started_at is not None else (CREATED,):
+            if kind not in heard:
+                self._made_up.add((kind, facts.id))
+                self._events.append(EngineEvent(kind=kind, container_id=facts.id, labels=facts.labels))
