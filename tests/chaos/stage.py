@@ -168,11 +168,11 @@ class Stage:
 
     def log(self, key: TryKey) -> dict[Stream, bytes]:
         """What is stored of a try's output."""
-        said = dict.fromkeys(Stream, b"")
+        said: dict[Stream, list[bytes]] = {stream: [] for stream in Stream}
         for record in self.app.logs().records(key):
             if LogFlag.SYSTEM not in record.flags:
-                said[record.stream] += record.data
-        return said
+                said[record.stream].append(record.data)
+        return {stream: b"".join(pieces) for stream, pieces in said.items()}
 
     def _post(self, path: str, body: dict[str, object]) -> bytes:
         reply = self._client.call("POST", path, body=msgspec.json.encode(body))

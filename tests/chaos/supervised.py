@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from scheduler_process import SchedulerProcess
 
+#: What the supervisor says of one that it is about to end.
+STANDS_STILL = "made no progress for"
+
 
 class SupervisedProcess(SchedulerProcess):
     """`python -m orchestrator.supervisor`; its lines are those of all its schedulers, too."""

@@ -1,4 +1,5 @@
-"""A task that prints without end, until the test opens its gate: when, and which line that is."""
+"""A task that prints without end, until the test opens its gate: when, and which line that is. Its result is larger
+than what room a database on a full disk may have left."""
 
 from datetime import UTC, datetime
 
@@ -14,6 +15,8 @@ while not os.path.exists("/tmp/gate1"):
     number += 1
     time.sleep(0.002)
 print(number, "lines")
+with open(os.environ["ORCHESTRATOR_RESULT"], "w") as result:
+    result.write("[%s]" % ", ".join(["7"] * 300_000))
 '
 """
 
