@@ -133,11 +133,13 @@ class Explanations:
         return _made(about, state, self._ask(about, ANSWER_SECONDS), words)
 
     def _files(self, key: TaskKey) -> tuple[str, ...]:
-        """What is to be said of its newest try besides, and of the files that it wrote."""
+        """What is to be said of its newest try besides, of its log, and of the files that it wrote."""
         tries = self._store.tries(key)
         harvest = self._artifacts.harvest(tries[-1].key) if tries else None
         note = (tries[-1].note,) if tries and tries[-1].note else ()
-        return (*note, *(harvest.sentences if harvest else ()))
+        cut = tries and tries[-1].removed_at is not None and not tries[-1].log_complete
+        lost = ("log_truncated: its container went before its log was read to the end",) if cut else ()
+        return (*note, *lost, *(harvest.sentences if harvest else ()))
 
     def glance(self, key: RunKey) -> Explained:
         """What hinders an open run and each of its open tasks, by the leader; nothing where none answers soon."""

@@ -1,5 +1,7 @@
 """`orchestrator dags explain`, `runs explain`, `tasks explain`: why it does not run, was skipped or failed."""
 
+from collections.abc import Iterable, Sequence
+
 import click
 import msgspec
 
@@ -7,6 +9,9 @@ from orchestrator.cli.output import describe, output_option, show, show_json
 from orchestrator.cli.session import open_app, shown_run
 from orchestrator.explanations import Explanation, TaskWord
 from orchestrator.ids import UNMAPPED, instance_name
+
+#: Tasks of one row that are named.
+_NAMED = 3
 
 
 @click.command("explain")
@@ -63,8 +68,17 @@ def _tell(told: Explanation, output: str | None) -> None:
     )
     if told.tasks:
         click.echo()
-        show([_row(each) for each in told.tasks], ["task_id", "state", "reason"], output)
+        show(_rows(told.tasks), ["task_id", "state", "reason"], output)
 
 
-def _row(word: TaskWord) -> dict[str, str]:
-    return {"task_id": word.task_id, "state": word.state.value, "reason": f"{word.reason.code}: {word.reason.text}"}
+def _rows(words: Iterable[TaskWord]) -> list[dict[str, str]]:
+    """A row for each reason, with all tasks in one state that have it: hundreds may wait for the same."""
+    same: dict[tuple[str, str], list[str]] = {}
+    for word in words:
+        same.setdefault((word.state.value, f"{word.reason.code}: {word.reason.text}"), []).append(word.task_id)
+    return [{"task_id": _names(names), "state": state, "reason": why} for (state, why), names in same.items()]
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

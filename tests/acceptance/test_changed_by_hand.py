@@ -9,7 +9,7 @@ from cli_project import CliProject
 pytestmark = pytest.mark.engine
 
 DAG_FILE = """
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from orchestrator import DAG, BranchDockerOperator, DockerOperator, Mount
 
@@ -23,6 +23,19 @@ with DAG("slow", is_paused_upon_creation=False):
     create = DockerOperator(task_id="create", script="echo up")
     drop = DockerOperator(task_id="drop", script="echo down").as_teardown(setups=create)
     create >> DockerOperator(task_id="work", command=["sleep", "600"], stop_grace=1) >> drop
+
+def with_a_database(**work):
+    create = DockerOperator(task_id="create", script="echo up")
+    drop = DockerOperator(task_id="drop", script="echo down").as_teardown(setups=create)
+    create >> DockerOperator(task_id="work", command=["sleep", "600"], stop_grace=1, **work) >> drop
+    return create, drop
+
+with DAG("timed_out", is_paused_upon_creation=False):
+    with_a_database(execution_timeout=timedelta(seconds=1))
+
+with DAG("failing_fast", is_paused_upon_creation=False, fail_fast=True):
+    create, drop = with_a_database()
+    create >> DockerOperator(task_id="breaks", script="exit 3") >> drop
 
 with DAG("choice", is_paused_upon_creation=False):
     pick = BranchDockerOperator(task_id="pick", script="echo left")
@@ -43,7 +56,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_image: str) -> Iterat
     made.write("d.py", DAG_FILE)
     made.ok("db", "upgrade")
     with made.start("scheduler"):
-        made.wait_dags(["chain", "slow", "choice", "pooled"])
+        made.wait_dags(["chain", "slow", "choice", "pooled", "timed_out", "failing_fast"])
         yield made
 
 
@@ -92,6 +105,32 @@ def test_a_cancelled_run_takes_down_what_it_set_up(project: CliProject) -> None:
     assert "cancelled by" in run_of(project, "slow")["reason"]
 
 
+@pytest.mark.parametrize(
+    ("dag_id", "more", "why"),
+    [
+        ("timed_out", {}, "it ran longer than its execution_timeout"),
+        ("failing_fast", {"breaks": "failed"}, "breaks failed, and the DAG says fail_fast"),
+    ],
+)
+def test_what_was_set_up_is_taken_down_after(
+    project: CliProject, dag_id: str, more: dict[str, str], why: str
+) -> None:
+    project.ok("dags", "trigger", dag_id)
+    project.wait_run(dag_id)
+    assert states(project, dag_id) == {"create": "success", "work": "failed", "drop": "success", **more}
+    assert why in run_of(project, dag_id)["reason"]
+    assert "down" in project.ok("tasks", "logs", dag_id, "drop").stdout
+
+
+def test_a_run_that_is_marked_takes_down_what_it_set_up(project: CliProject) -> None:
+    project.ok("dags", "trigger", "slow")
+    wait_state(project, "slow", "work", "running")
+    said = project.ok("runs", "mark", "slow", "--as", "skipped")
+    assert "still taken down, by drop" in said.stderr
+    project.wait_run("slow")
+    assert states(project, "slow") == {"create": "success", "work": "skipped", "drop": "success"}
+
+
 def test_a_killed_task_is_gone_and_what_was_set_up_is_taken_down(project: CliProject) -> None:
     project.ok("dags", "trigger", "slow")
     wait_state(project, "slow", "work", "running")
@@ -137,13 +176,19 @@ def test_a_backfill_does_what_its_dry_run_shows(project: CliProject) -> None:
     words = ("backfill", "create", "daily", "--from", "2026-01-01", "--to", "2026-01-03")
     plan = project.json(*words, "--dry-run")
     assert [step["does"] for step in plan] == ["make"] * 3
+    (version,) = {step["version"] for step in plan}
+    assert version
     begun = project.json(*words, "--max-active-runs", "2")
     assert (begun["runs"], begun["left"]) == (3, 0)
     project.wait_runs("daily", 3)
     shown = project.json("backfill", "show", str(begun["id"]))
     assert (shown["state"], shown["done"], shown["failed"], shown["total"]) == ("done", 3, 1, 3)
     again = project.json(*words, "--reprocess", "failed", "--dry-run")
-    assert [step["does"] for step in again] == ["leave", "clear", "leave"]
+    assert [(step["does"], step["version"]) for step in again] == [
+        ("leave", None),
+        ("clear", version),
+        ("leave", None),
+    ]
     refused = project.run(*words)
     assert refused.code == 1
     assert "nothing to do: 3 intervals" in refused.stderr

@@ -1,5 +1,5 @@
-"""Mapped parents count as their instances: every multiset of ends, in more than one order, under every rule, at each
-step against the table of trigger rules."""
+"""Mapped parents count as their instances: every multiset of ends, in more than one order, under every rule, at
+each step against the table of trigger rules."""
 
 import itertools
 from collections.abc import Sequence
