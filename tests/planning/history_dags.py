@@ -85,9 +85,7 @@ class Author:
             first, *others = inside
             first = msgspec.structs.replace(first, setup=True, choice=None)
             parents = tuple(dict.fromkeys((f"t{number}", *inside[-1].upstream, inside[1].task_id)))
-            down = msgspec.structs.replace(
-                self._task(others[-1].task_id, parents), teardown=Teardown(setups=(first.task_id,))
-            )
+            down = self._task(others[-1].task_id, parents, teardown=Teardown(setups=(first.task_id,)))
             inside = [first, *others[:-1], down]
         group, members = mapped_group(f"g{number}", self._elements(), *inside)
         self.groups.append(group)
@@ -103,6 +101,9 @@ class Author:
             "execution_timeout": timedelta(seconds=20) if self._sometimes(0.1) else None,
             "depends_on_past": self._sometimes(0.05),
         }
+        if "teardown" not in arguments and self._sometimes(0.08):
+            which = self.random.choice(["start_date", "end_date"])
+            given[which] = _FIRST + timedelta(days=self.random.randint(0, 12))
         return container(task_id, *upstream, **(given | arguments))
 
     def _special(self, task: TaskSpec) -> TaskSpec:
