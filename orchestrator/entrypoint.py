@@ -30,6 +30,8 @@ from orchestrator.settings import NURSERY
 #: The user and group of everything but the authoring servers, and theirs.
 OURS, AUTHORING = 10001, 10002
 _SOCKET = "unix:///var/run/docker.sock"
+#: Seconds within which a command and its nursery end together, and between two looks whether they do.
+_TOGETHER, _LOOK = 2.0, 0.02
 _PYTHON = (sys.executable, "-P", "-X", "utf8", "-m")
 
 
@@ -128,9 +130,20 @@ class _Command:
             if pid == self._child.pid:
                 code = os.waitstatus_to_exitcode(status)
                 return 128 - code if code < 0 else (code or int(lost))
-            if nursery is not None and pid == nursery.process.pid:
+            if nursery is not None and pid == nursery.process.pid and not self._ends_too(self._child.pid):
                 lost = True
                 self._stop()
+
+    @staticmethod
+    def _ends_too(child: int) -> bool:
+        """Whether the command ends by itself: the nursery ends with it, and may be heard of first."""
+        clock, never = SystemClock(), threading.Event()
+        until = clock.monotonic() + _TOGETHER
+        while clock.monotonic() < until:
+            if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                return True
+            clock.wait(never, _LOOK)
+        return False
 
     def _watch(self, watch: PulseWatch) -> None:
         stood_still = watch.stall()
