@@ -23,8 +23,13 @@ def check() -> None:
 
 
 @db.command()
-def upgrade() -> None:
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Over PostgreSQL, where an older scheduler leads: end its lead. Its containers run on and are adopted.",
+)
+def upgrade(take_over: bool) -> None:
     """Bring the database to this program's schema; make it if there is none. Safe to repeat."""
     database = open_app().database
-    changed = migrate(database)
+    changed = migrate(database, take_over=take_over)
     click.echo(f"{database.name}: {'upgraded' if changed else 'is current'}")

@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
+from orchestrator.clock import SystemClock
 from orchestrator.errors import SchedulerRunningError, StoreError
 from orchestrator.ids import new_deployment_id
 from orchestrator.store import leadership
@@ -18,13 +19,14 @@ from orchestrator.store.sqlite import SqliteDatabase
 _SCRIPTS = "orchestrator.store:migrations"
 
 
-def upgrade(database: Database | Path) -> bool:
+def upgrade(database: Database | Path, *, take_over: bool = False) -> bool:
     """Make the database (a path is that of a file of SQLite) and its home if there are none, migrate it to this
     program's schema, and give it its deployment id; returns whether anything was to do.
 
     Raises `SchemaError` for a newer schema, `SchedulerRunningError` where a scheduler would have the schema
-    changed under it, `StoreError` where home and database do not belong together or the database is somebody
-    else's, `StoreUnavailableError`."""
+    changed under it (where the database says who leads, `take_over` ends that with the old schema: who led writes
+    and starts nothing more), `StoreError` where home and database do not belong together or the database is
+    somebody else's, `StoreUnavailableError`."""
     if isinstance(database, Path):
         database = SqliteDatabase(database)
     home = database.home
@@ -35,7 +37,7 @@ def upgrade(database: Database | Path) -> bool:
     engine = database.migrator()
     try:
         with told_as_ours(database), engine.begin() as connection:
-            changed = _migrate(connection, database)
+            changed = _migrate(connection, database, take_over=take_over)
             found = leadership.deployment_id(connection)
             if found is None:
                 found = new_deployment_id()
@@ -46,7 +48,7 @@ def upgrade(database: Database | Path) -> bool:
     return changed
 
 
-def _migrate(connection: Connection, database: Database) -> bool:
+def _migrate(connection: Connection, database: Database, *, take_over: bool) -> bool:
     found = revision(connection)
     if found == HEAD:
         return False
@@ -59,7 +61,7 @@ def _migrate(connection: Connection, database: Database) -> bool:
     if lock is not None:
         lock.take()
     elif found is not None:
-        _refuse_led(connection)
+        _end_lead(connection, take_over=take_over)
     try:
         command.upgrade(configuration(connection), "head")
     finally:
@@ -68,13 +70,16 @@ def _migrate(connection: Connection, database: Database) -> bool:
     return True
 
 
-def _refuse_led(connection: Connection) -> None:
+def _end_lead(connection: Connection, *, take_over: bool) -> None:
+    """Nobody leads from here to the end of the transaction, and after it only who knows the new schema."""
     leading = leadership.led(connection)
-    if leading is not None:
+    if leading is not None and not take_over:
         raise SchedulerRunningError(
             f"{leading.owner} leads and would have the schema changed under it",
-            fix="end all schedulers of this database first, or, where it was killed, wait a minute",
+            fix="end all schedulers of this database first (or, where one was killed, wait a minute); or have them"
+            " ended: orchestrator db upgrade --take-over",
         )
+    leadership.take(connection, "db upgrade", SystemClock().now())
 
 
 def configuration(connection: Connection) -> Config:

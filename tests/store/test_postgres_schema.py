@@ -11,9 +11,10 @@ from psycopg import sql
 from sqlalchemy import Connection, inspect, text
 from store_rows import DAY, NOW
 
-from orchestrator.errors import SchedulerRunningError, SchemaError, StoreError
+from orchestrator.errors import FencedError, SchedulerRunningError, SchemaError, StoreError
 from orchestrator.planning.changes import PutPool
 from orchestrator.planning.rows import Pool
+from orchestrator.ports import Led
 from orchestrator.store import SqlStore, leadership, migrate, schema, upgrade
 from orchestrator.store.postgresql import PostgresDatabase
 from orchestrator.store.tables import METADATA
@@ -152,13 +153,31 @@ def test_no_schema_is_changed_under_a_leader(
     engine = postgres_database.writer()
     with engine.begin() as connection:
         epoch = leadership.bid(connection, "the other", NOW, DAY)
-    with pytest.raises(SchedulerRunningError, match="the other leads"):
+    with pytest.raises(SchedulerRunningError, match="the other leads") as refusal:
         upgrade(postgres_database)
-    assert isinstance(epoch, int)
+    assert "--take-over" in refusal.value.fix
+    assert not isinstance(epoch, Led)
     with engine.begin() as connection:
         leadership.give_up(connection, epoch)
     engine.dispose()
     assert upgrade(postgres_database)
+
+
+def test_an_upgrade_may_end_the_lead_of_an_older_program(
+    postgres_database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(SqlStore.open(postgres_database)) as older:
+        epoch = older.bid("the older", NOW, DAY)
+        assert not isinstance(epoch, Led)
+        older.write(epoch, ())
+        for module in (migrate, schema):
+            monkeypatch.setattr(module, "HEAD", "9998")
+        assert upgrade(postgres_database, take_over=True)
+        for attempt in (lambda: older.write(epoch, ()), lambda: older.renew(epoch, DAY)):
+            with pytest.raises(FencedError, match="db upgrade"):
+                attempt()
+        assert older.epoch() > epoch
+        assert older.led() is None, "whoever knows the schema may lead at once"
 
 
 def test_a_home_and_a_database_of_different_deployments_are_refused(postgres_database: PostgresDatabase) -> None:
