@@ -17,8 +17,9 @@ from orchestrator.spec.dag import ContainerTemplate, DagSpec, TaskSpec
 from orchestrator.states import RunState
 from orchestrator.testing.programs import Program
 
-PARALLELISM, IN_DAG, IN_POOL = 7, 5, 3
-TASKS = 40
+PARALLELISM, IN_DAG, IN_POOL, RUNS_OF_DAG = 7, 5, 3, 2
+#: Of each of three DAGs so many runs, each with so many tasks.
+RUNS, TASKS = 3, 14
 #: Of the fake engine.
 CORES, MEMORY = 4, 8 * 1024**3
 
@@ -46,9 +47,10 @@ def workload(random: Random, dag_id: str) -> DagSpec:
             concurrency_key=random.choice([None, None, None, "warehouse"]),
         )
         pool = {"pool": "narrow", "pool_slots": random.randint(1, 2)} if random.random() < 0.4 else {}
-        cap = {"max_active_tis_per_dagrun": 1} if random.random() < 0.1 else {}
+        cap = {"max_active_tis_per_dag": 1} if random.random() < 0.3 else {}
         tasks.append(task(f"t{number}", *(each.task_id for each in before), container=container, **pool, **cap))
-    return msgspec.structs.replace(dag(*tasks, dag_id=dag_id), max_active_tasks=IN_DAG)
+    limits = {"max_active_tasks": IN_DAG, "max_active_runs": RUNS_OF_DAG}
+    return msgspec.structs.replace(dag(*tasks, dag_id=dag_id), **limits)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -57,7 +59,7 @@ def test_no_limit_is_exceeded_at_any_instant_and_everybody_gets_a_turn(stage: St
     dags = {dag_id: workload(random, dag_id) for dag_id in ("d", "e", "f")}
     for name in {each.task_id for spec in dags.values() for each in spec.tasks}:
         stage.script.programs[name] = Program(stays=True)
-    runs = [stage.trigger(spec) for spec in dags.values()]
+    runs = [stage.trigger(spec) for spec in dags.values() for _ in range(RUNS)]
     for _ in range(len(runs) * TASKS):
         stage.heard.wait_for(lambda: bool(_running(stage)), "anything to run")
         stage.engine.finish(random.choice(_running(stage)))
@@ -93,6 +95,9 @@ def _add_up(going: dict[TaskKey, TaskSpec]) -> None:
     containers = [spec.container for spec in going.values() if spec.container is not None]
     assert len(going) <= PARALLELISM
     assert max(Counter(key.dag_id for key in going).values()) <= IN_DAG
+    assert max(Counter(run.dag_id for run in {key.run for key in going}).values()) <= RUNS_OF_DAG
+    alone = [(key.dag_id, key.task_id) for key, spec in going.items() if spec.max_active_tis_per_dag is not None]
+    assert len(alone) == len(set(alone))
     assert sum(spec.pool_slots for spec in going.values() if spec.pool == "narrow") <= IN_POOL
     assert sum(float(each.cpus or 0) for each in containers) <= CORES
     assert sum(_BYTES[each.mem_limit] for each in containers) <= MEMORY
