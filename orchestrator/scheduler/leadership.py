@@ -59,7 +59,7 @@ class Leadership:
 
         Raises `SchedulerRunningError` where a home's lock leaves nothing to wait for."""
         since = self._clock.now()
-        patience = Patience(self._clock, stop)
+        patience = Patience(self._clock, stop, longest=_LOOK)
         known: Led | None = None
         while not stop.is_set():
             try:
@@ -70,10 +70,11 @@ class Leadership:
                     waiting()
                 self._say_there(found, since, new=known is None or known.epoch != found.epoch)
             except StoreUnavailableError as trouble:
-                _log.warning("standby.waits_for_database", trouble=trouble.message)
+                if patience.is_news():
+                    _log.warning("standby.waits_for_database", trouble=trouble.message)
                 patience.wait()
             else:
-                known, patience = found, Patience(self._clock, stop)
+                known, patience = found, Patience(self._clock, stop, longest=_LOOK)
                 self._clock.wait(stop, min(max(found.left.total_seconds(), _MOMENT), _LOOK))
         self._stand_down()
         return None
@@ -149,6 +150,7 @@ class Leadership:
             return False
 
     def _run(self, epoch: Epoch, fenced: Callable[[], None]) -> None:
+        patience = Patience(self._clock, self._stop)
         while not self._clock.wait(self._stop, self._lasts.total_seconds() / _RENEWALS):
             try:
                 self._renew(epoch)
@@ -158,9 +160,12 @@ class Leadership:
                 fenced()
                 return
             except StoreUnavailableError as trouble:
-                _log.warning("leader.not_renewed", sure=self._surely(), trouble=trouble.message)
+                if patience.is_news():
+                    _log.warning("leader.not_renewed", sure=self._surely(), trouble=trouble.message)
             except Exception:  # noqa: BLE001 - a loop's shell: logged, and tried again
                 _log.exception("leader.renewal_broke")
+            else:
+                patience = Patience(self._clock, self._stop)
 
     def _renew(self, epoch: Epoch) -> None:
         asked = self._clock.now(), self._clock.monotonic()

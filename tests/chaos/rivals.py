@@ -20,6 +20,8 @@ from orchestrator.store import SqlStore
 from orchestrator.store.tables import METADATA
 
 _LOOK = 0.1
+#: When the time is up, when the database answers that it is, and when it answers who leads.
+_WAKES = 3
 #: What changes though nobody writes run state.
 _NO_RUN_STATE = {"standbys", "requests"}
 
@@ -88,7 +90,7 @@ class Rivals:
 
     def takes_over(self, act: Callable[[], None]) -> float:
         """Seconds from the end of `act`, which ends the lead, until another one leads, less what this machine was
-        late with by itself."""
+        late with by itself, as often as a standby has to be woken for it."""
         before = self.epoch
         with Lateness() as machine:
             act()
@@ -98,7 +100,7 @@ class Rivals:
         sys.stdout.write(
             f"--- epoch {self.epoch} began {took:.1f} s later, the machine late by {machine.late:.1f} s\n"
         )
-        return took - machine.late
+        return took - _WAKES * machine.late
 
     def until(self, there: Callable[[], bool]) -> None:
         """Until this holds; while the database is away it does not."""

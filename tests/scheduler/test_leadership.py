@@ -182,7 +182,7 @@ def test_while_the_database_is_away_nobody_leads_and_the_standby_stays(row: Row,
     for delay in (0.2, 0.4, 0.8):
         clock.let_pass(delay)
     row.away = False
-    clock.let_pass(1.6)
+    clock.let_pass(1.0)
     assert standing.result() == 1
 
 
