@@ -41,7 +41,7 @@ from orchestrator.testing.simulation.weather import Weather
 from orchestrator.testing.simulation.workload import Workload
 
 #: Seconds that everything has to come to its end once nothing goes wrong any more.
-_CALM = 1500.0
+_CALM = 600.0
 #: Seconds between two looks at whether it has.
 _LOOK = 0.5
 _DATABASE = "orchestrator.db"
