@@ -45,6 +45,7 @@ class SchedulingSettings(Value, frozen=True, kw_only=True):
     default_pool_slots: AtLeastOne = 128  #: slots of `default_pool`
     rerun_with: Literal["newest", "recorded"] = "newest"  #: DAG version and images of what is cleared
     bare_schedule: ScheduleMode = ScheduleMode.INTERVAL  #: of a bare cron or timedelta; Airflow 3 means trigger
+    infrastructure_retries: NotNegative = 3  #: losses made good for a task that does not say how many
     stall_timeout: NotLess = 10.0  #: seconds without progress after which the scheduler is started anew; 0: never
 
 

@@ -169,7 +169,7 @@ class DockerArguments(TaskArguments, total=False):
     retry_exponential_backoff: bool  #: each delay twice the one before; False
     max_retry_delay: Duration | None  #: the longest delay
     retry_jitter: bool  #: spread retries out in time; False
-    infrastructure_retries: int  #: a budget of its own for what is not the task's fault; 3
+    infrastructure_retries: int  #: a budget of its own for what is not the task's fault; the setting's 3
     rerun_lost: bool | None  #: run a lost try again though its process had started; where retries > 0
     retry_exit_codes: ExitCodes  #: retry on these only
     fail_exit_codes: ExitCodes  #: never retry on these

@@ -23,6 +23,7 @@ class PlanSettings(Value, frozen=True, kw_only=True):
     catchup_by_default: bool = False
     paused_on_creation: bool = True
     rerun_recorded: bool = False  #: what is cleared keeps the version and images it had, unless told otherwise
+    infrastructure_retries: int = 3  #: of tasks that do not say
     engine_cpus: float = 0.0  #: cores that limits may add up to; 0: as many as the engine has
     engine_memory: int = 0  #: bytes, likewise
     bare_schedule: ScheduleMode = ScheduleMode.INTERVAL

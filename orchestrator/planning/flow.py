@@ -38,7 +38,8 @@ def settle(draft: Draft, task: TaskInstance) -> None:
 def fail(draft: Draft, task: TaskInstance, failure: Failure) -> None:
     """Try again, or fail for good. In a doomed run nothing is tried again but teardowns."""
     doom = doom_of(draft, task)
-    decision = after_failure(task, draft.world.task_spec(task.key).retry, failure)
+    policy, budget = draft.world.task_spec(task.key).retry, draft.settings.infrastructure_retries
+    decision = after_failure(task, policy, failure, budget=budget)
     if doom is None and isinstance(decision, Again):
         due_at = draft.now + decision.delay
         draft.put_task(

@@ -55,10 +55,12 @@ class Enough(Value, frozen=True, kw_only=True):
     note: str = ""
 
 
-def after_failure(task: TaskInstance, policy: RetryPolicy, failure: Failure) -> Again | Enough:
-    """What follows the failed try of this task instance, whose counts are those before the failure."""
+def after_failure(task: TaskInstance, policy: RetryPolicy, failure: Failure, *, budget: int) -> Again | Enough:
+    """What follows the failed try of this task instance, whose counts are those before the failure. `budget`: how
+    many losses are made good where the task does not say."""
     if failure.reason.code in INFRASTRUCTURE_REASONS:
-        return _after_loss(task, policy, failure)
+        own = policy.infrastructure_retries
+        return _after_loss(task, policy, failure, budget=budget if own is None else own)
     if failure.reason.code in HOPELESS or task.failures >= policy.retries:
         return Enough()
     code = failure.exit_code
@@ -79,12 +81,12 @@ def retry_delay(policy: RetryPolicy, failures: int, key: TaskKey) -> timedelta:
     return delay * (1 - _chance(key, failures) / 2) if policy.jitter else delay
 
 
-def _after_loss(task: TaskInstance, policy: RetryPolicy, failure: Failure) -> Again | Enough:
+def _after_loss(task: TaskInstance, policy: RetryPolicy, failure: Failure, *, budget: int) -> Again | Enough:
     may_rerun = policy.retries > 0 if policy.rerun_lost is None else policy.rerun_lost
     if failure.ran and not may_rerun:
         return Enough(note="it had started, so it is not run again; rerun_lost=True says that it may be")
-    if task.losses >= policy.infrastructure_retries:
-        return Enough(note=f"infrastructure_retries={policy.infrastructure_retries} are spent")
+    if task.losses >= budget:
+        return Enough(note=f"infrastructure_retries={budget} are spent")
     return Again(delay=_doubled(_LOSS_DELAY, task.losses, _LONGEST_LOSS_DELAY), infrastructure=True)
 
 

@@ -157,6 +157,7 @@ def plan_of(settings: Settings, deployment: DeploymentId, epoch: Epoch) -> PlanS
         default_pool_slots=settings.scheduling.default_pool_slots,
         catchup_by_default=settings.scheduling.catchup_by_default,
         rerun_recorded=settings.scheduling.rerun_with == "recorded",
+        infrastructure_retries=settings.scheduling.infrastructure_retries,
         engine_cpus=settings.engine.cpus,
         engine_memory=settings.engine.memory * _MIB,
         paused_on_creation=settings.scheduling.paused_on_creation,

@@ -195,7 +195,7 @@ class RetryPolicy(Value, frozen=True, kw_only=True):
     exponential: bool = False
     max_delay: timedelta | None = None
     jitter: bool = False
-    infrastructure_retries: int = 3
+    infrastructure_retries: int | None = None  #: None = what the settings say
     rerun_lost: bool | None = None  #: None = where `retries` > 0
     retry_exit_codes: tuple[int, ...] = ()
     fail_exit_codes: tuple[int, ...] = ()

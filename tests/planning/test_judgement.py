@@ -105,7 +105,7 @@ class TestExit:
 
 class TestRetry:
     def decide(self, policy: RetryPolicy, failure: Failure, **counts: int) -> Again | Enough:
-        return after_failure(TaskInstance(key=KEY, **counts), policy, failure)
+        return after_failure(TaskInstance(key=KEY, **counts), policy, failure, budget=3)
 
     def test_failures_spend_retries(self) -> None:
         policy = RetryPolicy(retries=2, delay=timedelta(seconds=7))
@@ -136,6 +136,9 @@ class TestRetry:
         policy = RetryPolicy(infrastructure_retries=2)
         assert self.decide(policy, failure, losses=1) == Again(delay=timedelta(seconds=10), infrastructure=True)
         assert "infrastructure_retries=2" in self.decide(policy, failure, losses=2).note
+        unsaid = RetryPolicy()
+        assert isinstance(self.decide(unsaid, failure, losses=2), Again)
+        assert "infrastructure_retries=3" in self.decide(unsaid, failure, losses=3).note
 
     @pytest.mark.parametrize(
         ("retries", "rerun_lost", "again"),
