@@ -115,8 +115,9 @@ class Store(Protocol):
     def bid(self, owner: str, at: datetime, lasts: timedelta) -> Epoch | Led:
         """Become the leader if the lead is free: a committed epoch greater than all before, which nobody takes
         away for as long as `lasts`, by the database's clock, from now or from the newest `renew`. Waits for what
-        the one before is writing. Where a home has one scheduler at most, its lock decides and nothing expires:
-        `SchedulerRunningError` where another live process holds it."""
+        the one before is writing. Where a home has one scheduler at most, its lock decides and nothing expires.
+        `SchedulerRunningError` where another live process holds that, `SchemaError` where the schema was changed
+        since this store was opened."""
 
     def led(self) -> Led | None:
         """Who leads now; None where the lead is free, or nothing but a lock could tell. Waits for nobody."""

@@ -127,6 +127,8 @@ class SqlStore:
         if self._lock is not None:
             return self.take_lead(owner, at)
         with self._writing() as connection:
+            if not isinstance(self._database, MemoryDatabase):  # an upgrade may have come by while it stood by
+                check_schema(connection)
             return leadership.bid(connection, owner, at, lasts)
 
     def renew(self, epoch: Epoch, lasts: timedelta) -> None:

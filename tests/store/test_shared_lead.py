@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from store_rows import NOW, put_run, run
 
-from orchestrator.errors import FencedError, StoreUnavailableError
+from orchestrator.errors import FencedError, SchemaError, StoreUnavailableError
 from orchestrator.ids import Epoch
 from orchestrator.ports import Led
 from orchestrator.store import SqlStore, leadership
@@ -125,6 +125,14 @@ def test_a_leader_that_stands_still_in_mid_turn_holds_the_lead_for_seconds_only(
         assert found == first + 1
         turn.exec_driver_sql("INSERT INTO pools (name, slots) VALUES ('of the one before', 1)")
     assert two.pools() == ()
+
+
+def test_who_stood_by_while_the_schema_was_upgraded_does_not_lead(one: SqlStore) -> None:
+    with one._writing() as upgrade:
+        upgrade.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaError, match="newer"):
+        one.bid("one", NOW, LONG)
+    assert one.epoch() == 0
 
 
 def _patiently(bid: Callable[[], Epoch | Led]) -> Epoch | Led:
