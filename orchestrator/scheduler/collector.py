@@ -155,7 +155,8 @@ class Collector:
                     return self._endings.engine_lost(entry, container, facts)
                 return self._collect(entry, container, facts)
             except (EngineUnavailableError, LogUnavailableError, AuthoringServerError) as trouble:
-                _log.warning("collect.waits", try_id=entry.try_id, trouble=trouble.message)
+                if patience.is_news():
+                    _log.warning("collect.waits", try_id=entry.try_id, trouble=trouble.message)
                 patience.wait()
         return None
 

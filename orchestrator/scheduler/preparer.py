@@ -121,7 +121,8 @@ class Preparer:
             try:
                 return step()
             except _TROUBLE as trouble:
-                _log.warning("prepare.waits", task=effect.task.key, trouble=trouble.message)
+                if patience.is_news():
+                    _log.warning("prepare.waits", task=effect.task.key, trouble=trouble.message)
                 reason = Reason(
                     code=ReasonCode.PREPARING, text=f"its container cannot be prepared now: {trouble.message}"
                 )
