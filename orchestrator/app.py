@@ -23,7 +23,7 @@ from orchestrator.engines.docker.address import Address, find_address
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.docker.places import EnginePlaces
 from orchestrator.engines.owners import OWNER_LABEL, own_identity
-from orchestrator.errors import AuthoringServerError, EngineError, StoreUnavailableError
+from orchestrator.errors import AuthoringServerError, EngineError, SchemaError, StoreUnavailableError
 from orchestrator.explanations import Explanations
 from orchestrator.ids import DeploymentId, Epoch, new_deployment_id, new_test_deployment_id
 from orchestrator.images.calls import ImageApi
@@ -156,10 +156,15 @@ class App:
         return trials_id(self.project.home)
 
     def record_image(self, record: ImageRecord) -> None:
-        """Note a built image in the database, where there is one."""
-        if self.database.exists():
+        """Note a built image in the database, where there is one that can be written: the image is there either
+        way."""
+        if not self.database.exists():
+            return
+        try:
             with self.store() as store:
                 store.record_image(record)
+        except (SchemaError, StoreUnavailableError) as trouble:
+            _log.warning("image.not_noted", tag=record.tag, trouble=trouble.message, fix=trouble.fix)
 
     def pools(self) -> tuple[Pool, ...]:
         """The pools that somebody made; none where there is no database yet. `StoreError`."""

@@ -14,7 +14,7 @@ from orchestrator.cli.reports import github, junit
 from orchestrator.cli.session import located, open_app, say
 from orchestrator.dagfiles.catalogue import Deployment, duplicate_problems, reference_problems
 from orchestrator.dagfiles.discover import dag_files
-from orchestrator.errors import NotFoundError, SchemaError
+from orchestrator.errors import NotFoundError, SchemaError, StoreUnavailableError
 from orchestrator.spec.dag import ParsedFile, Problem, Severity
 
 #: Files checked at one time.
@@ -79,15 +79,15 @@ def _unknown(app: App, parsed: tuple[ParsedFile, ...]) -> tuple[Problem, ...]:
 
 
 def _deployment(app: App, looked_at: Collection[str]) -> Deployment | None:
-    """What the database knows; None where there is none, or one of another version."""
+    """What the database knows; None where there is none that can be read."""
     if not app.database.exists():
         return None
     try:
         with app.queries() as queries:
             pools = frozenset(pool.name for pool in queries.pools(0))
             views = queries.dags(app.clock.now())
-    except SchemaError as old:
-        say(f"pools are not looked at: {old.message}")
+    except (SchemaError, StoreUnavailableError) as trouble:
+        say(f"pools are not looked at: {trouble.message}")
         return None
     return Deployment(
         pools=pools, dags=tuple(view.spec for view in views if view.dag.active and view.dag.file not in looked_at)

@@ -61,7 +61,7 @@ class Database(Opened, Protocol):
         """What one scheduler of the home holds while it lives; None where the database itself tells who leads."""
 
     def exists(self) -> bool:
-        """Whether there is one to open. A server is taken to have it: that is found out by asking."""
+        """Whether anything was made there; also True where that cannot be found out."""
 
     def writer(self) -> Engine:
         """The connections that write."""

@@ -18,6 +18,7 @@ from orchestrator.store.database import PATIENCE, Meaning
 from orchestrator.store.listening import CHANNEL, Listener
 from orchestrator.store.patient import Patient
 from orchestrator.store.postgresql_faults import meaning
+from orchestrator.store.schema import revision
 
 #: Connections kept, and made beyond them where many threads ask at once.
 _WRITERS, _MORE_WRITERS = 1, 3
@@ -56,7 +57,14 @@ class PostgresDatabase:
         """None: the leader's row says who leads, also on other machines."""
 
     def exists(self) -> bool:
-        return True
+        engine = self.reader()
+        try:
+            with engine.connect() as connection:
+                return revision(connection) is not None
+        except DBAPIError:
+            return True  # who opens it is told what is wrong
+        finally:
+            engine.dispose()
 
     def writer(self) -> Engine:
         engine = self._engine(_WRITERS, _MORE_WRITERS)

@@ -8,8 +8,11 @@ import pytest
 from cli_project import CliProject
 from postgres_server import PASSWORD, PostgresServer
 from sqlalchemy import URL
+from store_rows import NOW
 
+from orchestrator.app import App
 from orchestrator.errors import SettingsError, StoreError, StoreUnavailableError
+from orchestrator.ports import ImageRecord
 from orchestrator.settings import open_project
 from orchestrator.store import SqlStore, upgrade
 from orchestrator.store.locating import database_of
@@ -40,7 +43,7 @@ def test_a_database_on_a_server_is_made_and_checked(project: CliProject, postgre
     name = postgres_server.make_database()
     project.environment["ORCHESTRATOR__DATABASE__URL"] = shown(postgres_server.url(name))
     before = project.run("db", "check")
-    assert (before.code, "the database is empty" in before.stderr) == (1, True)
+    assert (before.code, "orchestrator db upgrade" in before.stderr) == (1, True)
     upgraded = project.ok("db", "upgrade").stdout
     assert upgraded.endswith(f"/{name}: upgraded\n")
     checked = project.ok("db", "check").stdout
@@ -89,6 +92,28 @@ def test_a_server_that_is_not_there_is_told_by_the_command(project: CliProject) 
     assert "fix: start it" in said.stderr
     assert "Traceback" not in said.stderr
     assert SECRET not in said.stdout + said.stderr
+
+
+def test_an_image_is_built_whatever_the_database_says(
+    project: CliProject, empty_postgres: PostgresDatabase
+) -> None:
+    record = ImageRecord(
+        name="tools",
+        source_hash="ab",
+        tag="orchestrator/tools:ab",
+        image_id="sha256:1",
+        built_at=NOW,
+        size=1,
+        log="",
+    )
+    for url in ("postgresql://me@127.0.0.1:1/x", shown(empty_postgres._url.set(drivername="postgresql"))):
+        app = App(open_project(project.folder, {"ORCHESTRATOR__DATABASE__URL": url}))
+        app.record_image(record)
+    assert app.pools() == ()
+    upgrade(app.database)
+    app.record_image(record)
+    with app.store() as store:
+        assert store.images() == (record,)
 
 
 def test_a_missing_driver_is_told_with_the_extra_that_brings_it(

@@ -74,7 +74,8 @@ def test_text_sorts_by_code_points_whatever_the_database_s_language(postgres_dat
 
 
 def test_an_upgrade_is_done_once_and_keeps_the_deployment(empty_postgres: PostgresDatabase) -> None:
-    with pytest.raises(SchemaError, match="empty") as refusal:
+    assert not empty_postgres.exists()
+    with pytest.raises(SchemaError, match="there is no database") as refusal:
         SqlStore.open(empty_postgres)
     assert "orchestrator db upgrade" in refusal.value.fix
     assert upgrade(empty_postgres)
