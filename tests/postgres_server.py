@@ -33,8 +33,8 @@ _PATIENCE = 60
 #: Nothing needs to outlive the machine here.
 _QUICK = ("fsync=off", "full_page_writes=off")
 TEMPLATE = "upgraded"
-#: One that sorts as no program does, and needs nothing of the machine.
-_LANGUAGE = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")
+#: One that sorts as no program does, and needs nothing of the machine; where the server is too old for that, none.
+_LANGUAGE, _NO_LANGUAGE = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"), ("--locale=C.UTF-8",)
 #: Debian's package would make and start a server of its own.
 _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 
@@ -165,7 +165,11 @@ class PostgresServer:
         if self._user is not None:
             for place in (self._folder, password):
                 os.chown(place, self._user.pw_uid, self._user.pw_gid)
-        options = ("--auth=scram-sha-256", "--encoding=UTF8", *_LANGUAGE, "--no-sync", "--no-instructions")
+        known = subprocess.run(
+            [self._binaries / "initdb", "--help"], check=True, capture_output=True, text=True
+        ).stdout
+        language = _LANGUAGE if "--icu-locale" in known else _NO_LANGUAGE
+        options = ("--auth=scram-sha-256", "--encoding=UTF8", *language, "--no-sync", "--no-instructions")
         self._run(
             "initdb", "--pgdata", f"{self._folder}/data", "--username", USER, "--pwfile", str(password), *options
         )
