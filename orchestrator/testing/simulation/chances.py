@@ -26,7 +26,7 @@ class Trouble(StrEnum):
     CLOCK = auto()  #: the machine's clock is set, by minutes or hours
     LEADERSHIP = auto()  #: several schedulers, and the one that leads is frozen, or loses the lead
     PEOPLE = auto()  #: they kill, clear, cancel
-    FOREIGNERS = auto()  #: other programs stop our containers, or have ones of their own
+    FOREIGNERS = auto()  #: other programs kill our containers
     REGISTRY = auto()  #: images cannot be had for a while
 
 

@@ -231,7 +231,7 @@ class Watcher:
                 unheard = end is not None and end[0] is Cause.OTHERS and (self.hub.deaths or self._may_be_deaf())
                 self.unheard[row.instance] += bool(unheard)
                 own = end is not None and end[0] is Cause.ITSELF and end[1] == row.exit_code != 0
-                if not (own or unheard or self._refused(row)):
+                if not (own or unheard):
                     self.fail("I5", f"try {row.try_id} failed ({row.why}), and its container ended as {end}")
             case TryOutcome.LOST:
                 excused = end is None or end[0] is not Cause.ITSELF or self.outages or self.hub.deaths
@@ -243,11 +243,6 @@ class Watcher:
     def _may_be_deaf(self) -> bool:
         """Whether what others did to a container may have been told to nobody."""
         return bool(self.kinds & _HIDES_SIGNALS)
-
-    def _refused(self, row: TryRow) -> bool:
-        """It failed before it ran, for something that was in its way."""
-        never = not any(each.starts for each in self._of(row.try_id))
-        return never and Trouble.FOREIGNERS in self.kinds and row.why == "create_refused"
 
     def _result_is_there(self, row: TryRow) -> None:
         wanted = self.workload.works[row.try_id].handed_on
@@ -263,8 +258,7 @@ class Watcher:
         self.workload.recorded[task.instance] = task.failures
         own = self.workload.ended[task.instance]
         stopped = sum(row.stop_requested_at is not None for row in self._tries_of(task))
-        refused = sum(self._refused(row) for row in self._tries_of(task))
-        if task.failures > own + stopped + refused + self.unheard[task.instance] and not self.may_rerun:
+        if task.failures > own + stopped + self.unheard[task.instance] and not self.may_rerun:
             self.fail("I5", f"{task.instance} spent {task.failures} retries, and failed {own} times by itself")
 
     def _limits_in_rows(self) -> None:
