@@ -20,7 +20,7 @@ from orchestrator.engines.docker.client import Client
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.errors import OrchestratorError
 
-_PROGRAMS = ("dockerd", "unshare", "nsenter")
+_PROGRAMS = ("dockerd", "unshare", "nsenter", "setpriv")
 #: Seconds between two looks at whether it answers.
 _LOOK = 0.1
 _NEVER = threading.Event()
@@ -58,12 +58,15 @@ class OwnEngine:
         folder, self.live_restore = self._folder, live_restore
         names = ("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")
         places = [word for option, name in names for word in (option, str(folder / name))]
+        # it ends with this process, should nobody get to stop it
+        within = ("nsenter", f"--net=/proc/{self._keeper.pid}/ns/net", "setpriv", "--pdeathsig", "TERM")
         # containers of several engines must not share a namespace of containerd, should that be shared
         containerd = ("--containerd-namespace", folder.name, "--containerd-plugins-namespace", f"p{folder.name}")
         self._log = (folder / "log").open("ab")
         self._process = subprocess.Popen(
             [
-                *("nsenter", f"--net=/proc/{self._keeper.pid}/ns/net", "dockerd", "-H", self.address.url),
+                *within,
+                *("dockerd", "-H", self.address.url),
                 *places,
                 *containerd,
                 *(["--live-restore"] if live_restore else []),
