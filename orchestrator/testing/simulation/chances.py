@@ -30,6 +30,10 @@ class Trouble(StrEnum):
     REGISTRY = auto()  #: images cannot be had for a while
 
 
+#: Kinds under which a kill takes no longer than its grace allows.
+MILD = (Trouble.PEOPLE, Trouble.EVENTS, Trouble.DISK, Trouble.REGISTRY)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFate:
     """What becomes of one call of the engine; seconds."""
@@ -124,6 +128,9 @@ def refusal(text: str, code: int) -> sqlite3.OperationalError:
 
 
 def drawn(random: Dice) -> frozenset[Trouble]:
-    """The kinds of trouble of one history: none in some, so that the ordinary way is looked at, too."""
+    """The kinds of trouble of one history: none in some, so that the ordinary way is looked at, too; in some only
+    such as hold up no kill, so that kills can be timed."""
+    if random.happens(0.15):
+        return frozenset(kind for kind in MILD if random.happens(0.6))
     share = random.choice((0.0, 0.15, 0.3, 0.5, 0.8))
     return frozenset(kind for kind in Trouble if random.happens(share))

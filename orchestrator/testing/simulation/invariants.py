@@ -15,7 +15,7 @@ from orchestrator.spec.container import EngineEventKind
 from orchestrator.spec.dag import DagSpec
 from orchestrator.states import FINAL_TASK_STATES, TASK_MOVES, RunState, TaskState
 from orchestrator.testing.fake_container import FakeContainer
-from orchestrator.testing.simulation.chances import Trouble
+from orchestrator.testing.simulation.chances import MILD, Trouble
 from orchestrator.testing.simulation.hub import Hub, Process
 from orchestrator.testing.simulation.rows import NOTHING, Instance, Reader, Rows, TaskRow, TryRow
 from orchestrator.testing.simulation.workload import Workload
@@ -23,8 +23,6 @@ from orchestrator.testing.simulation.workload import Workload
 #: Seconds beyond a try's grace in which it must be gone (invariant I6).
 _GONE = 2.0
 _BUSY = frozenset({TaskState.STARTING, TaskState.RUNNING})
-#: Kinds of trouble under which a kill takes no longer than its grace allows.
-_HARMLESS_TO_KILLS = frozenset({Trouble.PEOPLE, Trouble.EVENTS, Trouble.DISK, Trouble.REGISTRY})
 
 #: Kinds under which a signal that others sent may be told too late, or to nobody.
 _HIDES_SIGNALS = frozenset(
@@ -294,7 +292,7 @@ class Watcher:
 
     def _killed_in_time(self, seen: Seen) -> None:
         asked = self.stops.get(seen.try_id)
-        if asked is None or not self.kinds <= _HARMLESS_TO_KILLS:
+        if asked is None or not self.kinds <= set(MILD):
             return
         grace = seen.container.spec.stop_grace.total_seconds()
         late = self.hub.now - max(asked, seen.started_at) - grace - _GONE
