@@ -78,9 +78,9 @@ class PostgresServer:
         self._settings = settings
         self._folder = Path(tempfile.mkdtemp(prefix="orc-pg-"))
         self._user = _harmless_user()
-        self._running = False
         self._numbers = count(1)
         self._free: list[str] = []
+        self._undertaker = self._appoint_undertaker()
         self._make()
 
     def url(self, database: str, **query: str) -> URL:
@@ -97,16 +97,13 @@ class PostgresServer:
         """Returns once it answers."""
         settings = " ".join(f"-c {each}" for each in (f"unix_socket_directories={self._folder}", *self._settings))
         self._control("start", "--options", f"-h '' {settings}", "--log", f"{self._folder}/log")
-        self._running = True
 
     def stop(self) -> None:
         """In order, and at once: connections are ended."""
-        self._running = False
         self._control("stop", "--mode", "fast")
 
     def kill(self) -> None:
         """As a machine that loses its power does, but for what is in the kernel's hands."""
-        self._running = False
         self._control("stop", "--mode", "immediate")
 
     @contextmanager
@@ -122,9 +119,11 @@ class PostgresServer:
                 os.kill(pid, signal.SIGCONT)
 
     def remove(self) -> None:
-        if self._running:
-            self.stop()
-        shutil.rmtree(self._folder)
+        """Also where it runs."""
+        assert self._undertaker.stdin is not None
+        self._undertaker.stdin.close()
+        self._undertaker.wait(_PATIENCE)
+        assert not self._folder.exists()
 
     @contextmanager
     def admin(self, database: str = "postgres") -> Iterator[psycopg.Connection[tuple[object, ...]]]:
@@ -158,6 +157,18 @@ class PostgresServer:
         self._free.append(name)
 
     # --- its processes ---------------------------------------------------------------------------------
+
+    def _appoint_undertaker(self) -> subprocess.Popen[bytes]:
+        """Who ends the server and removes its folder when we say so, or die."""
+        bury = 'read -r _; "$0" --pgdata "$1/data" --mode immediate --silent stop; rm -rf "$1"'
+        return subprocess.Popen(
+            ["sh", "-c", bury, self._binaries / "pg_ctl", self._folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            **self._as_user(),
+        )
 
     def _make(self) -> None:
         password = self._folder / "password"
