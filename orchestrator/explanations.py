@@ -13,6 +13,7 @@ from orchestrator.ids import Epoch, RunKey, TaskKey, instance_named
 from orchestrator.next_steps import next_step, with_run_again
 from orchestrator.planning.draft import PlanSettings
 from orchestrator.planning.explain import Behind, Explained, Present, Question, behind, explain, first_cause
+from orchestrator.planning.outcome import remarks_on
 from orchestrator.planning.rows import Reason, TaskInstance
 from orchestrator.planning.verdicts import name_of
 from orchestrator.planning.world import World
@@ -133,13 +134,11 @@ class Explanations:
         return _made(about, state, self._ask(about, ANSWER_SECONDS), words)
 
     def _files(self, key: TaskKey) -> tuple[str, ...]:
-        """What is to be said of its newest try besides, of its log, and of the files that it wrote."""
+        """What is to be said of its newest try besides, and of the files that it wrote."""
         tries = self._store.tries(key)
         harvest = self._artifacts.harvest(tries[-1].key) if tries else None
-        note = (tries[-1].note,) if tries and tries[-1].note else ()
-        cut = tries and tries[-1].removed_at is not None and not tries[-1].log_complete
-        lost = ("log_truncated: its container went before its log was read to the end",) if cut else ()
-        return (*note, *lost, *(harvest.sentences if harvest else ()))
+        remarks = remarks_on(tries[-1]) if tries else ()
+        return (*remarks, *(harvest.sentences if harvest else ()))
 
     def glance(self, key: RunKey) -> Explained:
         """What hinders an open run and each of its open tasks, by the leader; nothing where none answers soon."""

@@ -12,10 +12,10 @@ from orchestrator.actions import Outcome
 from orchestrator.app import App
 from orchestrator.cli.output import output_option, show
 from orchestrator.cli.session import changed_run, on_terminal, open_app, say, tell
-from orchestrator.planning.rows import RequestKind
+from orchestrator.planning.rows import RequestKind, TaskInstance
 from orchestrator.planning.selection import Selection
 from orchestrator.planning.verdicts import name_of
-from orchestrator.queries import Queries
+from orchestrator.queries import Queries, RunView
 from orchestrator.selection_views import Meant
 from orchestrator.states import TaskState
 from orchestrator.timetables.zones import EARLIEST, LATEST
@@ -132,18 +132,41 @@ def kill_tasks(dag_id: str, run: str | None, **options: Any) -> None:
 @click.argument("dag_id")
 @click.argument("run", required=False)
 @click.option("--no-teardown", is_flag=True, help="Do not even run the teardowns of what was set up.")
+@click.option("--dry-run", is_flag=True, help="Only show what would become of each task that has not ended.")
 @_YES
 @output_option
-def cancel_run(dag_id: str, run: str | None, *, no_teardown: bool, yes: bool, output: str | None) -> None:
+def cancel_run(
+    dag_id: str, run: str | None, *, no_teardown: bool, dry_run: bool, yes: bool, output: str | None
+) -> None:
     """Stop a run: what runs in it is stopped, what was set up is taken down, and it ends as failed."""
     app = open_app()
     with app.queries() as queries:
         key = changed_run(queries, dag_id, run)
+        view = queries.run(key) if dry_run else None
+    if view is not None:
+        rows = [_cancelled(view, task, teardowns=not no_teardown) for task in view.tasks if not task.state.final]
+        show(
+            rows,
+            ["run_id", "task", "state", "does"],
+            output,
+            empty=f"nothing of it is open: it is {view.run.state}",
+        )
+        return
     if not yes and on_terminal():
         click.confirm(f"Shall {key.dag_id} {key.run_id} be stopped?", abort=True)
     with app.actions() as actions:
         outcome = actions.cancel(key.dag_id, key.run_id, teardowns=not no_teardown)
     tell(outcome, output, f"{key.dag_id} {key.run_id} is being stopped")
+
+
+def _cancelled(view: RunView, task: TaskInstance, *, teardowns: bool) -> dict[str, Any]:
+    """A task that has not ended, and what becomes of it where its run is cancelled."""
+    spec = view.spec.task(task.key.task_id)
+    if spec.teardown is not None and teardowns:
+        does = "runs where there is something to take down"
+    else:
+        does = "is stopped" if task.state.holds_slot else "does not run"
+    return {**_row(Meant(key=task.key, state=task.state)), "does": does}
 
 
 def _change(

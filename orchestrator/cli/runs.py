@@ -17,6 +17,7 @@ from orchestrator.cli.session import open_app, say, shown_run
 from orchestrator.errors import NotFoundError
 from orchestrator.ids import RunKey, TaskKey
 from orchestrator.planning.explain import Explained
+from orchestrator.planning.outcome import remarks_on
 from orchestrator.planning.rows import Reason, Run, Stretch, TaskInstance, Try
 from orchestrator.planning.verdicts import name_of
 from orchestrator.ports import Page
@@ -215,7 +216,7 @@ def try_row(attempt: Try) -> dict[str, Any]:
         "adopted": attempt.adopted,
         "log_complete": attempt.log_complete,
         "reason": f"{attempt.reason.code}: {attempt.reason.text}" if attempt.reason else None,
-        "note": attempt.note or None,
+        "note": "; ".join(remarks_on(attempt)) or None,
     }
 
 

@@ -58,6 +58,19 @@ def ending_of(event: Exited, attempt: Try, task: TaskSpec) -> Ending:
     return Ending(outcome=TryOutcome.FAILED, reason=_with_last_line(reason, event.last_line))
 
 
+def remarks_on(attempt: Try) -> tuple[str, ...]:
+    """What a reader should know of a try beside its outcome and reason: what was noted of it, a success in which
+    memory ran out all the same, a log that was not read to its end."""
+    found = [attempt.note] if attempt.note else []
+    facts = attempt.exit
+    if facts is not None and facts.exit_code == 0 and facts.oom_killed:
+        text = "a process of it was ended because memory ran out, and it exited with 0 all the same"
+        found.append(f"oom_killed: {text}; {_memory(facts, attempt.spec)}")
+    if attempt.removed_at is not None and not attempt.log_complete:
+        found.append("log_truncated: its container went before its log was read to the end")
+    return tuple(found)
+
+
 def _was_over(facts: ExitFacts, attempt: Try) -> bool:
     """It had ended by itself before we asked for it."""
     asked = attempt.stop_requested_at

@@ -1,4 +1,4 @@
-"""What an explanation says once for many tasks, and of a log that is not whole."""
+"""What an explanation says once for many tasks, and what it remarks on a success."""
 
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from orchestrator.planning.changes import PutDag, PutRun, PutTask, PutTry, PutVe
 from orchestrator.planning.rows import Dag, Reason, TryOutcome
 from orchestrator.queries import Queries
 from orchestrator.settings import Settings
+from orchestrator.spec.container import ExitFacts
 from orchestrator.states import ReasonCode, RunState, TaskState
 from orchestrator.store import SqlStore
 from orchestrator.tasklogs.store import FileLogStore
@@ -32,12 +33,15 @@ def test_tasks_that_wait_for_the_same_share_a_line(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_log_that_was_cut_is_said_to_be(tmp_path: Path, *, whole: bool) -> None:
+def test_a_success_without_its_whole_log_or_with_too_little_memory_is_said_to_be_one(
+    tmp_path: Path, *, whole: bool
+) -> None:
     store = SqlStore.in_memory(DeploymentId("0a1b2c3d"))
     store.take_lead("test", NOW)
     of = run(state=RunState.SUCCESS)
     done = task(of, state=TaskState.SUCCESS, tries=1)
     ended = {"outcome": TryOutcome.SUCCESS, "ended_at": NOW + DAY, "removed_at": NOW + DAY, "log_complete": whole}
+    ended["exit"] = ExitFacts(exit_code=0, oom_killed=not whole)
     of_dag = Dag(dag_id="etl", version=version("etl").version, file="etl.py", paused=False)
     write(store, PutVersion(version=version("etl")), PutDag(dag=of_dag), PutRun(run=of, before=None))
     write(store, PutTask(task=done, before=None))
@@ -47,4 +51,5 @@ def test_a_log_that_was_cut_is_said_to_be(tmp_path: Path, *, whole: bool) -> Non
     explanations = Explanations(store, artifacts, Queries(store, logs), socket, SystemClock(), Settings())
     notes = explanations.task(of.key, "a", UNMAPPED).notes
     store.close()
-    assert notes == (() if whole else ("log_truncated: its container went before its log was read to the end",))
+    assert [note.partition(":")[0] for note in notes] == ([] if whole else ["oom_killed", "log_truncated"])
+    assert whole or "it exited with 0 all the same; it has no mem_limit" in notes[0]

@@ -163,7 +163,8 @@ class TestVolumeThatIsGone:
         assert shop.store.runs("shop", Page(limit=1))[0].ended_at == ended
         assert said.stderr.splitlines()[0] == (
             "warning: the volume of the run manual__1, which ended as success, was kept for 1:00:00 and is gone "
-            f"since {gone.isoformat(timespec='seconds')}: total will find it empty, and what wrote into it does not run again (up). "
+            f"since {gone.isoformat(timespec='seconds')}: total will find it empty, and what wrote into it "
+            "does not run again (up). "
             "Clear both: `orchestrator tasks clear shop 'up|total' manual__1`"
         )
 
@@ -255,6 +256,23 @@ class TestAsking:
     def test_the_help_says_so(self, change: str) -> None:
         said = " ".join(CliRunner().invoke(CHANGES[change][0], ["--help"]).stdout.split())
         assert "Only on a terminal is anybody asked: a script's commands act at once." in said
+
+
+def test_a_cancel_shows_beforehand_what_becomes_of_each_task(shop: Shop) -> None:
+    shop.put_run("manual__2", RunState.RUNNING, total=TaskState.RUNNING, drop=TaskState.WAITING)
+    runner, words = CliRunner(), ["shop", "manual__2", "--dry-run"]
+    told = [line.split(maxsplit=3)[1:] for line in runner.invoke(reruns.cancel_run, words).stdout.splitlines()[1:]]
+    assert told == [
+        ["total", "running", "is stopped"],
+        ["drop", "waiting", "runs where there is something to take down"],
+    ]
+    bare = runner.invoke(reruns.cancel_run, [*words, "--no-teardown"]).stdout
+    assert bare.splitlines()[-1].endswith("does not run")
+    assert (
+        "nothing of it is open: it is success"
+        in runner.invoke(reruns.cancel_run, ["shop", "manual__1", "--dry-run"]).output
+    )
+    assert shop.acted == []
 
 
 @pytest.mark.usefixtures("shop")
