@@ -5,6 +5,7 @@ import pytest
 from scheduler_stage import RESULT, SOON, Stage, dag, retries, task
 
 from orchestrator.errors import EngineTimeoutError, EngineUnavailableError
+from orchestrator.ids import RunKey
 from orchestrator.planning.rows import TryOutcome
 from orchestrator.scheduler.collector import EVENT_SECONDS
 from orchestrator.scheduler.reconciler import PERIOD
@@ -19,6 +20,16 @@ _WITH_FILES = ContainerTemplate(image="base", inputs={"/in/a.txt": "text"})
 _SAYS_MORE = Program(files={RESULT: b"[1]"}, output=says("out\n").output)
 _DOWN = EngineUnavailableError("no engine answers")
 _UNANSWERED = EngineTimeoutError("sent and not answered")
+
+
+def pass_until_over(stage: Stage, clock: ManualClock, run: RunKey) -> None:
+    """Have time pass until the run has ended and nothing of it is to be tidied."""
+
+    def over() -> bool:
+        clock.advance(1)
+        return stage._is_over(run)
+
+    stage.heard.wait_for(over, "the end of the run")
 
 
 def test_a_lost_die_event_is_made_up_for_by_the_end_of_the_log(still_stage: Stage, clock: ManualClock) -> None:
@@ -42,13 +53,13 @@ def test_a_lost_die_event_and_a_log_that_never_ends_are_made_up_for_by_the_next_
     container._attached.clear()  # the connection hangs: its end is never told
     stage.engine.board.lose(EngineEventKind.DIE)
     stage.engine.finish(container.id)
-    assert _passes(stage) == 1
+    stage.heard.wait_for(lambda: _passes(stage) == 1, "the first look")
     clock.let_pass(PERIOD)
     assert _passes(stage) == 1  # it has not been open for long
     clock.let_pass(PERIOD)
     stage.wait_state(run, "a", SUCCESS)
     stage.heard.wait_for(lambda: _passes(stage) == 2, "one look")
-    clock.let_pass(10)  # the end of its log is waited for
+    pass_until_over(stage, clock, run)  # the end of its log is waited for
     view = stage.wait(run)
     assert view.tasks[0].state is SUCCESS
     assert stage.starts() == {view.tries[0].try_id: 1}
@@ -292,7 +303,7 @@ def test_a_removal_alone_is_hint_enough(still_stage: Stage, clock: ManualClock) 
     stage.engine._remove(stage.container("a").id, force=True)
     clock.let_pass(EVENT_SECONDS)
     stage.wait_state(run, "a", FAILED)
-    clock.let_pass(10)  # the end of its log is waited for
+    pass_until_over(stage, clock, run)  # the end of its log is waited for
     stage.check_end(stage.wait(run), {"a": FAILED})
 
 
