@@ -141,6 +141,25 @@ def test_a_database_server_that_is_stopped_and_started_costs_nothing(
     _play_without_server(served, server, 0)
 
 
+@pytest.fixture
+def alone(tmp_path: Path, engine_address: Address, base_image: str) -> Iterator[Endless]:
+    """Nothing of it is anywhere else."""
+    with endless(tmp_path, engine_address, base_image) as stage:
+        yield stage
+
+
+@pytest.mark.long
+def test_a_minute_without_a_scheduler_costs_nothing(alone: Endless) -> None:
+    container = alone.begin_printing()
+    alone.scheduler.kill()
+    SystemClock().wait(threading.Event(), 30)
+    alone.end_printing(container)
+    SystemClock().wait(threading.Event(), 30)
+    alone.begin()
+    alone.wait_whole_end(container)
+    sys.stdout.write("no scheduler for 60 s, and the end in between: one container, no retry, no byte lost\n")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("seconds", [30, 60])
 def test_a_database_server_that_is_away_for_long_costs_nothing(
