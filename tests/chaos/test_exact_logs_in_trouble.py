@@ -4,11 +4,15 @@ import hashlib
 import selectors
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from engine_proxy import PATIENCE
+from engine_record import STARTED
+from output_streams import wait_output
+from own_engine import OwnEngine
+from stage import Stage
 
 from orchestrator.clock import SystemClock
 from orchestrator.engines.docker.address import Address
@@ -16,6 +20,7 @@ from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.docker.streams import SocketStream
 from orchestrator.ids import DEPLOYMENT_LABEL, KIND_LABEL, TRY_KIND, ContainerId, DeploymentId, TaskKey, TryKey
 from orchestrator.ports import LogFlag, Stream
+from orchestrator.queries import RunView
 from orchestrator.scheduler.demux import Demultiplexer
 from orchestrator.scheduler.pump import BACKLOG_LIMIT, LogPump
 from orchestrator.spec.container import ContainerSpec, EngineEventKind
@@ -74,6 +79,61 @@ def test_beyond_the_backlog_the_container_runs_on_and_its_log_is_read_back(
     records = [each for each in logs.records(KEY) if LogFlag.SYSTEM not in each.flags]
     assert _sum(each.data for each in records) == written
     assert any(LogFlag.READ_BACK in each.flags for each in records)
+
+
+@pytest.mark.long
+def test_what_an_engine_still_has_after_a_crash_is_in_the_log(
+    tmp_path: Path, own_engine: OwnEngine, base_image: str
+) -> None:
+    """It was killed under a writer that ran on: lines that it lost and we had cost none of those that follow."""
+    own_engine.stop()
+    own_engine.start(live_restore=True)
+    stage = Stage(
+        tmp_path,
+        "loud",
+        "loud.py",
+        own_engine.address,
+        base_image,
+        proxied=False,
+        breaks=True,
+        given={"loud.json": '{"killed": true}'},
+        settings={"ORCHESTRATOR_SECRET_TOKEN": "correct horse battery"},
+    )
+    with stage:
+        stage.begin()
+        busy, late = (stage.record.wait(STARTED, task_id) for task_id in ("busy", "late"))
+        wait_output(stage.engine, busy, b"out 3000 ")
+        own_engine.kill()
+        SystemClock().wait(threading.Event(), 2)  # what belongs to it ends as well
+        own_engine.start(live_restore=True)
+        before = max(_kept(stage.engine, busy))
+        stage.open_gate(late, 1)
+        stage.wait_view(lambda view: any(number > before for number in _stored(stage, view)))
+        wait_output(stage.engine, busy, b"out %d " % (before + 3000))
+        kept = _kept(stage.engine, busy)
+        stage.engine.signal(busy, "USR1")
+        stored = _stored(stage, stage.wait_end())
+        print(f"the engine has lost {len(set(range(1, kept[-1])) - set(kept))} lines")  # noqa: T201 - a figure
+        assert stored == sorted(set(stored))
+        assert set(kept) <= set(stored)
+
+
+def _kept(engine: DockerEngine, container: ContainerId) -> list[int]:
+    """The lines that the engine has."""
+    demux = Demultiplexer(tty=False)
+    chunks = (demux.feed(chunk) for chunk in engine.read_logs(container))
+    return _numbers(data for stretches in chunks for stream, data in stretches if stream is Stream.STDOUT)
+
+
+def _stored(stage: Stage, view: RunView) -> list[int]:
+    tries = [attempt for attempt in view.tries if attempt.key.task.task_id == "busy"]
+    return _numbers([stage.log(tries[0].key)[Stream.STDOUT]]) if tries else []
+
+
+def _numbers(chunks: Iterable[bytes]) -> list[int]:
+    """Of the complete lines that `busy` wrote."""
+    lines = b"".join(chunks).split(b"\n")[:-1]
+    return [int(line.split()[1]) for line in lines if line.startswith(b"out ")]
 
 
 def test_no_stream_has_a_time_out(
