@@ -12,7 +12,7 @@ from orchestrator.actions import Decision
 from orchestrator.cli.output import output_option
 from orchestrator.cli.session import changed_run, open_app, tell
 from orchestrator.errors import NotFoundError, RequestRefusedError
-from orchestrator.ids import UNMAPPED, TaskKey
+from orchestrator.ids import UNMAPPED, TaskKey, instance_name, instance_named
 from orchestrator.planning.awaits import ApprovalWait
 from orchestrator.planning.rows import TaskInstance
 from orchestrator.planning.verdicts import name_of
@@ -27,7 +27,7 @@ from orchestrator.states import TaskState
 @click.option("--reject", is_flag=True, help="Have it skipped, with what follows it.")
 @click.option("--note", help="Why: kept with the task.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A value as JSON, or as it is.")
-@click.option("--map-index", type=int, default=UNMAPPED)
+@click.option("--map-index", type=int, default=UNMAPPED, help="Of a mapped task; or write TASK_ID[3].")
 @output_option
 def approve_task(
     dag_id: str,
@@ -42,6 +42,7 @@ def approve_task(
 ) -> None:
     """Let a task go on that waits for somebody to approve it. Without RUN that of the one run in which it waits."""
     app = open_app()
+    task_id, map_index = instance_named(task_id, map_index)
     decision = Decision(approved=not reject, note=note, params=dict(map(_param, params)))
     with app.queries() as queries:
         key = _asked(queries, dag_id, task_id, run, map_index)
@@ -98,13 +99,13 @@ def _asked(queries: Queries, dag_id: str, task_id: str, run: str | None, map_ind
         return found[0]
     if found:
         raise RequestRefusedError(
-            f"{task_id} of {dag_id} waits for approval in {len(found)} runs",
+            f"{instance_name(task_id, map_index)} of {dag_id} waits for approval in {len(found)} runs",
             fix=f"name one of them: {_few(key.run_id for key in found)}",
         )
     others = _few(f"{name_of(key)} ({key.run_id})" for key in waiting)
     raise NotFoundError(
         "approval",
-        f"{dag_id} {task_id}",
+        f"{dag_id} {instance_name(task_id, map_index)}",
         fix=f"waiting are: {others}" if waiting else "no task of this DAG waits for approval",
     )
 

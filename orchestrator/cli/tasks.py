@@ -1,6 +1,7 @@
 """`orchestrator tasks`: what tasks there are, how they would run, and what they wrote."""
 
 import sys
+from shlex import quote
 from typing import Any
 
 import click
@@ -70,7 +71,8 @@ def list_tasks(dag_id: str, tree: bool, output: str | None) -> None:
     columns = ["task_id", "after", "image", *does, *mapped, *looks, *told, "trigger_rule", "retries", "pool"]
     show(rows, columns, output)
     for key in asking:
-        say(f"{name_of(key)} waits for approval: orchestrator tasks approve {dag_id} {key.task_id} {key.run_id}")
+        named = f"{dag_id} {quote(name_of(key))} {key.run_id}"
+        say(f"{name_of(key)} waits for approval: orchestrator tasks approve {named}")
 
 
 def _mapped(unit: Unit | None) -> str:

@@ -15,6 +15,7 @@ from orchestrator.ports import Page
 from orchestrator.queries import RunView
 from orchestrator.scheduler.local_socket import Following
 from orchestrator.settings import open_project
+from orchestrator.states import TaskState
 
 pytestmark = pytest.mark.engine
 
@@ -59,6 +60,9 @@ with DAG("many", schedule="@daily", **common):
     DockerOperator(task_id="count", command=["echo", "{{ result('handed') | length }}"]) << handed
     DockerOperator(task_id="gone", end_date=datetime(2024, 4, 30, tzinfo=UTC), command=["false"])
 
+with DAG("sure", schedule="@daily", **common):
+    ApprovalOperator.partial(task_id="ask").expand(prompt=["All of {{ ds }}?", "Now?"])
+
 with DAG("all", schedule="@daily", **common):
     make = TriggerDagRunOperator(task_id="make", trigger_dag_id="load", conf={"n": 1})
     wait = ExternalTaskSensor(task_id="wait", external_dag_id="load")
@@ -81,7 +85,7 @@ def app(project: CliProject) -> Iterator[App]:
     """Of a project whose scheduler runs."""
     with project.start("up") as up:
         up.wait_line("scheduler.running")
-        project.wait_dags(["load", "start", "report", "steps", "all", "many"])
+        project.wait_dags(["load", "start", "report", "steps", "all", "many", "sure"])
         yield App(open_project(project.folder, project.environment))
 
 
@@ -103,7 +107,12 @@ def why(app: App, key: RunKey, task_id: str) -> Explanation:
 
 
 def states(view: RunView) -> dict[str, str]:
-    return {task.key.task_id: str(task.state) for task in view.tasks}
+    """Of tasks; of a mapped one all that its instances have."""
+    found: dict[str, set[str]] = {}
+    for task in view.tasks:
+        if task.state is not TaskState.REMOVED:
+            found.setdefault(task.key.task_id, set()).add(str(task.state))
+    return {task_id: " and ".join(sorted(each)) for task_id, each in found.items()}
 
 
 def wait_until(app: App, key: RunKey, **wanted: str) -> RunView:
@@ -163,6 +172,16 @@ def test_a_mapped_task_makes_a_run_for_each_conf_and_one_of_other_dates_is_skipp
     assert told.reason is not None
     assert told.reason.code == "outside_dates"
     assert told.text.endswith("is after its end_date 2024-04-30T00:00:00+00:00")
+
+
+def test_each_instance_of_a_mapped_approval_is_decided_by_itself(project: CliProject, app: App) -> None:
+    key = trigger(app, "sure")
+    wait_until(app, key, ask="up_for_reschedule")
+    asking = project.ok("tasks", "list", "sure").stderr
+    assert f"ask[0] waits for approval: orchestrator tasks approve sure 'ask[0]' {key.run_id}" in asking
+    project.ok("tasks", "approve", "sure", "ask[1]", "--reject")
+    decided = {task.key.map_index: str(task.state) for task in shown(app, key).tasks}
+    assert (decided[0], decided[1]) == ("up_for_reschedule", "skipped"), decided
 
 
 def test_a_run_waits_for_the_one_before(project: CliProject, app: App) -> None:
