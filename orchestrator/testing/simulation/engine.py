@@ -171,6 +171,7 @@ class Connection:
         else:
             answer = self._send(verb, act, fate.there, fate.back, lost=(fate.lost_there, fate.lost_back))
         step(hub, self._process)
+        engine.watcher.answered(verb, given)
         return answer
 
     def _send(

@@ -53,6 +53,7 @@ class Seen:
     made_at: int = 0  #: the step at which it was made
     starts: int = 0
     starts_sent: int = 0
+    start_answered: bool = False
     started_at: float = 0.0
     ended: tuple[Cause, int] | None = None
     gone: bool = False
@@ -115,6 +116,11 @@ class Watcher:
             self.calling[given[0].labels[TRY_LABEL]] = process
         elif verb == "start":
             self._start_sent(self.containers[given[0]], process)
+
+    def answered(self, verb: str, given: tuple[Any, ...]) -> None:
+        """A process heard that it was done."""
+        if verb == "start":
+            self.containers[given[0]].start_answered = True
 
     def _start_sent(self, seen: Seen, process: Process | None) -> None:
         seen.starts_sent += 1
@@ -182,8 +188,9 @@ class Watcher:
         if not seen.starts:
             return
         row = self.rows.tries[seen.try_id]
-        uncertain = seen.maker is not None and (seen.maker.over or seen.maker.frozen or seen.starts_sent)
-        if row.outcome is None and not (uncertain and seen.ended):
+        maker = seen.maker
+        sure = seen.start_answered and maker is not None and not maker.over and maker.epoch == self.rows.epoch
+        if row.outcome is None and (sure or not seen.ended):  # else it started while it was cleared away
             self.fail("I2", f"the container of try {seen.try_id} is removed before its outcome is committed")
         if row.outcome is not None:
             self._log_is_whole(seen, row)

@@ -100,7 +100,7 @@ class Weather:
         if frozen is not None:
             history.tell(f"{frozen.name} is frozen")
             self._hub.freeze(frozen)
-        if before[1:] == []:  # no third one
+        if len(before) <= 1:
             history.begin_process()
         self._hub.sleep(self._random.random() * self._random.choice((0.5, 5.0, 20.0)))
         if frozen is not None:
