@@ -5,6 +5,7 @@ All of it outside the loop, so that a slow template or a long build delays only 
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -44,6 +45,8 @@ from orchestrator.states import ReasonCode
 
 _log = structlog.get_logger()
 
+T = TypeVar("T")
+
 #: Nobody's failure: it is waited for.
 _TROUBLE = (StoreUnavailableError, AuthoringServerError, EngineUnavailableError, ArtifactsUnavailableError)
 #: Threads that render.
@@ -65,6 +68,7 @@ class Preparer:
         self._renderer = parts.renderer
         self._images = parts.images
         self._caches = Caches(parts.store, parts.artifacts, parts.site.project, parts.clock)
+        self._vigil = vigil
         self._gate = ImageGate(parts.images, parts.clock, vigil, unsealing.login, one_attempt=parts.test_mode)
         self._store = parts.store
         self._sources = sources
@@ -161,12 +165,20 @@ class Preparer:
             test_mode=self._test_mode,
         )
 
+    def _awake(self, render: Callable[[], T | Reason]) -> T | Reason:
+        """What comes of a rendering; if it failed while nobody was awake, it had no time, and is done again."""
+        wakings = self._vigil.wakings()
+        rendered = render()
+        slept = isinstance(rendered, Reason) and self._vigil.wakings() != wakings
+        return render() if slept else rendered
+
     def _do_without(self, effect: Prepare, dag: DagSpec, written: Control) -> None:
         """Render what a task without a container is to do."""
         control: Control | Reason = written
         if has_templates(written):
             asked = (self._store.result, self._unsealing.shown, self._store.results)
-            control = self._renderer.render_control(self._facts(effect, dag), *asked)
+            facts = self._facts(effect, dag)
+            control = self._awake(lambda: self._renderer.render_control(facts, *asked))
         if isinstance(control, Reason):
             self._fail(effect, control)
         else:
@@ -181,7 +193,8 @@ class Preparer:
         template = written_template(effect.spec, effect.task.key.map_index)
         if has_templates(template) or needs_results(effect.spec):
             facts = self._facts(effect, dag)
-            rendered = self._renderer.render(facts, self._store.result, self._unsealing.shown, self._store.results)
+            asked = (self._store.result, self._unsealing.shown, self._store.results)
+            rendered = self._awake(lambda: self._renderer.render(facts, *asked))
             if isinstance(rendered, Reason):
                 self._fail(effect, rendered)
                 return

@@ -36,6 +36,7 @@ class Vigil:
         self._away_since: datetime | None = None  #: when the engine went away
         self._woke_at: datetime | None = None  #: when somebody was found to have slept, since the engine told last
         self._slept = timedelta(0)
+        self._wakings = 0
         self._sleeps: list[tuple[datetime, datetime]] = []  #: when we woke, until when grace lasts
         self._born: datetime | None = self._wall  #: None: the engine has told once
         self._sparing = Sparing(held=True)
@@ -53,6 +54,12 @@ class Vigil:
         if stalled:
             self._ask()
         return sparing
+
+    def wakings(self) -> int:
+        """How often nobody was awake for a while: what went on meanwhile had less time than it seems."""
+        self.look()
+        with self._lock:
+            return self._wakings
 
     def is_over(self, since: datetime, limit: timedelta) -> bool:
         """Whether a time-out that runs since then is over; not as long as nobody knows what has ended meanwhile."""
@@ -93,6 +100,7 @@ class Vigil:
         _log.warning("scheduler.woke", clock_moved=str(passed), passed=str(ticked))
         self._slept += max(passed, timedelta(0))
         self._woke_at = wall
+        self._wakings += 1
         self._hold()
         return True
 

@@ -4,10 +4,12 @@ would not have been without the hour. The clock jumps, or goes on while we stand
 from datetime import timedelta
 
 import pytest
-from scheduler_stage import SOON, Stage, dag, retries, task
+from scheduler_stage import SOON, Stage, dag, retries, task, templated
 
 from orchestrator.ids import RunKey
-from orchestrator.spec.dag import SensorSpec
+from orchestrator.planning.rows import Reason
+from orchestrator.ports import RenderFacts
+from orchestrator.spec.dag import ContainerTemplate, SensorSpec
 from orchestrator.states import ReasonCode, TaskState
 from orchestrator.testing.fake_engine import Outage
 from orchestrator.testing.lives import Life
@@ -124,6 +126,27 @@ def test_one_that_is_being_created_meanwhile_starts(still_stage: Stage, clock: M
     _asleep(stage, clock, sleep)
     pause.proceed.set()
     stage.check_end(stage.wait(run), {"a": SUCCESS})
+
+
+def test_a_rendering_that_ran_out_of_time_meanwhile_is_done_again(
+    still_stage: Stage, clock: ManualClock, sleep: str
+) -> None:
+    stage = still_stage
+    made: list[ContainerTemplate | Reason] = [
+        ContainerTemplate(image="base"),
+        Reason(code=ReasonCode.RENDER_ERROR, text="it took too long"),
+    ]
+
+    def render(_: RenderFacts) -> ContainerTemplate | Reason:
+        if len(made) == 2:
+            getattr(clock, sleep)(HOUR)
+        return made.pop()
+
+    stage.authoring.rendering = render
+    stage.begin()
+    run = stage.trigger(dag(task("a", container=templated("{{ ds }}"))))
+    stage.check_end(stage.wait(run), {"a": SUCCESS})
+    assert made == []
 
 
 def test_a_grace_that_ended_meanwhile_is_a_minute_longer(
