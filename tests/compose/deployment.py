@@ -25,7 +25,7 @@ services:
   postgres:
     healthcheck:
       interval: 1s
-  scheduler:
+  scheduler: &scheduler
     environment:
       ORCHESTRATOR__ENGINE__NETWORK: {network}
       ORCHESTRATOR__ROOTS__RESULTS: /results
@@ -34,6 +34,8 @@ services:
     secrets: [probe]
     healthcheck:
       interval: 1s
+      retries: 60  # a busy machine takes its time
+  standby: *scheduler
 secrets:
   probe:
     file: {secret}
@@ -70,7 +72,8 @@ class Deployment:
     def compose(self, *arguments: str, files: Sequence[str] = ("docker-compose.yml", "override.yml")) -> str:
         """What it prints; it must end well."""
         done = self.try_compose(*arguments, files=files)
-        assert done.returncode == 0, f"docker compose {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
+        told = f"docker compose {' '.join(arguments)} ended with {done.returncode}"
+        assert done.returncode == 0, f"{told}:\n{done.stdout}{done.stderr}"
         return done.stdout
 
     def try_compose(
@@ -90,7 +93,19 @@ class Deployment:
 
     def up(self) -> None:
         """Deployed, and healthy."""
-        self.compose("up", "--detach", "--wait", "--wait-timeout", "120")
+        done = self.try_compose("up", "--detach", "--wait", "--wait-timeout", "120")
+        said = "" if done.returncode == 0 else self.try_compose("logs", "--tail", "40").stdout
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{said}"
+
+    @contextmanager
+    def standby(self) -> Iterator[Container]:
+        """A second scheduler beside the first one, for a while; it stands by at first."""
+        chosen = ("--profile", "standby")
+        try:
+            self.compose(*chosen, "up", "--detach", "--wait", "--wait-timeout", "120", "standby")
+            yield self.service("standby")
+        finally:
+            self.compose(*chosen, "rm", "--stop", "--force", "standby")
 
     def orchestrator(self, *arguments: str) -> str:
         """A command inside, as a user calls it."""
@@ -115,8 +130,8 @@ class Deployment:
     def starts(self, dag_id: str) -> Iterator[Iterator[Container]]:
         """Containers of a DAG's tries as they start, from now on."""
         with self._started(f"orchestrator.dag_id={dag_id}") as ids:
-            found = (self._engine.containers.get(each) for each in ids)
-            yield (each for each in found if self._is_here(each))
+            found = (self._container(each) for each in ids)
+            yield (each for each in found if each is not None and self._is_here(each))
 
     @contextmanager
     def starts_of_scheduler(self) -> Iterator[Iterator[str]]:
@@ -137,6 +152,13 @@ class Deployment:
     def output(self, container: Container) -> AbstractContextManager[Iterator[str]]:
         """Lines of a container as it prints them."""
         return _lines("docker", "logs", "--follow", str(container.id))
+
+    def _container(self, container_id: str) -> Container | None:
+        """None where it is gone already, as one of somebody else's may be."""
+        try:
+            return self._engine.containers.get(container_id)
+        except docker.errors.NotFound:
+            return None
 
     def _is_here(self, container: Container) -> bool:
         return self.network in container.attrs["NetworkSettings"]["Networks"]
@@ -200,7 +222,9 @@ def _docker(*arguments: str) -> list[str]:
 @contextmanager
 def _lines(*command: str) -> Iterator[Iterator[str]]:
     """What a program prints while it runs, which it does until nobody listens any more."""
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         assert process.stdout is not None
         try:
             yield (line.rstrip("\n") for line in process.stdout)

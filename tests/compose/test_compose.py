@@ -1,6 +1,7 @@
 """`docker compose up`: green runs, restarts, an orderly end."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,22 @@ def test_a_restart_adopts_what_runs(deployed: Deployment) -> None:
     finish_gated(deployed, waiting)
 
 
+@pytest.mark.timeout(600)  # three starts of a scheduler, and perhaps the deployment's
+def test_when_its_container_is_killed_the_standby_goes_on_with_what_runs(deployed: Deployment) -> None:
+    waiting = begin_gated(deployed)
+    with deployed.standby() as standby, deployed.output(standby) as said:
+        wait_said(said, "scheduler.standby")
+        deployed.scheduler.kill()
+        wait_said(said, "leader.taken")
+        wait_said(said, "try.adopted")
+        deployed.up()
+        (stands_by,) = deployed.json("scheduler", "status")["standbys"]
+        assert stands_by["owner"].startswith(str(deployed.scheduler.id)[:12])
+        finish_gated(deployed, waiting)
+    deployed.up()
+    assert deployed.json("scheduler", "status")["standbys"] == []
+
+
 def test_down_in_mid_run_leaves_the_task_to_the_next_up(deployed: Deployment) -> None:
     waiting = begin_gated(deployed)
     down = deployed.try_compose("down")
@@ -65,6 +82,10 @@ def test_a_stop_is_orderly(deployed: Deployment) -> None:
     state = scheduler.attrs["State"]
     deployed.up()
     assert (state["Status"], state["ExitCode"]) == ("exited", 0), "137 would be a kill after 5 s"
+
+
+def wait_said(lines: Iterator[str], part: str) -> None:
+    assert any(part in line for line in lines), f"it ended without saying {part!r}"
 
 
 def begin_gated(deployed: Deployment) -> Container:
