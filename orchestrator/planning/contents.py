@@ -15,6 +15,7 @@ def contents(world: World) -> Mapping[str, Any]:
         "tries",
         "parents",
         "came_to",
+        "ruled_out",
         "unfinished",
         "used",
         "running",

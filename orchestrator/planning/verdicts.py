@@ -2,7 +2,7 @@
 for it. Reads the world, changes nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from orchestrator.ids import UNMAPPED, TaskKey, instance_name
 from orchestrator.planning.lifetimes import outside
@@ -49,7 +49,7 @@ def _judgement(world: View, key: TaskKey) -> Judgement:
         return Judgement(verdict=Verdict.SKIPPED, reason=not_for_it)
     if (gate := gate_against(world, key)) is not None:
         return Judgement(verdict=Verdict.SKIPPED, reason=_chosen_against(world, gate))
-    if gates_waited_for(world, key):
+    if next(_gates_waited_for(world, key), None) is not None:
         return Judgement(verdict=Verdict.WAITING)
     if (teardown := world.task_spec(key).teardown) is not None:
         states = _states(world, key, teardown.setups)
@@ -68,6 +68,8 @@ def _judgement(world: View, key: TaskKey) -> Judgement:
 
 def gate_against(world: View, key: TaskKey) -> TaskInstance | None:
     """The branch, short circuit or latest-only task whose choice rules this one out."""
+    if not world.ruled_out[key.run, key.task_id]:
+        return None
     for gate in world.blueprint(key.run).gates.get(key.task_id, ()):
         for each in world.related(key, gate):
             task = world.tasks.get(each)
@@ -76,11 +78,17 @@ def gate_against(world: View, key: TaskKey) -> TaskInstance | None:
     return None
 
 
-def gates_waited_for(world: View, key: TaskKey) -> list[TaskInstance]:
-    """Those that have not ended and may yet rule this one out."""
-    gates = world.blueprint(key.run).gates.get(key.task_id, ())
-    found = (world.tasks.get(each) for gate in gates for each in world.related(key, gate))
-    return [task for task in found if task is not None and not task.state.final]
+def _gates_waited_for(world: View, key: TaskKey) -> Iterator[str]:
+    """Those that have not all ended and may yet rule this one out. Counted by task: there may be a thousand."""
+    for gate in world.blueprint(key.run).gates.get(key.task_id, ()):
+        if world.together(key, gate):
+            beside = world.tasks.get(world.beside(key, gate))
+            waits = beside is not None and not beside.state.final
+        else:
+            counts = world.came_to.get((key.run, gate))
+            waits = counts is not None and not counts.all_finished
+        if waits:
+            yield gate
 
 
 def setups_waited_for(world: View, key: TaskKey) -> list[TaskInstance]:

@@ -50,6 +50,7 @@ class View:
         self.parents: Table[tuple[RunKey, str], ParentCounts] = Table()  #: of a task, but for those in its unit
         self.waits: Shelf[tuple[RunKey, str], int] = Shelf()  #: which of a task's instances are waiting
         self.came_to: Table[tuple[RunKey, str], ParentCounts] = Table()  #: of all instances of a task
+        self.ruled_out: Tally[tuple[RunKey, str]] = Tally()  #: choices against a task
         self.unfinished: Tally[RunKey] = Tally()  #: task instances that are not final
         self.used: Tally[Scope] = Tally()  #: what open tries take of each limit
         self.running: Tally[str] = Tally()  #: runs of a DAG that are running
@@ -74,9 +75,7 @@ class View:
         self.answered: Table[int, bool] = Table()
         self.backfills: Table[int, Backfill] = Table()  #: those that have not ended
         self.backfilling: Tally[int] = Tally()  #: open runs of a backfill
-        self.questions: Table[int | BackfillStep | TaskKey, Question] = (
-            Table()
-        )  #: of whom (`looks`); requests by id
+        self.questions: Table[int | BackfillStep | TaskKey, Question] = Table()  #: of whom: `looks`
         self.before: Table[RunKey, Before] = Table()  #: what came before a run, where something depends on it
         self.followers: Shelf[RunKey, RunKey] = Shelf()  #: the runs that a run came before
         self.asked: Table[str, datetime] = Table()  #: the newest instant in the id of a DAG's manual run

@@ -204,6 +204,7 @@ class World(View):
         if before is None:
             self.tasks_of.add(key.run, key)
         self._count_instance(before, task)
+        self._count_skips(before, task)
         self.ready.drop(key)
         self.tasks.put(key, task)
         timeouts.watch_task(self, task)
@@ -219,6 +220,7 @@ class World(View):
     def _forget_task(self, key: TaskKey) -> None:
         if self.tasks[key].state is not TaskState.REMOVED:
             self.indexes.remove((key.run, key.task_id), key.map_index)
+        self._count_skips(self.tasks[key], None)
         watching.take_task(self, self.tasks[key], None)
         looks.task_put(self, key, None)
         self.tasks.drop(key)
@@ -232,6 +234,13 @@ class World(View):
         if counted != counts:
             change = self.indexes.add if counts else self.indexes.remove
             change((task.key.run, task.key.task_id), task.key.map_index)
+
+    def _count_skips(self, before: TaskInstance | None, after: TaskInstance | None) -> None:
+        """How many choices rule a task out: most are asked about while there is none yet."""
+        for task, number in ((before, -1), (after, 1)):
+            if task is not None:
+                for skipped in task.skips:
+                    self.ruled_out.add((task.key.run, skipped), number)
 
     def _stand_in_line(self, key: TaskKey, before: TaskState | None, after: TaskState) -> None:
         waited, waits = before is TaskState.WAITING, after is TaskState.WAITING
