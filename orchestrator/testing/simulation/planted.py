@@ -119,25 +119,29 @@ class Planted(NamedTuple):
 
 
 PLANTED: dict[str, Planted] = {
-    "outcome-before-result": Planted("an outcome is told without its result", Results, "of", _nothing),
-    "create-without-intent": Planted("effects are sent out before the commit", Loop, "_commit", _effects_first),
-    "no-fence": Planted("nobody asks who leads before a start", Launcher, "_may_start", _yes),
-    "start-twice": Planted("a start without an answer is sent again", Launcher, "_start", _start_again),
+    "outcome-before-result": Planted("an outcome is told without its result", Results, "of", _nothing, seed=2),
+    "create-without-intent": Planted(
+        "effects are sent out before the commit", Loop, "_commit", _effects_first, seed=2
+    ),
+    "no-fence": Planted("nobody asks who leads before a start", Launcher, "_may_start", _yes, seed=1),
+    "start-twice": Planted("a start without an answer is sent again", Launcher, "_start", _start_again, seed=21),
     "start-what-is-there": Planted(
         "a container made by another process is started", Settling, "_clear", _start_what_is_there
     ),
-    "adopt-unstarted": Planted("what never started is taken for running", Settling, "_clear", _adopt_what_is_there),
+    "adopt-unstarted": Planted(
+        "what never started is taken for running", Settling, "_clear", _adopt_what_is_there, seed=21
+    ),
     "remove-before-outcome": Planted(
         "a container is removed before its outcome is committed", Collector, "_tell", _remove_first
     ),
-    "one-slot-too-many": Planted("limits let one more in", admission, "cap_of", _one_more),
-    "retry-spent-on-loss": Planted("a loss spends retries", retry, "INFRASTRUCTURE_REASONS", frozenset()),
-    "any-epoch-writes": Planted("who lost the lead writes on", leadership, "check", _nothing),
-    "log-not-read": Planted("a log is closed as it is", LogPump, "finish", _closed_as_it_is),
-    "stops-by-others-count": Planted("what others stopped has failed by itself", attempts, "_ends", _no),
-    "never-kill": Planted("nothing follows the stop signal", Stopper, "_signal", _signal_once),
+    "one-slot-too-many": Planted("limits let one more in", admission, "cap_of", _one_more, seed=7),
+    "retry-spent-on-loss": Planted("a loss spends retries", retry, "INFRASTRUCTURE_REASONS", frozenset(), seed=18),
+    "any-epoch-writes": Planted("who lost the lead writes on", leadership, "check", _nothing, seed=16),
+    "log-not-read": Planted("a log is closed as it is", LogPump, "finish", _closed_as_it_is, seed=21),
+    "stops-by-others-count": Planted("what others stopped has failed by itself", attempts, "_ends", _no, seed=18),
+    "never-kill": Planted("nothing follows the stop signal", Stopper, "_signal", _signal_once, seed=79),
     "no-list": Planted("events are all that is believed", Reconciler, "_pass", _nothing),
-    "nothing-resumed": Planted("a new process waits for news", loop, "resume", _none),
+    "nothing-resumed": Planted("a new process waits for news", loop, "resume", _none, seed=7),
 }
 
 
