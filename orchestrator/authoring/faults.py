@@ -47,6 +47,7 @@ class Rule(StrEnum):
     OUTSIDE_DAG = "outside_dag"
     TEMPLATE_FILE = "template_file"
     NO_EFFECT = "no_effect"
+    NEVER_EXPANDED = "never_expanded"
 
 
 class Note(NamedTuple):

@@ -10,7 +10,7 @@ import msgspec
 from orchestrator.authoring.data import json_of
 from orchestrator.authoring.elements import map_over, read_source, refuse_inner_map
 from orchestrator.authoring.faults import Rule, fault, nearest
-from orchestrator.authoring.scope import Scope
+from orchestrator.authoring.scope import Scope, begin_map
 from orchestrator.spec.functions import FILLED_NAMES
 from orchestrator.spec.mapping import Axis, Literal, MapSpec, Source
 
@@ -38,6 +38,7 @@ class MappedCall(Generic[_R]):
         self._given = given
         self._define = define
         self._max_length = max_length
+        self._begun = begin_map(what)
 
     def expand(self, **axes: Any) -> _R:
         """An instance for each element; of several arguments, for each combination."""
@@ -57,6 +58,7 @@ class MappedCall(Generic[_R]):
         return self._define(over, stands)
 
     def _place(self) -> Scope:
+        self._begun()
         scope = self._scope()
         refuse_inner_map(self._what, scope)
         return scope

@@ -10,7 +10,7 @@ from orchestrator.authoring.faults import Rule, about, fault, keep, nearest
 from orchestrator.authoring.graph import Graph
 from orchestrator.authoring.mapping import Defined, set_map
 from orchestrator.authoring.reading import read_arguments
-from orchestrator.authoring.scope import Scope, scope_for
+from orchestrator.authoring.scope import Scope, begin_map, scope_for
 from orchestrator.authoring.taken import Argument
 from orchestrator.errors import AuthoringError
 from orchestrator.spec.mapping import MAX_MAP_LENGTH, Axis, Literal, MapSpec, Source, placeholder
@@ -39,6 +39,7 @@ class WaitingPartial(Generic[_T]):
         self._expandable = expandable
         self._given = given
         self._define = define
+        self._begun = begin_map(self._what, given.get("task_group"), given.get("dag"))
 
     def expand(self, **axes: Any) -> _T:
         """Define the task, with an instance for each element; of several arguments, for each combination."""
@@ -54,6 +55,7 @@ class WaitingPartial(Generic[_T]):
         return self._defined(read)
 
     def _defined(self, read: Callable[[Graph], tuple[tuple[Axis, ...], Expandable]]) -> _T:
+        self._begun()
         scope = self._scope()
         with about(scope.graph.dag_id, f"{scope.prefix}{self._given.get('task_id')}"):
             try:

@@ -11,7 +11,7 @@ from orchestrator.authoring.elements import map_over, read_source, refuse_inner_
 from orchestrator.authoring.faults import Rule, about, fault, keep
 from orchestrator.authoring.graph import Graph
 from orchestrator.authoring.reading import field_of, read_elements
-from orchestrator.authoring.scope import Scope, scope_for
+from orchestrator.authoring.scope import Scope, begin_map, scope_for
 from orchestrator.errors import AuthoringError
 from orchestrator.spec.dag import ContainerTemplate
 from orchestrator.spec.handles import handles_in
@@ -39,6 +39,7 @@ class Partial(Generic[_T]):
         self._what = f"{title} {given.get('task_id')!r}"
         self._given = given
         self._define = define
+        self._begun = begin_map(self._what, given.get("task_group"), given.get("dag"))
 
     def expand(self, **axes: Any) -> _T:
         """Define the task, with an instance for each element; of several arguments, for each combination."""
@@ -102,6 +103,7 @@ class Partial(Generic[_T]):
                 )
 
     def _defined(self, read: Callable[[Graph], Mapping[str | None, Axis]]) -> _T:
+        self._begun()
         scope = self._scope()
         with about(scope.graph.dag_id, f"{scope.prefix}{self._given.get('task_id')}"):
             try:

@@ -1,10 +1,10 @@
 """Where tasks are defined: a DAG, and the task groups inside it. `with` makes a scope the current one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from typing import Any, Self
 
-from orchestrator.authoring.faults import Rule, Subject, close_subject, fault, open_subject
+from orchestrator.authoring.faults import Note, Rule, Subject, close_subject, fault, open_subject, user_line
 from orchestrator.authoring.graph import Graph
 
 
@@ -37,6 +37,23 @@ def current_searchpath() -> tuple[str, ...]:
     """Where the template files of the surrounding DAG are looked for; empty outside every DAG."""
     current = _current.get()
     return () if current is None else current.graph.searchpath
+
+
+def begin_map(what: str, *named: object) -> Callable[[], None]:
+    """Have a warning stand of a map that was begun with `partial` and defines nothing yet, in the group or DAG that
+    it names, else in the current scope; what is returned takes it away."""
+    scope = next((each for each in named if isinstance(each, Scope)), _current.get())
+    if scope is None:
+        return lambda: None
+    notes = scope.graph.notes
+    text = f"{what}: .partial(...) alone defines no task"
+    note = Note(Rule.NEVER_EXPANDED, text, "add .expand(...)", user_line())
+    notes.append(note)
+
+    def take_away() -> None:
+        notes[:] = [each for each in notes if each is not note]
+
+    return take_away
 
 
 def scope_for(what: str, *, dag: object = None, group: object = None) -> Scope:

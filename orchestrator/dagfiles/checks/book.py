@@ -58,6 +58,7 @@ _RULES = (
     Rule("secret_in_command", _ERROR, "a secret would stand where everybody sees it", "`environment=`, `secrets=`"),
     Rule("policy", _ERROR, "it asks for what the site's `policy.toml` does not allow", "the line that would"),
     Rule("no_effect", _WARNING, "an argument is accepted and does nothing", "leave it out"),
+    Rule("never_expanded", _WARNING, "a map that is begun with `.partial()` defines no task", "`.expand(...)`"),
     Rule("moving_start_date", _WARNING, "a start date is another one at every parse", "write a fixed date"),
     Rule("never_takes_part", _WARNING, "a task's dates leave it no run of its DAG", "correct the dates"),
     Rule("single_brace", _WARNING, "`{ds}` is plain text", "`{{ ds }}`"),
