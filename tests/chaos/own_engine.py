@@ -19,6 +19,7 @@ from orchestrator.engines.docker.address import Address
 from orchestrator.engines.docker.client import Client
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.errors import OrchestratorError
+from orchestrator.ids import ContainerId
 
 _PROGRAMS = ("dockerd", "unshare", "nsenter", "setpriv")
 #: Seconds between two looks at whether it answers.
@@ -100,6 +101,11 @@ class OwnEngine:
             assert reply.status == 200, reply.text
             theirs.close()
             ours.close()
+
+    def log_of(self, container: ContainerId) -> Path:
+        """Where it keeps what a container wrote."""
+        (log,) = (self._folder / "data" / "containers" / container).glob("*-json.log")
+        return log
 
     def processes(self) -> list[int]:
         """All there are: its own, and those of its containers."""
