@@ -13,6 +13,7 @@ from orchestrator.ids import TryId
 from orchestrator.planning.changes import Launch
 from orchestrator.planning.decide import decide
 from orchestrator.planning.events import Event, Tick
+from orchestrator.spec.dag import BranchChoice
 
 
 class Unchecked(Leader):
@@ -80,6 +81,23 @@ def test_the_end_of_an_instance_costs_the_same_in_a_map_twenty_times_as_long() -
     small, large = of_map(20), of_map(400)
     in_small, in_large = calls(small[0], exited(small[1].attempt)), calls(large[0], exited(large[1].attempt))
     assert in_large <= in_small * 1.1 + 20
+
+
+def of_branches(elements: int) -> tuple[Leader, Event]:
+    """A leader of a mapped branch of that many elements, one of which ends when another has."""
+    branch = mapped("branch", over(each_of(*range(elements))), choice=BranchChoice())
+    leader = Unchecked(msgspec.structs.replace(SETTINGS, parallelism=4))
+    leader.parse(dag(branch, container("left", "branch"), container("right", "branch")))
+    leader.trigger()
+    first, second, *_ = leader.prepare_all()
+    both = b'["left", "right"]'
+    leader.exit(first, result=both)
+    return leader, exited(second.attempt, result=both)
+
+
+def test_the_end_of_a_branch_costs_the_same_in_a_map_twenty_times_as_long() -> None:
+    small, large = calls(*of_branches(20)), calls(*of_branches(400))
+    assert large <= small * 1.1 + 20
 
 
 def test_expanding_costs_as_much_as_there_are_elements() -> None:
