@@ -88,6 +88,7 @@ class FakeEngine:
         self.stages: dict[str, dict[str, bytes]] = {}  #: by container: what waits for its promotion
         self.roots: dict[str, bytes] = {}  #: what was promoted: `<root>/<path>` -> content
         self._made = 0
+        self._salt = str(id(self))  #: what tells its containers' ids from those of others
         self._down: str | None = None
         self._outage = Outage.CONNECTION
         self._since = clock.now() - _MOMENT
@@ -282,7 +283,7 @@ class FakeEngine:
                 raise LaunchRefusedError(ReasonCode.MOUNT_MISSING, text)
         self._volumes.make(spec, self._clock.now())
         self._made += 1
-        made = ContainerId(hashlib.sha256(f"{id(self)} {self._made}".encode()).hexdigest())
+        made = ContainerId(hashlib.sha256(f"{self._salt} {self._made}".encode()).hexdigest())
         self._containers[made] = FakeContainer(made, spec, self._script(spec), self._log)
         self._tell(_Kind.CREATE, self._containers[made])
         return made

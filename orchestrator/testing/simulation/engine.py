@@ -33,6 +33,7 @@ class SimulatedEngine(FakeEngine):
 
     def __init__(self, hub: Hub, workload: Workload, chances: Chances, watcher: Watcher) -> None:
         super().__init__(SimulatedClock(hub), workload.program)
+        self._salt = "simulated"
         self.hub = hub
         self.chances = chances
         self.watcher = watcher

@@ -104,7 +104,7 @@ class History:
         if self._say is not None:
             strand = self.hub.current
             who = "-" if strand is None or strand.process is None else f"{strand.process.name}/{strand.name}"
-            self._say(f"{self.hub.now:10.3f}  {who:<24} {text}")
+            self._say(f"{self.hub.now:10.3f}  {who:<24} {text.replace(str(self.folder), '~')}")
 
     def _listen(self) -> None:
         """Hear our own log: whatever broke is a defect."""
