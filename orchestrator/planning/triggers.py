@@ -130,7 +130,7 @@ def _reset(draft: Draft, task: TaskInstance, control: Trigger, key: RunKey) -> N
     actor = f"{task.key.dag_id}.{name_of(task.key)}"
     tasks = (draft.world.tasks[each] for each in draft.world.tasks_of.entries(key))
     keys = [each.key for each in tasks if each.state is not TaskState.REMOVED]
-    rerun.clear(draft, key, keys, actor, as_run=False)
+    rerun.clear(draft, key, keys, actor, as_run=draft.settings.rerun_recorded)
     run = draft.world.runs[key]
     draft.put_run(msgspec.structs.replace(run, triggered_by=task.key, conf=control.conf or run.conf))
     _go_on(draft, task, control, key)

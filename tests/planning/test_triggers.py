@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from planning_past import seen
-from planning_sim import Leader, container, control, dag, empty, played
+from planning_sim import SETTINGS, Leader, container, control, dag, empty, played
 from planning_waits import DAILY, HOUR, go_on, other, runs_of, staged, task, why
 
 from orchestrator.ids import RunKey, TaskKey
@@ -138,6 +139,18 @@ class TestARunThatIsThere:
         assert run.triggered_by == TaskKey("d", (second if reset else first).run_id, "t")
         played(leader, {}, {})
         assert leader.task(run.key, "load").tries == 1 + (reset and ended)
+
+    @pytest.mark.parametrize("recorded", [True, False])
+    def test_a_reset_takes_the_version_that_the_site_has_for_what_is_cleared(self, *, recorded: bool) -> None:
+        leader = Leader(msgspec.structs.replace(SETTINGS, rerun_recorded=recorded))
+        leader.parse(other(empty("e")), file="other.py")
+        leader.parse(dag(control("t", Trigger(dag_id="other", run_id="mine", reset=True))))
+        leader.trigger()
+        go_on(leader)
+        leader.parse(other(empty("e"), empty("new")), file="other.py")
+        leader.trigger()
+        go_on(leader)
+        assert ("new" in leader.states(RunKey("other", "mine"))) is not recorded
 
     def test_by_its_logical_date_where_that_matters(self) -> None:
         trigger = Trigger(dag_id="other", logical_date="2026-11-03T00:00:00+00:00", skip_when_exists=True)
