@@ -1,13 +1,14 @@
 """Trouble with a PostgreSQL server, made for real, and how it is told."""
 
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import psycopg
 import pytest
 from postgres_server import PASSWORD, PostgresServer
-from sqlalchemy import event, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 from store_rows import NOW, put_run, run, seed
 
@@ -28,16 +29,6 @@ def store(postgres_database: PostgresDatabase) -> Iterator[SqlStore]:
     opened.close()
 
 
-@pytest.fixture
-def hasty(postgres_database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]:
-    """A second store over the same database, of little patience."""
-    limits = {name: value // 10 for name, value in postgresql._LIMITS.items()}
-    monkeypatch.setattr(postgresql, "_LIMITS", limits)
-    opened = SqlStore.open(postgres_database)
-    yield opened
-    opened.close()
-
-
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[PostgresServer]:
     """One that a test may stop; it starts it again."""
@@ -50,8 +41,7 @@ def own_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def own(own_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]:
-    monkeypatch.setattr(postgresql, "_ANSWER_WITHIN", 2.0)
+def own(own_server: PostgresServer, tmp_path: Path) -> Iterator[SqlStore]:
     database = PostgresDatabase(tmp_path / "home", own_server.url(own_server.make_database()))
     upgrade(database)
     opened = SqlStore.open(database)
@@ -102,10 +92,15 @@ def test_a_server_that_is_away_is_unavailable_until_it_is_back(own_server: Postg
 
 def test_a_server_that_stands_still_is_unavailable(own_server: PostgresServer, own: SqlStore) -> None:
     epoch = own.take_lead("test", NOW)
-    assert own.load() == Snapshot()
+    for engine in (own._reader, own._writer):  # of little patience, these two connections alone
+        with engine.connect() as connection:
+            kept = connection.connection.dbapi_connection
+            assert isinstance(kept, Patient)
+            assert kept.answer_within == postgresql._ANSWER_WITHIN
+            kept.answer_within = 1.0
     with own_server.frozen():
         for attempt in (own.load, lambda: own.write(epoch, seed())):
-            with pytest.raises(StoreUnavailableError, match="no answer within 2 s"):
+            with pytest.raises(StoreUnavailableError, match="no answer within 1 s"):
                 attempt()
     own.write(epoch, seed(run_id="later"))
     assert "later" in {found.key.run_id for found in own.load().runs}
@@ -126,24 +121,41 @@ def test_a_connection_that_is_cut_costs_one_turn(postgres_server: PostgresServer
 # --- too long -----------------------------------------------------------------------------------------
 
 
-def test_a_lock_is_waited_for_and_then_the_database_is_unavailable(store: SqlStore, hasty: SqlStore) -> None:
+def test_a_lock_is_waited_for_and_then_the_database_is_unavailable(store: SqlStore) -> None:
     epoch = store.take_lead("test", NOW)
     with store._writing() as other:
         other.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         other.execute(text("SELECT * FROM leader FOR UPDATE"))
-        with pytest.raises(StoreUnavailableError, match="lock timeout"):
-            hasty.write(epoch, seed())
+        hurried = begun(store._writer, "SET LOCAL lock_timeout = '500ms'")
+        with hurried, pytest.raises(StoreUnavailableError, match="lock timeout"):
+            store.write(epoch, seed())
         assert store.load() == Snapshot()  # readers are not held up by a writer
     store.write(epoch, seed())
 
 
-def test_a_question_that_takes_too_long_is_ended(hasty: SqlStore) -> None:
-    with pytest.raises(StoreUnavailableError, match="statement timeout"), hasty._reading() as connection:
+def test_a_question_that_takes_too_long_is_ended(store: SqlStore) -> None:
+    hurried, ended = begun(store._reader, "SET LOCAL statement_timeout = '500ms'"), "statement timeout"
+    with hurried, pytest.raises(StoreUnavailableError, match=ended), store._reading() as connection:
         connection.execute(text("SELECT pg_sleep(60)"))
 
 
-def test_who_stops_in_mid_transaction_holds_nobody_up(store: SqlStore, hasty: SqlStore) -> None:
-    stopped = hasty._writer.connect()
+@contextmanager
+def begun(engine: Engine, words: str) -> Iterator[None]:
+    """Every transaction begins with these words."""
+
+    def say(connection: Connection) -> None:
+        connection.execute(text(words))
+
+    event.listen(engine, "begin", say)
+    try:
+        yield
+    finally:
+        event.remove(engine, "begin", say)
+
+
+def test_who_stops_in_mid_transaction_holds_nobody_up(store: SqlStore) -> None:
+    stopped = store._writer.connect()
+    stopped.execute(text("SET LOCAL idle_in_transaction_session_timeout = '500ms'"))
     stopped.execute(text("SELECT * FROM leader FOR UPDATE"))
     assert store.take_lead("other", NOW) == 1
     with pytest.raises(DBAPIError, match="idle-in-transaction timeout"):
@@ -151,7 +163,11 @@ def test_who_stops_in_mid_transaction_holds_nobody_up(store: SqlStore, hasty: Sq
     stopped.close()
 
 
-def test_a_transaction_may_be_idle_for_less_than_its_locks_are_waited_for() -> None:
+def test_every_connection_has_its_limits(store: SqlStore) -> None:
+    for opened in (store._writing(), store._reading()):
+        with opened as connection:
+            said = {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in postgresql._LIMITS}
+        assert said == {name: f"{limit // 1000}s" for name, limit in postgresql._LIMITS.items()}
     limits = postgresql._LIMITS
     assert limits["idle_in_transaction_session_timeout"] < limits["lock_timeout"] < postgresql._ANSWER_WITHIN * 1000
 
