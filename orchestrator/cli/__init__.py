@@ -23,6 +23,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "tasks": ("orchestrator.cli.tasks:tasks", "List, show, render, clear, mark and kill tasks, read their logs."),
     "backfill": ("orchestrator.cli.backfill:backfill", "Make or clear the runs of a range of dates."),
     "images": ("orchestrator.cli.images:images", "List and build task images."),
+    "containers": (
+        "orchestrator.cli.containers:containers",
+        "Show what of ours is on the engine, and what the scheduler's next look does with it.",
+    ),
     "pools": ("orchestrator.cli.pools:pools", "List, make and remove pools."),
     "assets": ("orchestrator.cli.assets:assets", "List and show assets, and tell of updates."),
     "policy": ("orchestrator.cli.policy:policy", "Show what DAGs ask for and the site's policy does not allow."),

@@ -19,13 +19,13 @@ from orchestrator.ports import Engine
 from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
 from orchestrator.scheduler.endings import Endings
 from orchestrator.scheduler.inbox import Message
-from orchestrator.scheduler.keeping import is_kept
 from orchestrator.scheduler.launcher import Launcher
 from orchestrator.scheduler.patience import Patience
 from orchestrator.scheduler.settling import Settled, Settling
 from orchestrator.scheduler.stopper import Stopper
+from orchestrator.scheduler.upkeep import Upkeep, upkeep_of
 from orchestrator.scheduler.vigil import Vigil
-from orchestrator.spec.container import ContainerFacts, ContainerState
+from orchestrator.spec.container import ContainerFacts
 
 _log = structlog.get_logger()
 
@@ -163,9 +163,6 @@ class Reconciler:
         try_id = TryId(facts.labels.get(TRY_LABEL, ""))
         if self._attempts.get(try_id) is not None:
             return
-        known = self._read_attempt(try_id)
-        if known is None or known.removed_at is None or known.spec.name != facts.name:
-            return
-        if facts.state is ContainerState.RUNNING or not is_kept(known, self._clock.now()):
+        if upkeep_of(facts, self._read_attempt(try_id), self._clock.now()) is Upkeep.REMOVE:
             _log.warning("container.leftover_removed", container=facts.id, try_id=try_id, state=facts.state)
             self._engine.remove(ContainerId(facts.id), force=True)

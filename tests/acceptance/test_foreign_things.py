@@ -55,6 +55,7 @@ class Scene:
         self.containers: dict[str, Container] = {}
         self.volumes: dict[str, str] = {}
         self.before: dict[str, str] = {}
+        self.shown: dict[str, str] = {}  #: what `containers` said would be done, while no scheduler ran
 
     def attempt(self, dag_id: str) -> Try:
         """The newest try of a DAG's task `t`."""
@@ -170,6 +171,7 @@ def _play(scene: Scene) -> None:
         scene.make()
         scheduler.send(signal.SIGTERM)
         assert scheduler.end() == 0
+    scene.shown = {row["name"]: row["next"] for row in project.json("containers")}
     with _scheduler(project):  # which lists all that carries our labels, and adopts
         scene.look_at_what_is_kept()
         project.run("doctor")
@@ -196,6 +198,17 @@ def test_a_foreign_container_stays_as_it_is(name: str, scene: Scene) -> None:
 @pytest.mark.parametrize("name", VOLUMES)
 def test_a_foreign_volume_stays(name: str, scene: Scene) -> None:
     assert scene.client.volumes.get(scene.volumes[name]).name == scene.volumes[name]
+
+
+def test_beforehand_each_is_shown_as_left_alone_and_what_is_ours_as_followed(scene: Scene) -> None:
+    deployment = scene.app.deployment()
+    imitations = {
+        container.name
+        for container in scene.containers.values()
+        if container.labels.get("orchestrator.deployment") == deployment
+    }
+    assert len(imitations) == 5
+    assert scene.shown == dict.fromkeys(imitations, "leave") | {scene.attempt("gated").spec.name: "follow"}
 
 
 def test_what_is_ours_is_gone_all_the_same(scene: Scene) -> None:
