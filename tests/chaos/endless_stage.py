@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine_record import CREATED, DIED, STARTED
+from output_streams import wait_output
 from scheduler_process import SchedulerProcess
 from stage import Stage
 
@@ -21,7 +22,8 @@ class Endless(Stage):
         """Start a scheduler, until the task prints."""
         self.begin()
         container = self.record.wait(STARTED, "endless")
-        self.wait_gate(container, 1)
+        wait_output(self.engine, container, b"gate 1\n")
+        wait_output(self.engine, container, b"xx")
         return container
 
     def end_printing(self, container: ContainerId) -> None:

@@ -63,7 +63,7 @@ def test_a_scheduler_that_was_stopped_is_ended_and_its_container_goes_on(hasty: 
     container = hasty.begin_printing()
     stood_still = _freeze(hasty, 1)
     times = hasty.wait_whole_end(container)
-    assert stood_still / 2 < _longest_pause(times) < stood_still + 5
+    assert _longest_pause(times) < stood_still + 5
 
 
 def test_a_scheduler_that_waits_for_a_lock_for_longer_is_not_ended(hasty: Endless) -> None:
