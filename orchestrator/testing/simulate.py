@@ -77,11 +77,12 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true", help="tell what happens in each")
     bug = "play with this bug, until it is found"
     parser.add_argument("--planted", choices=sorted(PLANTED), action="append", help=bug)
-    away = f"one of {', '.join(Away)} is away in the midst of a run, for so many seconds"
-    parser.add_argument("--outage", nargs=2, metavar=("WHAT", "SECONDS"), help=away)
+    away = f"one of {', '.join(Away)} is away in the midst of a run, for each of so many seconds"
+    parser.add_argument("--outage", nargs="+", metavar=("WHAT", "SECONDS"), help=away)
     options = parser.parse_args()
     if options.outage:
-        return _outage(Away(options.outage[0]), float(options.outage[1]), trace=options.trace)
+        away, *lengths = options.outage
+        return _outages(Away(away), [float(each) for each in lengths], trace=options.trace)
     if options.planted:
         return _find(options.planted, options.seed, options.seeds)
     clock = SystemClock()
@@ -99,11 +100,14 @@ def main() -> int:
     return 1 if found else 0
 
 
-def _outage(away: Away, seconds: float, *, trace: bool) -> int:
+def _outages(away: Away, lengths: list[float], *, trace: bool) -> int:
+    found = 0
     with playground() as ground:
-        violation = ground.outage(away, seconds, trace=trace)
-    _say(violation or f"{away} was away for {seconds:g} s: nothing ran again, no retry was spent")
-    return 1 if violation else 0
+        for seconds in lengths:
+            violation = ground.outage(away, seconds, trace=trace)
+            found += bool(violation)
+            _say(violation or f"{away} was away for {seconds:g} s: nothing ran again, no retry was spent")
+    return 1 if found else 0
 
 
 def _find(bugs: list[str], first: int, seeds: int) -> int:
