@@ -261,7 +261,8 @@ class History:
             self.violated("I2", f"{triggered} runs were granted, there are {len(rows.runs)}")
         meddled = self.kinds & {Trouble.PEOPLE}
         lost = any(row.outcome == "lost" for row in rows.tries.values())
-        if meddled or (lost and not self.workload.resilient) or self.watcher.unheard:
+        timed_out = any(row.stop_requested_at for row in rows.tries.values())
+        if meddled or (lost and not self.workload.resilient) or self.watcher.unheard or timed_out:
             return
         for dag in self.workload.dags:
             expected = self.workload.expected(dag)

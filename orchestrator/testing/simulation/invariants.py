@@ -230,7 +230,8 @@ class Watcher:
                     self.fail("I5", f"try {row.try_id} is a success, and its container ended as {end}")
                 self._result_is_there(row)
             case TryOutcome.FAILED if row.stop_requested_at is not None:
-                if Trouble.PEOPLE not in self.kinds:
+                forgotten = Trouble.CLOCK in self.kinds and self.hub.deaths  # a new process knows of no sleep
+                if Trouble.PEOPLE not in self.kinds and not forgotten:
                     self.fail("I16", f"try {row.try_id} was ended ({row.why}), and nobody asked for it")
             case TryOutcome.FAILED:
                 unheard = end is not None and end[0] is Cause.OTHERS and (self.hub.deaths or self._may_be_deaf())
