@@ -35,6 +35,30 @@ def test_a_restart_adopts_what_runs(deployed: Deployment) -> None:
     finish_gated(deployed, waiting)
 
 
+#: Run as the scheduler's user in its container.
+STOP = """
+import os, pathlib, signal
+names = pathlib.Path("/proc").glob("[0-9]*/cmdline")
+(found,) = [each.parent.name for each in names if b"-m\\0orchestrator\\0scheduler" in each.read_bytes()]
+os.kill(int(found), signal.SIGSTOP)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)  # a start of a scheduler, and perhaps the deployment's
+def test_a_scheduler_that_stands_still_is_ended_and_its_container_goes_on_with_what_runs(
+    deployed: Deployment,
+) -> None:
+    waiting = begin_gated(deployed)
+    with deployed.starts_of_scheduler() as started:
+        stopped = deployed.scheduler.exec_run(["python", "-c", STOP], user="10001")
+        assert stopped.exit_code == 0, stopped.output
+        assert next(started)
+    assert b"made no progress for 10 s" in deployed.scheduler.logs()
+    deployed.up()
+    finish_gated(deployed, waiting)
+
+
 @pytest.mark.timeout(600)  # three starts of a scheduler, and perhaps the deployment's
 def test_when_its_container_is_killed_the_standby_goes_on_with_what_runs(deployed: Deployment) -> None:
     waiting = begin_gated(deployed)
