@@ -21,21 +21,24 @@ PROBES = Path(__file__).parent / "deployed_dags"
 PATIENCE = 280
 #: How a deployment under test differs from everybody's: names, quicker checks, one data root on the host.
 _OVERRIDE = """
+x-ours: &ours
+  environment:
+    ORCHESTRATOR__ENGINE__NETWORK: {network}
+    ORCHESTRATOR__ROOTS__RESULTS: /results
+  volumes:
+    - {results}:/results
+  secrets: [probe]
 services:
   postgres:
     healthcheck:
       interval: 1s
-  scheduler: &scheduler
-    environment:
-      ORCHESTRATOR__ENGINE__NETWORK: {network}
-      ORCHESTRATOR__ROOTS__RESULTS: /results
-    volumes:
-      - {results}:/results
-    secrets: [probe]
+      retries: 60
+  scheduler:
+    <<: *ours
     healthcheck:
       interval: 1s
       retries: 60  # a busy machine takes its time
-  standby: *scheduler
+  standby: *ours
 secrets:
   probe:
     file: {secret}
@@ -99,10 +102,10 @@ class Deployment:
 
     @contextmanager
     def standby(self) -> Iterator[Container]:
-        """A second scheduler beside the first one, for a while; it stands by at first."""
+        """A second scheduler beside the first one, for a while, which says when it stands by."""
         chosen = ("--profile", "standby")
         try:
-            self.compose(*chosen, "up", "--detach", "--wait", "--wait-timeout", "120", "standby")
+            self.compose(*chosen, "up", "--detach", "standby")
             yield self.service("standby")
         finally:
             self.compose(*chosen, "rm", "--stop", "--force", "standby")
