@@ -80,8 +80,11 @@ class Before(Value, frozen=True, kw_only=True):
     states: Mapping[str, Mapping[int, TaskState]] = {}
 
 
-def states_of(tasks: Iterable[TaskInstance]) -> dict[str, dict[int, TaskState]]:
-    """The states of a run's task instances, by task and map index; without those that were removed."""
+def states_of(run: Run, tasks: Iterable[TaskInstance]) -> dict[str, dict[int, TaskState]]:
+    """The states of a run's task instances, by task and map index; without those that were removed. Of a run that
+    was cancelled before it began none has come to anything."""
+    if run.state.final and run.started_at is None:
+        return {}
     found: dict[str, dict[int, TaskState]] = {}
     for task in tasks:
         if task.state is not TaskState.REMOVED:

@@ -58,7 +58,7 @@ def take_answer(draft: Draft, run: RunKey, event: Seen) -> bool:
     if past is None:
         before = Before()
     else:
-        before = Before(run=past.run.key, date=past.run.interval.start, states=states_of(past.tasks))
+        before = Before(run=past.run.key, date=past.run.interval.start, states=states_of(past.run, past.tasks))
     draft.do(Learnt(run=run, before=before))
     return True
 

@@ -56,7 +56,7 @@ def run_left(view: View, run: Run) -> None:
     learn(view, run.key, None)
     followers = list(view.followers.entries(run.key))
     if followers:
-        states = states_of(view.tasks[key] for key in view.tasks_of.entries(run.key))
+        states = states_of(run, (view.tasks[key] for key in view.tasks_of.entries(run.key)))
         for follower in followers:
             learn(view, follower, Before(run=run.key, date=run.interval.start, states=states))
 
