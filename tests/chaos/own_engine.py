@@ -2,11 +2,13 @@
 network namespace and with folders of its own."""
 
 import os
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -46,9 +48,17 @@ class OwnEngine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._remove_containers()
-            self.stop()
+        try:
+            if self._process is not None and self._process.poll() is None:
+                self._remove_containers()
+                self.stop()
+        finally:
+            self._clear()
+
+    def _clear(self) -> None:
+        """Whatever is left, of an engine that could not be started again, too."""
+        for pid in self.processes():
+            _wait_end(pid, signal.SIGKILL)
         self._keeper.communicate()
         self._keeper.wait(PATIENCE)
         self._unmount()
@@ -89,7 +99,14 @@ class OwnEngine:
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
+        """With its containerd, if that is its own, which it takes along. As long as nobody reaps that, the next
+        dockerd would take it for one that lives, and wait for it in vain."""
+        told = self._folder / "exec" / "containerd" / "containerd.pid"
+        containerd = _read(told)
         self._end(signal.SIGKILL)
+        if containerd:
+            _wait_end(int(containerd))
+            told.unlink()
 
     def take_image(self, image: str, source: Address) -> None:
         """Have an image that another engine has, under the same name."""
@@ -156,3 +173,18 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
+
+
+def _wait_end(pid: int, number: signal.Signals | None = None) -> None:
+    """Until a process has ended, of a signal or by itself; it may have, before."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    if number is not None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptor, number)
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    assert poll.poll(PATIENCE * 1000), f"process {pid} goes on"
+    os.close(descriptor)
