@@ -26,6 +26,7 @@ from orchestrator.states import ReasonCode
 from orchestrator.store.migrate import upgrade
 from orchestrator.store.sql_store import SqlStore
 from orchestrator.tasklogs.store import FileLogStore
+from orchestrator.tasklogs.writer import FileLogWriter
 from orchestrator.testing.fake_authoring import FakeAuthoring
 from orchestrator.testing.fake_images import FakeImages
 from orchestrator.testing.fake_secrets import FakeSecrets
@@ -91,6 +92,7 @@ class History:
         self._connections = connections
         self.faces = connections.open(folder / _DATABASE, Gate(self.hub, None, self.chances, self.watcher))
         self.processes: list[Process] = []
+        self._open_logs: list[FileLogWriter] = []
         self._schedulers: dict[Process, Scheduler] = {}
         self._ids = 0
         self.restarts = True  #: a scheduler that is gone is followed by another one
@@ -188,19 +190,21 @@ class History:
             self.tell(f"{process.name} ends: {error.message}")
         finally:
             self._schedulers.pop(process, None)
-            lead.close()
-            self._connections.give_back(store)
+            try:
+                lead.close()
+            finally:  # the kernel closes what a process had open, however that ended
+                self._connections.give_back(store)
         self.hub.kill(process)
 
     def _parts(self, process: Process, store: SqlStore, holds: Callable[[], bool] | None) -> Parts:
         """What its scheduler is made of, as the application makes it."""
-        limits = self.workload.limits
+        limits, logs = self.workload.limits, FileLogStore(self.folder / "logs", holds)
         authoring = FakeAuthoring()
         files = Files({dag.file: ParsedFile(file=dag.file, dags=(dag,)) for dag in self.workload.dags})
         return Parts(
             store=store_of(store, self.hub, process, self.watcher),
             engine=self.engine.connection(process, holds),
-            logs=logs_of(FileLogStore(self.folder / "logs", holds), self.hub, process, self.chances),
+            logs=logs_of(logs, self.hub, process, self.chances, self._open_logs),
             artifacts=FileArtifactStore(self.folder / "artifacts", holds or (lambda: True)),
             images=self.images,
             renderer=authoring,
@@ -281,6 +285,8 @@ class History:
             self.hub.kill(process)
         self.hub.bury_all()
         self._connections.give_back(self.faces)
+        for log in self._open_logs:
+            log.close()
         self.watcher.reader.close()
 
 

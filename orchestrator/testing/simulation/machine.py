@@ -18,6 +18,7 @@ from orchestrator.spec.dag import ParsedFile
 from orchestrator.store.sql_store import SqlStore
 from orchestrator.store.sqlite import SqliteDatabase
 from orchestrator.tasklogs.store import FileLogStore
+from orchestrator.tasklogs.writer import FileLogWriter
 from orchestrator.testing.simulation.chances import Chances, refusal
 from orchestrator.testing.simulation.engine import step
 from orchestrator.testing.simulation.hub import Hub, Process
@@ -182,16 +183,20 @@ class SeenStore(Seen):
 class SeenLogs(Seen):
     """The logs; the disk may refuse them."""
 
-    def __init__(self, target: FileLogStore, hub: Hub, process: Process, chances: Chances) -> None:
+    def __init__(
+        self, target: FileLogStore, hub: Hub, process: Process, chances: Chances, opened: list[FileLogWriter]
+    ) -> None:
         super().__init__(target, hub, process)
         self._logs = target
+        self._opened = opened
         self._chances = chances
 
     def writer(self, key: Any) -> Any:
         step(self._hub, self._process)
         if self._chances.log_fails():
             raise LogUnavailableError("the disk is full, as planned")
-        return SeenWriter(self._logs.writer(key), self._hub, self._process, self._chances)
+        self._opened.append(self._logs.writer(key))
+        return SeenWriter(self._opened[-1], self._hub, self._process, self._chances)
 
 
 class SeenWriter(Seen):
@@ -233,5 +238,8 @@ def store_of(target: SqlStore, hub: Hub, process: Process, watcher: Watcher) -> 
     return cast("Store", SeenStore(target, hub, process, watcher))
 
 
-def logs_of(target: FileLogStore, hub: Hub, process: Process, chances: Chances) -> LogStore:
-    return cast("LogStore", SeenLogs(target, hub, process, chances))
+def logs_of(
+    target: FileLogStore, hub: Hub, process: Process, chances: Chances, opened: list[FileLogWriter]
+) -> LogStore:
+    """`opened` are the writers of all processes: to be closed in the end."""
+    return cast("LogStore", SeenLogs(target, hub, process, chances, opened))
