@@ -4,6 +4,7 @@ dead.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from orchestrator.errors import EngineTimeoutError, EngineUnavailableError
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 #: Calls shorter than this are made at once, by the strand that makes them.
 _INSTANT = 0.005
+#: How long it has been up: longer than any clock is set back.
+_UP_FOR = timedelta(hours=1)
 #: The exit code of what ended with its engine.
 _UNKNOWN = 255
 #: What a scheduler that may not lead does not send.
@@ -34,6 +37,7 @@ class SimulatedEngine(FakeEngine):
     def __init__(self, hub: Hub, workload: Workload, chances: Chances, watcher: Watcher) -> None:
         super().__init__(SimulatedClock(hub), workload.program)
         self._salt = "simulated"
+        self._since = self._clock.now() - _UP_FOR
         self.hub = hub
         self.chances = chances
         self.watcher = watcher

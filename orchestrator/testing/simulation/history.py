@@ -240,10 +240,10 @@ class History:
                 continue
             calm_since = self.hub.now if calm_since is None else calm_since
             left = [*self.watcher.at_rest(), *self._unanswered()]
-            if not left and not self.engine.containers:
+            names = [each.spec.name for each in self.engine.containers if not self.watcher.is_stray(each)]
+            if not left and not names:
                 break
             if self.hub.now > calm_since + _CALM:
-                names = [each.spec.name for each in self.engine.containers]
                 self.violated("liveness", f"{_CALM:g} s after all trouble: {'; '.join(left)} {names}")
         self._check_end()
         self._story.check()

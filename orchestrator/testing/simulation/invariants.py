@@ -330,6 +330,13 @@ class Watcher:
         yield from (f"run {key} is {state}" for key, state in self.rows.runs.items() if not RunState(state).final)
         yield from (f"try {row.try_id} is open" for row in self.rows.tries.values() if row.removed_at is None)
 
+    def is_stray(self, container: FakeContainer) -> bool:
+        """Whether its creation was on its way for so long that its process was dead by then, and its try collected:
+        it never ran, and goes at the next look at the engine."""
+        seen = self.containers[container.id]
+        dead = seen.maker is not None and seen.maker.over
+        return dead and not seen.starts and self.rows.tries[seen.try_id].removed_at is not None
+
     def fail(self, rule: str, text: str) -> None:
         """Note the first violation, end the history, and raise it."""
         self.say(f"VIOLATION of {rule}: {text}")

@@ -57,15 +57,20 @@ class Weather:
             self._history.kill(process, "as it comes")
 
     def _engine_goes_alone(self) -> None:
-        """Containers run on: only the connection is gone, or the engine leaves them alone (live-restore)."""
-        self._engine_goes(
-            self._random.choice((Outage.CONNECTION, Outage.STOPPED, Outage.CRASHED)), live_restore=True
-        )
-
-    def _engine_goes(self, outage: Outage, *, live_restore: bool = False) -> None:
+        """Containers run on: only the connection is gone, or, with an engine that never ends them, live-restore is
+        on."""
         history = self._history
-        history.tell(f"the engine is away: {outage}{' with live-restore' if live_restore else ''}")
-        history.engine.live_restore = live_restore
+        history.engine.live_restore = not history.kinds & {Trouble.ENGINE_STOPS, Trouble.ENGINE_CRASHES}
+        outages = (
+            (Outage.CONNECTION, Outage.STOPPED, Outage.CRASHED)
+            if history.engine.live_restore
+            else (Outage.CONNECTION,)
+        )
+        self._engine_goes(self._random.choice(outages))
+
+    def _engine_goes(self, outage: Outage) -> None:
+        history = self._history
+        history.tell(f"the engine is away: {outage}{' with live-restore' if history.engine.live_restore else ''}")
         history.watcher.outages += outage is not Outage.CONNECTION
         history.engine.leave(outage)
         self._hub.sleep(self._random.random() * self._random.choice((0.5, 5.0, 20.0)))
