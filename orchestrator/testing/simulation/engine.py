@@ -166,15 +166,20 @@ class Connection:
     def _call(self, verb: str, act: Callable[[], Any], given: tuple[Any, ...]) -> Any:
         hub, engine = self._engine.hub, self._engine
         step(hub, self._process)
+
+        def effect() -> Any:
+            engine.watcher.acting = self._process
+            return act()
+
         if self._holds is not None and verb in _CHANGES and not self._holds():
             raise EngineUnavailableError(f"{verb} was not sent: this scheduler cannot tell that it leads")
         engine.watcher.called(verb, given, self._process)
         fate = engine.chances.call()
         if not (fate.lost_there or fate.lost_back) and fate.there + fate.back < _INSTANT:
             hub.point()
-            answer = act()
+            answer = effect()
         else:
-            answer = self._send(verb, act, fate.there, fate.back, lost=(fate.lost_there, fate.lost_back))
+            answer = self._send(verb, effect, fate.there, fate.back, lost=(fate.lost_there, fate.lost_back))
         step(hub, self._process)
         engine.watcher.answered(verb, given)
         return answer

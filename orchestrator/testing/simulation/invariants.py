@@ -77,7 +77,7 @@ class Watcher:
     containers: dict[str, Seen] = field(default_factory=dict)
     stops: dict[str, float] = field(default_factory=dict)  #: when a try's stop was asked for
     epochs_read: dict[Any, tuple[int, int]] = field(default_factory=dict)  #: by strand: when, and which
-    calling: dict[str, Any] = field(default_factory=dict)
+    acting: Process | None = None  #: whose call takes effect
     unheard: Counter[Instance] = field(default_factory=Counter)  #: ends by others that may have been told to nobody
     checks: Counter[str] = field(default_factory=Counter)
 
@@ -112,9 +112,7 @@ class Watcher:
 
     def called(self, verb: str, given: tuple[Any, ...], process: Process | None) -> None:
         """A process is about to ask the engine for something."""
-        if verb == "create":
-            self.calling[given[0].labels[TRY_LABEL]] = process
-        elif verb == "start":
+        if verb == "start":
             self._start_sent(self.containers[given[0]], process)
 
     def answered(self, verb: str, given: tuple[Any, ...]) -> None:
@@ -168,8 +166,7 @@ class Watcher:
         row = self.rows.tries.get(try_id)
         if row is None:
             self.fail("I2", f"a container was created for try {try_id}, of which no intent is committed")
-        maker = self.calling.get(try_id)
-        self.containers[container.id] = Seen(container, try_id, maker, self.hub.steps)
+        self.containers[container.id] = Seen(container, try_id, self.acting, self.hub.steps)
 
     def _started(self, seen: Seen) -> None:
         seen.starts += 1
@@ -230,7 +227,7 @@ class Watcher:
                     self.fail("I5", f"try {row.try_id} is a success, and its container ended as {end}")
                 self._result_is_there(row)
             case TryOutcome.FAILED if row.stop_requested_at is not None:
-                forgotten = Trouble.CLOCK in self.kinds and self.hub.deaths  # a new process knows of no sleep
+                forgotten = Trouble.CLOCK in self.kinds and self.rows.epoch > 1  # a new process knows of no sleep
                 if Trouble.PEOPLE not in self.kinds and not forgotten:
                     self.fail("I16", f"try {row.try_id} was ended ({row.why}), and nobody asked for it")
             case TryOutcome.FAILED:
