@@ -27,6 +27,8 @@ def database_of(project: Project) -> Database:
     if url.drivername not in _SCHEMES or not url.database:
         what = "names no database" if url.drivername in _SCHEMES else f"names {url.drivername}, not postgresql"
         raise SettingsError(f"the setting database.url {what}", fix=_FORM)
+    if "@" in (url.host or ""):  # the rest of a password, which every error would tell as the host's name
+        raise SettingsError("the setting database.url has an @ too many", fix=_FORM)
     try:  # the driver is an extra, and nobody else shall wait for it to be loaded
         module = importlib.import_module("orchestrator.store.postgresql")
     except ImportError as error:

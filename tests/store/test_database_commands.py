@@ -74,6 +74,7 @@ def test_a_replica_is_told_to_be_one(empty_postgres: PostgresDatabase, postgres_
         (f"mysql://me:{SECRET}@127.0.0.1/x", "names mysql, not postgresql"),
         (f"me:{SECRET}@127.0.0.1/x", "is no URL"),
         (f"postgresql://me:{SECRET}@127.0.0.1:port/x", "is no URL"),
+        (f"postgresql://me:begins@{SECRET}@127.0.0.1/x", "has an @ too many"),
     ],
 )
 def test_a_wrong_url_is_told_without_its_password(project: CliProject, url: str, told: str) -> None:
