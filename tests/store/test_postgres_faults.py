@@ -272,3 +272,20 @@ def test_who_asks_does_not_wait_for_a_turn(store: SqlStore) -> None:
 def test_every_class_of_errors_has_its_meaning(state: str, kind: type[StoreError]) -> None:
     error = DBAPIError("SELECT", None, psycopg.errors.lookup(state)("as the server says"))
     assert meaning(error).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("said", "fix"),
+    [
+        ("the database system is starting up", "until the database answers"),
+        ("the database system is not yet accepting connections", "until the database answers"),
+        ('too many connections for role "me"', "max_connections"),
+        ('role "me" does not exist', "correct user and password"),
+        ('database "mine" does not exist', "createdb"),
+    ],
+)
+def test_who_is_not_let_in_is_told_what_helps(said: str, fix: str) -> None:
+    error = DBAPIError(
+        "", None, psycopg.OperationalError(f'connection to server at "127.0.0.1" failed: FATAL:  {said}')
+    )
+    assert fix in meaning(error).fix
