@@ -13,6 +13,7 @@ from orchestrator.cli.output import describe, output_option, show_json
 from orchestrator.cli.session import open_app, say
 from orchestrator.errors import FencedError, SchedulerRunningError, SchemaError
 from orchestrator.ports import Leading
+from orchestrator.pulses import Pulse
 from orchestrator.scheduler.local_socket import Following
 from orchestrator.store.migrate import upgrade
 from orchestrator.supervisor import HOPELESS, on_stop_signals, scheduler_command
@@ -79,6 +80,8 @@ def _run(app: App) -> int:
 
 def _begin_anew(app: App) -> NoReturn:
     """As the same process with nothing of what it was: no thread, buffer or connection that could still act."""
+    if app.project.heartbeat is not None:  # its next word is out until it has opened the database again
+        Pulse(app.project.heartbeat, 0)()
     for descriptor in (app.project.nursery, app.project.heartbeat):
         if descriptor is not None:
             os.set_inheritable(descriptor, True)

@@ -7,9 +7,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from orchestrator.app import App
+from orchestrator.cli.scheduler import _begin_anew
 from orchestrator.clock import SystemClock
 from orchestrator.pulses import HEARTBEAT, Pulse, PulseWatch, is_pipe, start_watched
 from orchestrator.supervisor import Supervisor
@@ -114,6 +118,24 @@ def test_what_is_no_pipe_is_not_taken_for_one(tmp_path: Path, pipe: tuple[int, i
     os.close(number)
     assert not is_pipe(number)
     assert is_pipe(pipe[1])
+
+
+def test_who_begins_anew_is_left_alone_until_it_says_a_first_word(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = pipe
+    Pulse(writer, 10)()
+    begun: list[bytes] = []
+
+    def begins(*_command: object) -> None:
+        assert os.get_inheritable(writer)
+        begun.append(os.read(reader, 64))
+        raise InterruptedError
+
+    monkeypatch.setattr(os, "execv", begins)
+    with pytest.raises(InterruptedError):
+        _begin_anew(cast("App", SimpleNamespace(project=SimpleNamespace(nursery=None, heartbeat=writer))))
+    assert begun == [b"10\n0\n"]
 
 
 # --- real processes -------------------------------------------------------------------------------------------
