@@ -8,9 +8,9 @@ from datetime import datetime
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.ids import TryKey
+from orchestrator.ids import TryId, TryKey
 from orchestrator.planning.events import Silent
-from orchestrator.scheduler.attempts import OpenAttempts
+from orchestrator.scheduler.attempts import OpenAttempt, OpenAttempts
 from orchestrator.scheduler.inbox import Message
 from orchestrator.scheduler.vigil import Vigil
 
@@ -18,6 +18,8 @@ _log = structlog.get_logger()
 
 #: Seconds between two looks.
 _PERIOD = 1.0
+#: Seconds after which the loop is told again of one that is silent still: while the database is away it keeps all.
+_AGAIN = 60.0
 
 
 class Idleness:
@@ -33,6 +35,7 @@ class Idleness:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._heard: dict[TryKey, datetime] = {}
+        self._told: dict[TryId, float] = {}  #: when the loop was told last, by the monotonic clock
         self._thread = threading.Thread(target=self._run, name="idleness", daemon=True)
 
     def start(self) -> None:
@@ -52,10 +55,12 @@ class Idleness:
         with self._lock:
             self._heard = {key: self._heard.get(key, now) for key in limited}
             heard = dict(self._heard)
+        open_now = {entry.try_id for entry in limited.values()}
+        self._told = {try_id: at for try_id, at in self._told.items() if try_id in open_now}
         for key, entry in limited.items():
             limit = entry.task.idle_timeout
             if limit is not None and not entry.stop_requested and self._vigil.is_over(heard[key], limit):
-                self._post(Silent(try_id=entry.try_id))
+                self._tell(entry)
 
     def close(self) -> None:
         self._stop.set()
@@ -64,6 +69,12 @@ class Idleness:
         if self._thread.ident is not None:
             self._thread.join(seconds)
         return not self._thread.is_alive()
+
+    def _tell(self, entry: OpenAttempt) -> None:
+        now = self._clock.monotonic()
+        if now - self._told.get(entry.try_id, -_AGAIN) >= _AGAIN:
+            self._told[entry.try_id] = now
+            self._post(Silent(try_id=entry.try_id))
 
     def _run(self) -> None:
         while not self._clock.wait(self._stop, _PERIOD):
