@@ -77,12 +77,15 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true", help="tell what happens in each")
     bug = "play with this bug, until it is found"
     parser.add_argument("--planted", choices=sorted(PLANTED), action="append", help=bug)
-    away = f"one of {', '.join(Away)} is away in the midst of a run, for each of so many seconds"
-    parser.add_argument("--outage", nargs="+", metavar=("WHAT", "SECONDS"), help=away)
+    outage = f"one of {', '.join(Away)} is away in the midst of a run, for each of so many seconds"
+    parser.add_argument("--outage", nargs="+", metavar=("WHAT", "SECONDS"), help=outage)
     options = parser.parse_args()
     if options.outage:
-        away, *lengths = options.outage
-        return _outages(Away(away), [float(each) for each in lengths], trace=options.trace)
+        try:
+            away, lengths = Away(options.outage[0]), [float(each) for each in options.outage[1:]]
+        except ValueError as error:
+            parser.error(f"--outage: {error}")
+        return _outages(away, lengths, trace=options.trace)
     if options.planted:
         return _find(options.planted, options.seed, options.seeds)
     clock = SystemClock()
@@ -95,7 +98,8 @@ def main() -> int:
                 found += 1
                 _say(violation)
     took, worked = clock.monotonic() - began, process_time() - worked
-    each = f"{took / options.seeds:.3f} s each, {worked / options.seeds:.3f} s of it at work"
+    played = max(options.seeds, 1)
+    each = f"{took / played:.3f} s each, {worked / played:.3f} s of it at work"
     _say(f"{options.seeds} histories, {found} with a violation; {took:.1f} s, {each}")
     return 1 if found else 0
 
