@@ -127,9 +127,10 @@ class SqlStore:
         if self._lock is not None:
             return self.take_lead(owner, at)
         with self._writing() as connection:
+            found = leadership.bid(connection, owner, at, lasts)
             if not isinstance(self._database, MemoryDatabase):  # an upgrade may have come by while it stood by
-                check_schema(connection)
-            return leadership.bid(connection, owner, at, lasts)
+                check_schema(connection)  # with the leader's row in hand: what was waited for may be the upgrade
+            return found
 
     def renew(self, epoch: Epoch, lasts: timedelta) -> None:
         with self._writing() as connection:

@@ -135,6 +135,17 @@ def test_who_stood_by_while_the_schema_was_upgraded_does_not_lead(one: SqlStore)
     assert one.epoch() == 0
 
 
+def test_who_waited_for_the_lead_while_the_schema_was_upgraded_does_not_lead(one: SqlStore, two: SqlStore) -> None:
+    with one._writing() as upgrade:
+        leadership.take(upgrade, "db upgrade", NOW)
+        bidding = Doing(lambda: two.bid("two", NOW, LONG))
+        until_it_waits(one, bidding)
+        upgrade.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaError, match="newer"):
+        bidding.result()
+    assert one.epoch() == 1
+
+
 def _patiently(bid: Callable[[], Epoch | Led]) -> Epoch | Led:
     """As a standby does: again where the lock could not be had for long."""
     for _ in range(4):
