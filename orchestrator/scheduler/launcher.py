@@ -138,8 +138,9 @@ class Launcher:
         except LaunchRefusedError as refused:
             return self._refused(entry, refused, given)
         try:
+            doubts = self._pump.doubts
             stream = self._engine.attach_logs(container)
-            self._pump.attach(entry.attempt.key, stream, part=entry.attempt.look)
+            self._pump.attach(entry.attempt.key, stream, part=entry.attempt.look, doubts=doubts)
             self._provisions.copy_in(given, container)
             return self._start(entry, container) if self._may_start() else Settled.DONE
         except LaunchRefusedError as refused:

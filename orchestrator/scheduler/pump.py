@@ -78,6 +78,7 @@ class LogPump:
         self._flows: dict[TryKey, LogFlow] = {}
         self._turns: dict[TryKey, _Turn] = {}
         self._stopped = False
+        self._doubts = 0
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
     def start(self) -> None:
@@ -101,12 +102,22 @@ class LogPump:
             flow.ended.set()
             _close_quietly(flow)
 
-    def attach(self, key: TryKey, stream: ByteStream, *, part: int = 1) -> None:
+    @property
+    def doubts(self) -> int:
+        """How often the engine went away so far."""
+        with self._lock:
+            return self._doubts
+
+    def attach(self, key: TryKey, stream: ByteStream, *, part: int = 1, doubts: int | None = None) -> None:
         """Store what comes from `stream`, attached before its container's start, as a new log, or as a further
-        part of the one that the try's earlier containers wrote."""
+        part of the one that the try's earlier containers wrote. `doubts` were those when it was asked for: if the
+        engine went away since, the stream may have ended before the start."""
         with self._turn(key):
             self._leave(key)
-            self._add(LogFlow(key, self._logs, stream, attached=True, part=part, mask=self._mask))
+            flow = LogFlow(key, self._logs, stream, attached=True, part=part, mask=self._mask)
+            self._add(flow)
+            if doubts is not None and self.doubts != doubts:
+                flow.trusted = False
 
     def adopt(
         self, key: TryKey, engine: Engine, container: ContainerId, *, part: int = 1, runs: bool = False
@@ -129,6 +140,7 @@ class LogPump:
         """The engine went away: streams may have ended before their containers, so no open log is trusted any
         more, and each is read back when it is completed."""
         with self._lock:
+            self._doubts += 1
             for flow in self._flows.values():
                 flow.trusted = False
 

@@ -116,6 +116,21 @@ def test_an_engine_that_went_away_leaves_logs_that_are_read_back(scene: Scene) -
     assert scene.stored() == b"before\nand meanwhile\n"
 
 
+def test_an_engine_that_went_away_while_it_was_attached_leaves_a_log_that_is_read_back(scene: Scene) -> None:
+    with scene.pump() as pump:
+        doubts = pump.doubts
+        stream = scene.engine.attach_logs(scene.container)
+        scene.engine.go_down(Outage.CONNECTION)
+        pump.doubt()
+        pump.attach(KEY, stream, doubts=doubts)
+        scene.engine.come_up()
+        scene.engine.start(scene.container)
+        scene.write([(OUT, b"all of it\n")])
+        scene.engine.finish("box")
+        assert scene.finish(pump)
+    assert scene.stored() == b"all of it\n"
+
+
 def test_a_stream_that_broke_is_told_and_can_be_followed_again_at_once(scene: Scene) -> None:
     with scene.pump() as pump:
         scene.launch(pump)
