@@ -3,7 +3,7 @@ container is removed (invariants I2, I6)."""
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -35,8 +35,9 @@ _log = structlog.get_logger()
 
 #: Threads that tidy up.
 _TIDIERS = 2
-#: How long after its end the container of a stopped try is kept for a log that cannot be stored. Whether it is
-#: over is looked at once a minute, so it is gone within ten.
+#: How long the container of a stopped try is kept for a log that cannot be stored. What passes while this process is
+#: not there or not awake, or no engine answers, does not count. Whether it is over is looked at once a minute, so it
+#: is gone within ten.
 LOG_PATIENCE = timedelta(minutes=9)
 #: Answers that are remembered, for tries that are asked for once more before their row says that it is done.
 _REMEMBERED = 4096
@@ -64,6 +65,8 @@ class Tidier:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._in_hand: dict[TryId, Try] = {}
+        self._since: dict[TryId, float] = {}  #: since when each is to be tidied up, by the monotonic clock
+        self._away_at = self._clock.monotonic()  #: when the engine did not answer last
         self._broken: dict[TryId, Try] = {}
         self._done: dict[TryId, Collected] = {}
         self._workers = Workers(_TIDIERS, "tidy")
@@ -75,6 +78,7 @@ class Tidier:
             new = done is None and attempt.try_id not in self._in_hand
             if new:
                 self._in_hand[attempt.try_id] = attempt
+                self._since.setdefault(attempt.try_id, self._clock.monotonic())
                 self._broken.pop(attempt.try_id, None)
         if done is not None:
             self._post(done)
@@ -92,10 +96,13 @@ class Tidier:
         """Remove what stopped tries have on the engine though their logs could not be stored for so long: what is
         killed is gone (invariant I6). What was stored stays, and is marked once it can be. `EngineError`."""
         now = self._clock.now()
+        begun = self._clock.monotonic() - LOG_PATIENCE.total_seconds()
         with self._lock:
-            held = [attempt for attempt in self._in_hand.values() if attempt.try_id not in self._done]
+            waiting = [attempt for attempt in self._in_hand.values() if attempt.try_id not in self._done]
+            held = [each for each in waiting if max(self._since[each.try_id], self._away_at) <= begun]
         for attempt in held:
-            if attempt.container_id is not None and _is_overdue(attempt, now) and not is_kept(attempt, now):
+            stopped = attempt.stop_requested_at is not None
+            if attempt.container_id is not None and stopped and not is_kept(attempt, now):
                 _log.error("tidy.log_given_up", try_id=attempt.try_id, container=attempt.container_id)
                 self._remove(attempt, attempt.container_id)
                 self._tell(Collected(try_id=attempt.try_id, at=now, log_truncated=True))
@@ -118,6 +125,8 @@ class Tidier:
                 self._broken[attempt.try_id] = attempt
         with self._lock:
             self._in_hand.pop(attempt.try_id, None)
+            if told is not None:
+                self._since.pop(attempt.try_id, None)
         if told is not None:
             self._tell(told)
 
@@ -137,6 +146,8 @@ class Tidier:
             except (EngineUnavailableError, LogUnavailableError, ArtifactsUnavailableError) as trouble:
                 if patience.is_news():
                     _log.warning("tidy.waits", try_id=attempt.try_id, trouble=trouble.message)
+                if isinstance(trouble, EngineUnavailableError):
+                    self._away_at = self._clock.monotonic()
                 patience.wait()
         return None
 
@@ -180,11 +191,6 @@ class Tidier:
         except ContainerRunningError:  # started again by others: the try is over, nothing of it may run
             _log.warning("tidy.still_runs", try_id=attempt.try_id, container=container)
             self._engine.remove(container, force=True)
-
-
-def _is_overdue(attempt: Try, now: datetime) -> bool:
-    ended = attempt.ended_at
-    return attempt.stop_requested_at is not None and ended is not None and now >= ended + LOG_PATIENCE
 
 
 def _following(attempt: Try) -> str:

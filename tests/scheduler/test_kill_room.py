@@ -179,6 +179,26 @@ def test_a_log_that_can_be_stored_again_in_time_is_whole(
     assert stage.log(attempt) == b"first\nsecond\n"
 
 
+def test_an_hour_in_which_the_machine_slept_costs_no_log(
+    still_stage: Stage, clock: ManualClock, disk: Disk
+) -> None:
+    stage = still_stage
+    run = running(stage)
+    disk.full = True
+    stage.engine.write(stage.container("a").id, b"second\n")
+    stage.cancel(run)
+    wait_ended(stage, clock, run, TaskState.FAILED)
+    clock.jump(3600)
+    for _ in range(2):
+        clock.let_pass(60.0)
+    assert not stage.container("a").runs  # it is still there
+    disk.full = False
+    clock.advance(5)
+    view = stage.wait(run)
+    stage.check_end(view)
+    assert stage.log(view.tries[0]) == b"first\nsecond\n"
+
+
 def test_nobody_but_the_stopped_loses_a_log_to_the_clock(
     still_stage: Stage, clock: ManualClock, disk: Disk
 ) -> None:
