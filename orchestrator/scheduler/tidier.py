@@ -35,9 +35,9 @@ _log = structlog.get_logger()
 
 #: Threads that tidy up.
 _TIDIERS = 2
-#: How long the container of a stopped try is kept for a log that cannot be stored. What passes while this process is
-#: not there or not awake, or no engine answers, does not count. Whether it is over is looked at once a minute, so it
-#: is gone within ten.
+#: How long the container of a stopped try is kept for a log that cannot be stored. What passes while this process
+#: is not there or not awake, or no engine answers, does not count. Whether that is over is looked at once a minute:
+#: it is gone within ten.
 LOG_PATIENCE = timedelta(minutes=9)
 #: Answers that are remembered, for tries that are asked for once more before their row says that it is done.
 _REMEMBERED = 4096
