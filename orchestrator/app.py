@@ -231,12 +231,15 @@ class App:
 
     @contextmanager
     def _awaited_store(self, stop: threading.Event) -> Iterator[SqlStore | None]:
-        """The database, waited for while it cannot be opened; None once `stop` is set."""
+        """The database, waited for while it cannot be opened; None once `stop` is set. Raises
+        `StoreUnavailableError` where the home takes no writes, which no waiting mends."""
         patience = Patience(self.clock, stop)
         while not stop.is_set():
             try:
                 store = SqlStore.open(self.database)
             except StoreUnavailableError as trouble:
+                if not os.access(self.project.home, os.W_OK):
+                    raise
                 if patience.is_news():
                     _log.error("scheduler.waits_for_database", trouble=trouble.message, fix=trouble.fix)
                 patience.wait()

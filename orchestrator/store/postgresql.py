@@ -30,6 +30,8 @@ _LIMITS = {
     "lock_timeout": PATIENCE * 1000,
     "idle_in_transaction_session_timeout": PATIENCE * 1000 - 1000,
 }
+#: Readers keep no writer waiting, and may take their time over what they have read: a world of many open runs.
+_READING_LIMITS = _LIMITS | {"idle_in_transaction_session_timeout": 90_000}
 #: A network that swallows everything is noticed after about 10 s, by both sides.
 _CLIENT_KEEPALIVE = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
 _SERVER_KEEPALIVE = {"tcp_keepalives_idle": 5, "tcp_keepalives_interval": 2, "tcp_keepalives_count": 3}
@@ -73,7 +75,7 @@ class PostgresDatabase:
 
     def reader(self) -> Engine:
         engine = self._engine(_READERS, _MORE_READERS)
-        _on_connect(engine, _LIMITS, IsolationLevel.REPEATABLE_READ, read_only=True)
+        _on_connect(engine, _READING_LIMITS, IsolationLevel.REPEATABLE_READ, read_only=True)
         return engine
 
     def migrator(self) -> Engine:

@@ -168,7 +168,7 @@ def test_a_disk_that_fills_up_loses_nothing_and_work_goes_on_when_there_is_room(
             refused = mounted.run("dags", "trigger", "sound")
             assert (refused.code, "fix: free some space" in refused.stderr) == (1, True)
             _open_gate(mounted)
-            scheduler.wait_line("turn.not_committed")
+            scheduler.wait_line("database.away")
         assert mounted.run("runs", "watch", "gated").code == 0
         assert mounted.ok("tasks", "logs", "gated", "t").stdout == "begun\nended\n"
         (task,) = mounted.json("runs", "show", "gated")["tasks"]
