@@ -93,9 +93,8 @@ def test_a_dag_that_is_no_longer_there_uses_nothing(store: SqlStore, queries: Qu
 
     (pool,) = queries.pools(8)
     assert pool.used_by == ((spec.dag_id,) if active else ())
-    project = SimpleNamespace(
-        database=SimpleNamespace(exists=lambda: True), settings=SimpleNamespace(default_image="x")
-    )
-    app = SimpleNamespace(project=project, queries=opened, clock=SimpleNamespace(now=lambda: NOW))
+    project = SimpleNamespace(settings=SimpleNamespace(default_image="x"))
+    database, clock = SimpleNamespace(exists=lambda: True), SimpleNamespace(now=lambda: NOW)
+    app = SimpleNamespace(project=project, database=database, queries=opened, clock=clock)
     users = images._users(app)  # type: ignore[arg-type]  # what it needs of an app
     assert users == ({"base": [spec.dag_id]} if active else {})
