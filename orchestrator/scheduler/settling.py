@@ -204,8 +204,8 @@ class Settling:
         return known and not fate.missed and not fate.started
 
     def _cleared(self, entry: OpenAttempt) -> Settled:
-        with contextlib.suppress(LogUnavailableError):  # the log of the next container begins anew
-            self._pump.finish_unstarted(entry.attempt.key)
+        with contextlib.suppress(LogUnavailableError):  # not marked as whole: the next container begins it anew
+            self._pump.close(entry.attempt.key)
         entry.clearing = entry.start_sent = False
         entry.container_id = None
         return Settled.CLEARED

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from scheduler_stage import DEPLOYMENT, SOON, Stage, dag, task, try_container
 
+from orchestrator.errors import EngineTimeoutError
 from orchestrator.states import ReasonCode, TaskState
 from orchestrator.testing.lives import Life
 from orchestrator.testing.programs import Program
@@ -102,3 +103,18 @@ def test_a_container_of_a_try_that_is_over_is_removed(stage: Stage, *, runs: boo
     removal.proceed.set()
     stage.check_running(dag(task("z"), dag_id="other"))
     assert [each.id for each in stage.engine.containers] == [unknown]
+
+
+def test_no_log_is_marked_as_whole_for_a_container_that_never_ran_while_the_next_one_does(stage: Stage) -> None:
+    """Else a process that comes after this one's death and before the next container's first word reads nothing."""
+    stage.script.programs = {"a": Program(stays=True)}
+    stage.engine.faults.fail("start", EngineTimeoutError("sent and not answered"))
+    stage.begin()
+    run = stage.trigger(dag(task("a")))
+    stage.wait_state(run, "a", RUNNING)
+    assert stage.creations("a") == 2
+    assert not stage.logs.ended(stage.view(run).tries[0].key)
+    stage.engine.finish(stage.container("a").id)
+    view = stage.wait(run)
+    stage.check_end(view, {"a": SUCCESS})
+    assert stage.logs.ended(view.tries[0].key)
