@@ -100,12 +100,11 @@ def stop_engine(home: Path, clock: Clock) -> bool:
     if running:
         with suppress(ProcessLookupError):
             os.kill(record.pid, signal.SIGTERM)
-        if not wait_until(clock, _STOP_LIMIT, lambda: not is_alive(record.identity)):
+        if not wait_until(clock, _STOP_LIMIT, lambda: _gone(record)):
             raise RepairError(
                 f"the engine (process {record.pid}) has not ended {_STOP_LIMIT.total_seconds():g} s after TERM",
                 fix="stop its containers first, or end it by hand",
             )
-    _ended(record.pid)  # takes its exit where it is a child of ours
     file.unlink()
     return running
 
@@ -163,6 +162,15 @@ def _ended(pid: int) -> bool:
     with suppress(ChildProcessError):
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     return identity(pid) == ""
+
+
+def _gone(record: EngineRecord) -> bool:
+    """Whether nothing is left of it. A child of ours is gone when its exit was taken: its first thread looks dead
+    while others still end."""
+    try:
+        return os.waitpid(record.pid, os.WNOHANG)[0] == record.pid
+    except ChildProcessError:
+        return not is_alive(record.identity)
 
 
 def _not_started(log: Path, start: int, how: str) -> RepairError:
