@@ -1,6 +1,6 @@
 """Hearing from PostgreSQL that some process, anywhere, has asked for something."""
 
-import select
+import selectors
 import socket
 import threading
 from collections.abc import Callable
@@ -52,11 +52,13 @@ class Listener:
         self._ear.close()
 
     def _hear(self) -> None:
-        with self._connect() as connection:
+        with self._connect() as connection, selectors.DefaultSelector() as either:
+            either.register(connection.fileno(), selectors.EVENT_READ)
+            either.register(self._ear, selectors.EVENT_READ)
             connection.execute(f"LISTEN {CHANNEL}".encode())
             self._hears = True
             self._wake()
             while not self._closing.is_set():
-                select.select([connection.fileno(), self._ear.fileno()], [], [])
+                either.select()
                 if any(True for _ in connection.notifies(timeout=0)):
                     self._wake()
